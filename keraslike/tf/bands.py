@@ -268,7 +268,7 @@ def _tridiagonal_product(*given: Any) -> Any:
 
 @operation("linalg.banded_triangular_solve", "bands rhs")
 def banded_triangular_solve(bands: Any, rhs: Any, lower: bool = True, adjoint: bool = False) -> Any:
-    """Like `triangular_solve`, for matrices of which only the diagonals that are not zero are given.
+    """Like `triangular_solve`, for matrices whose diagonals are given where they are not zero.
 
     Args:
         bands: `(..., m, n)`: where `lower`, the main diagonal first and then those below it, whose

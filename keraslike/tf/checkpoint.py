@@ -23,8 +23,7 @@ import functools
 import json
 import os
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -32,16 +31,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core import base, lowering
-from keraslike.core.variable import OptimizerState
+from keraslike.core.variable import OptimizerState, spec_of
 from keraslike.data.pipeline import DatasetIterator
 from keraslike.layers.layer import Layer
 from keraslike.models import Sequential
 from keraslike.optimizers import Optimizer
 from keraslike.saving import weights_h5
-from keraslike.tf import bundle, lookup, messages
-from keraslike.tf.checkpoint_files import get_checkpoint_state, latest_checkpoint, note
+from keraslike.tf import bundle, containers, lookup, messages
+from keraslike.tf.checkpoint_files import latest_checkpoint, note
 from keraslike.tf.conversion import static
+from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.tensor import WIDE
+from keraslike.tf.text_variable import TextVariable
 from keraslike.tf.variables import Variable
 
 _GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
@@ -49,8 +50,11 @@ _GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 # -- objects and their children -------------------------------------------------------------------
 
 
+_LEAVES = (DatasetIterator, lookup.MutableHashTable, TextVariable)
+
+
 def _is_leaf(obj: Any) -> bool:
-    return base.is_variable(obj) or isinstance(obj, (DatasetIterator, lookup.MutableHashTable))
+    return base.is_variable(obj) or isinstance(obj, _LEAVES)
 
 
 def _is_kept(obj: Any) -> bool:
@@ -59,7 +63,7 @@ def _is_kept(obj: Any) -> bool:
         return any(map(_is_kept, obj))
     if isinstance(obj, dict):
         return any(map(_is_kept, obj.values()))
-    return base.is_state(obj) or isinstance(obj, (DatasetIterator, lookup.Table))
+    return base.is_state(obj) or isinstance(obj, (*_LEAVES, lookup.Table))
 
 
 def _children(obj: Any) -> dict[str, Any]:
@@ -142,6 +146,8 @@ def _values_of(leaf: Any) -> tuple[str, dict[str, np.ndarray]]:
         state = np.empty((), object)
         state[()] = json.dumps(leaf.get_state(), default=static).encode()
         return "ITERATOR_STATE", {"": state}
+    if isinstance(leaf, TextVariable):
+        return "VARIABLE_VALUE", {"": leaf._tensor._value}
     value = weights_h5.as_numpy(leaf)
     if isinstance(leaf, OptimizerState) and value.dtype == np.int32:
         value = value.astype(np.int64)  # TensorFlow requires this dtype for the step count
@@ -180,17 +186,43 @@ def _saved(root: Any) -> dict[str, np.ndarray]:
 # -- restoring --------------------------------------------------------------------------------
 
 
+def _check_dtype(leaf: Any, value: np.ndarray, key: str) -> None:
+    """Raises InvalidArgumentError where a variable has another dtype than its value in a file.
+
+    That of what Keras keeps besides weights (steps, seeds) is another kind of integer here.
+    """
+    text = value.dtype.kind == "O"
+    if base.is_variable(leaf):
+        own = np.dtype(spec_of(leaf).dtype) if not weights_h5.is_key(spec_of(leaf)) else value.dtype
+        integers = not isinstance(leaf, Variable) and own.kind in "iu" and value.dtype.kind in "iu"
+        if text or not (own == value.dtype or integers):
+            raise InvalidArgumentError(
+                f"tensor_name = {key}; expected dtype {own.name} does not equal original dtype "
+                f"{'string' if text else value.dtype.name}"
+            )
+    elif isinstance(leaf, TextVariable) and not text:
+        raise InvalidArgumentError(
+            f"tensor_name = {key}; expected dtype string does not equal original dtype "
+            f"{value.dtype.name}"
+        )
+
+
+def _nodes_of(reader: bundle.Reader) -> Any:
+    """The graph of the objects of a checkpoint."""
+    if not reader.has_tensor(_GRAPH):
+        raise ValueError(
+            f"{reader.prefix} was written by TensorFlow 1: it has no graph of objects to restore "
+            "from."
+        )
+    return messages.message("TrackableObjectGraph").FromString(reader.get_tensor(_GRAPH)).nodes
+
+
 class _Restoration:
     """A checkpoint from which objects are restored, now or when they are created."""
 
     def __init__(self, path: str, root: Any):
         self.reader = bundle.Reader(path)
-        graph = messages.message("TrackableObjectGraph")
-        if not self.reader.has_tensor(_GRAPH):
-            raise ValueError(
-                f"{path} was written by TensorFlow 1: it has no graph of objects to restore from."
-            )
-        self.nodes = graph.FromString(self.reader.get_tensor(_GRAPH)).nodes
+        self.nodes = _nodes_of(self.reader)
         self._has_values = [bool(node.attributes) for node in self.nodes]
         changed = True
         while changed:
@@ -231,6 +263,9 @@ class _Restoration:
             if isinstance(leaf, DatasetIterator):
                 leaf.set_state(json.loads(value.item()))
                 continue
+            if isinstance(leaf, TextVariable):
+                leaf.assign(value)
+                continue
             with WIDE(True), jax.ensure_compile_time_eval():
                 array = jnp.asarray(value.astype(weights_h5.as_numpy(leaf).dtype))
             if weights_h5.is_key(leaf._raw_value):
@@ -242,10 +277,11 @@ class _Restoration:
 
     def _match(self, obj: Any, number: int, values: list[Any]) -> bool:
         """Finds the leaves for the values below a node. Returns whether none is missing."""
-        seen = self.objects.setdefault(number, [])
-        if any(obj is other for other in seen):
-            return True
-        seen.append(obj)
+        if not isinstance(obj, (list, tuple, dict)):  # which may get further items
+            seen = self.objects.setdefault(number, [])
+            if any(obj is other for other in seen):
+                return True
+            seen.append(obj)
         node = self.nodes[number]
         if _is_leaf(obj):
             for attribute in node.attributes if number not in self.filled else ():
@@ -263,6 +299,8 @@ class _Restoration:
                 child = self._of_old_optimizer(node, reference.local_name, child)
             whole = child is not None and self._match(child, reference.node_id, values)
             complete = complete and (whole or isinstance(child, base.Object))
+            if not whole:
+                containers.watch(obj, reference.local_name)
         for waiter in (obj, obj._root) if isinstance(obj, Checkpoint) else (obj,):
             if isinstance(waiter, base.Object):
                 self._waiting.append((waiter, None if complete else (obj, number)))
@@ -278,6 +316,7 @@ class _Restoration:
         if isinstance(leaf, lookup.MutableHashTable):
             return {end: self.reader.read(f"{key}{end}") for end in ("-keys", "-values")}
         value = self.reader.read(key)
+        _check_dtype(leaf, value, key)
         if base.is_variable(leaf) and value.shape != weights_h5.shape_of(leaf):
             raise ValueError(
                 f"Received incompatible tensor with shape {value.shape} when attempting to restore "
@@ -387,6 +426,31 @@ class CheckpointOptions:
         self.experimental_sharding_callback = experimental_sharding_callback
 
 
+class CheckpointView:
+    """The objects in a checkpoint, by numbers; the `Checkpoint` itself is 0.
+
+    >>> from keraslike import tf
+    >>> import tempfile
+    >>> path = tf.train.Checkpoint(v=tf.Variable(1.0)).save(tempfile.mkdtemp() + "/ckpt")
+    >>> sorted(tf.train.CheckpointView(path).children(0))
+    ['save_counter', 'v']
+    """
+
+    def __init__(self, save_path: Any, options: Any = None):
+        self._nodes = _nodes_of(bundle.Reader(os.fspath(save_path)))
+
+    def children(self, node_id: int) -> dict[str, int]:
+        """The numbers of the objects in the attributes of one, by name."""
+        return {c.local_name: c.node_id for c in self._nodes[node_id].children}
+
+    def descendants(self) -> list[int]:
+        """The numbers of all objects, those nearest to the `Checkpoint` first."""
+        found = [0]
+        for number in found:  # the loop appends to the list
+            found += [n for n in self.children(number).values() if n not in found]
+        return found
+
+
 class Checkpoint(base.Object):
     """A group of named objects that are saved and restored together.
 
@@ -413,7 +477,7 @@ class Checkpoint(base.Object):
         for name, value in kwargs.items():
             if not (
                 base.is_state(value)
-                or isinstance(value, (list, tuple, dict, DatasetIterator, lookup.Table))
+                or isinstance(value, (list, tuple, dict, *_LEAVES, lookup.Table))
             ):
                 raise ValueError(
                     f"`Checkpoint` was expecting {name} to be a trackable object: a variable, "
@@ -462,116 +526,4 @@ class Checkpoint(base.Object):
     read = restore
 
 
-class CheckpointManager:
-    """Writes checkpoints into a directory, and deletes old ones.
-
-    Args:
-        checkpoint: the `Checkpoint` to save.
-        directory: the directory, which is created with the first checkpoint.
-        max_to_keep: the number of newest checkpoints to keep, or `None` for all.
-        keep_checkpoint_every_n_hours: additionally keeps one checkpoint in so many hours.
-        checkpoint_name: the prefix of the names of checkpoints.
-        step_counter, checkpoint_interval: a variable, and the least increase of it between two
-            checkpoints; `save` does nothing before that.
-        init_fn: called by `restore_or_initialize` if there is no checkpoint.
-
-    Raises ValueError for a `max_to_keep` below 1, and for an interval without a counter.
-
-    >>> from keraslike import tf
-    >>> import os, tempfile
-    >>> manager = tf.train.CheckpointManager(
-    ...     tf.train.Checkpoint(v=tf.Variable(1.0)), tempfile.mkdtemp(), max_to_keep=1
-    ... )
-    >>> paths = [manager.save() for _ in range(2)]
-    >>> [os.path.basename(path) for path in manager.checkpoints]
-    ['ckpt-2']
-    """
-
-    def __init__(
-        self,
-        checkpoint: Checkpoint,
-        directory: Any,
-        max_to_keep: int | None,
-        keep_checkpoint_every_n_hours: float | None = None,
-        checkpoint_name: str = "ckpt",
-        step_counter: Any = None,
-        checkpoint_interval: int | None = None,
-        init_fn: Callable | None = None,
-        last_checkpoint_step: int | None = None,
-    ):
-        if max_to_keep is not None and max_to_keep <= 0:
-            raise ValueError(
-                "Expected a positive integer or `None` for `max_to_keep`, "
-                f"received: max_to_keep={max_to_keep!r}"
-            )
-        if checkpoint_interval is not None and step_counter is None:
-            raise ValueError("`step_counter` must be passed with `checkpoint_interval`.")
-        self.checkpoint, self.directory = checkpoint, os.fspath(directory)
-        self._most, self._hours = max_to_keep, keep_checkpoint_every_n_hours
-        self._prefix = os.path.join(self.directory, checkpoint_name)
-        self._counter, self.checkpoint_interval = step_counter, checkpoint_interval
-        self._init, self._last_step = init_fn, None
-        state = get_checkpoint_state(self.directory)
-        self._paths = [] if state is None else list(state.all_model_checkpoint_paths)
-        self.latest_checkpoint = None if state is None else state.model_checkpoint_path
-        self._preserved = time.time()
-
-    @property
-    def checkpoints(self) -> list[str]:
-        """The paths of the kept checkpoints, the oldest first."""
-        return list(self._paths)
-
-    def save(
-        self, checkpoint_number: Any = None, check_interval: bool = True, options: Any = None
-    ) -> str | None:
-        """Writes a checkpoint, deletes the oldest one, and returns the path; returns `None` if the
-        interval has not passed yet.
-
-        Args:
-            checkpoint_number: the number in the name, by default the count of checkpoints.
-        """
-        if self.checkpoint_interval is not None:
-            step = int(static(self._counter))
-            due = self._last_step is None or step - self._last_step >= self.checkpoint_interval
-            if check_interval and not due:
-                return None
-            self._last_step = step
-        counter = self.checkpoint.save_counter
-        counter.assign_add(1)
-        number = int(static(counter if checkpoint_number is None else checkpoint_number))
-        path = self.checkpoint.write(f"{self._prefix}-{number}")
-        paths = [*[p for p in self._paths if p != path], path]
-        gone = [] if self._most is None else paths[: max(len(paths) - self._most, 0)]
-        self._paths = paths[len(gone) :]
-        self.latest_checkpoint = path
-        note(self.directory, path, self._paths)
-        for old in gone:
-            self._remove(old)
-        return path
-
-    def _remove(self, path: str) -> None:
-        index = f"{path}.index"
-        if not os.path.exists(index):
-            return
-        written = os.path.getmtime(index)
-        if self._hours is not None and written - self._preserved >= self._hours * 3600:
-            self._preserved = written
-            return
-        folder, name = os.path.split(path)
-        for file in os.listdir(folder or "."):
-            if file == f"{name}.index" or file.startswith(f"{name}.data-"):
-                os.remove(os.path.join(folder, file))
-
-    def restore_or_initialize(self) -> str | None:
-        """Restores the newest checkpoint and returns its path; calls `init_fn` if there is none."""
-        if self.latest_checkpoint is not None:
-            self.checkpoint.restore(self.latest_checkpoint)
-            if self._counter is not None:
-                self._last_step = int(static(self._counter))
-            return self.latest_checkpoint
-        if self._init is not None:
-            self._init()
-        return None
-
-
-__all__ = ["Checkpoint", "CheckpointManager", "CheckpointOptions"]
+__all__ = ["Checkpoint", "CheckpointOptions", "CheckpointView"]

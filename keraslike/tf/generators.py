@@ -9,6 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from keraslike.core import base
 from keraslike.tf import dtypes, philox
 from keraslike.tf.conversion import static
 from keraslike.tf.drawing import check_bounds, check_ends, drawn, sizes_of
@@ -42,7 +43,7 @@ def set_global_generator(generator: Generator) -> None:
     _global[:] = [generator]
 
 
-class Generator:
+class Generator(base.Object):
     """A random stream of its own: TensorFlow's numbers of a seed.
 
     Args:
@@ -62,7 +63,7 @@ class Generator:
         value = np.asarray(static(given), np.int64).reshape(-1)
         if value.shape != (3,):
             raise ValueError(f"state must have 3 numbers. Received shape {value.shape}.")
-        self._state = Variable(value, trainable=False, name="StateVar")
+        self._state_var = Variable(value, trainable=False, name="StateVar")
 
     @classmethod
     def from_seed(cls, seed: int, alg: Any = None) -> Generator:
@@ -91,15 +92,15 @@ class Generator:
     @property
     def state(self) -> Variable:
         """Two numbers of the counter, and the key."""
-        return self._state
+        return self._state_var
 
     @property
     def key(self) -> Tensor:
-        return self._state[2]
+        return self._state_var[2]
 
     def reset(self, state: Any) -> None:
         """Sets the state."""
-        self._state.assign(np.asarray(static(state), np.int64))
+        self._state_var.assign(np.asarray(static(state), np.int64))
 
     def reset_from_seed(self, seed: int) -> None:
         """Sets the state to that of a seed."""
@@ -111,10 +112,10 @@ class Generator:
 
     def skip(self, delta: Any) -> Tensor:
         """The state; then goes on as if so many numbers had been drawn."""
-        before = self._state.value()
+        before = self._state_var.value()
         with WIDE(True):
             new = philox.after(jnp.asarray(before._value).astype(np.uint64), static(delta))
-            self._state.assign(Tensor(new.astype(np.int64)))
+            self._state_var.assign(Tensor(new.astype(np.int64)))
         return before
 
     def _draws(self, kind: str, shape: Any, dtype: Any, *rest: Any) -> Tensor:

@@ -23,7 +23,6 @@ from keraslike.tf.pictures import convert_image_dtype
 from keraslike.tf.table import maximum, reduce_mean, reduce_std, reduce_sum, rsqrt
 from keraslike.tf.tensor import Tensor, run
 
-
 for _module in (boxes, image_measures, pictures):
     globals().update({_name: getattr(_module, _name) for _name in _module.__all__})
 _LAST = "channels_last"

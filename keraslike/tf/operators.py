@@ -77,13 +77,23 @@ def _bits(name: str) -> Callable:
 _BITS = {name: _bits(name) for name in ("and", "or", "xor")}
 
 
+# What gives two operands one dtype, where they need not have it: see `tf.experimental.numpy`.
+promoted: Callable[[Any, Any], Any] | None = None
+
+
+def _of_two(fn: Callable, a: Any, b: Any) -> Any:
+    if promoted is not None and a is not None and b is not None:
+        a, b = promoted(a, b)
+    return fn(a, b)
+
+
 def give_operators(cls: type) -> None:
     """Adds the operators of a tensor to a class."""
     for name, fn in (_ARITHMETIC | _BITS).items():
-        setattr(cls, f"__{name}__", lambda a, b, fn=fn: fn(a, b))
-        setattr(cls, f"__r{name}__", lambda b, a, fn=fn: fn(a, b))
+        setattr(cls, f"__{name}__", lambda a, b, fn=fn: _of_two(fn, a, b))
+        setattr(cls, f"__r{name}__", lambda b, a, fn=fn: _of_two(fn, a, b))
     for name, fn in _COMPARISONS.items():
-        setattr(cls, f"__{name}__", lambda a, b, fn=fn: fn(a, b))
+        setattr(cls, f"__{name}__", lambda a, b, fn=fn: _of_two(fn, a, b))
     for name, fn in _SINGLE.items():
         setattr(cls, f"__{name}__", lambda a, fn=fn: fn(a))
     cls.__getitem__ = lambda a, key: indexing.get_item(a, key)  # type: ignore[attr-defined]

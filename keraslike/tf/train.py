@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from keraslike.tf import averages as _averages
 from keraslike.tf import checkpoint as _checkpoint
 from keraslike.tf import checkpoint_files as _files
+from keraslike.tf import checkpoint_manager as _manager
 from keraslike.tf import clusters as _clusters
 from keraslike.tf import documentation
 from keraslike.tf import messages as _messages
@@ -14,10 +16,10 @@ _MESSAGES = [
 ]
 
 ClusterSpec = _clusters.ClusterSpec
-for _module in (_checkpoint, _files):
+__all__ = ["ClusterSpec", *_MESSAGES]
+for _module in (_averages, _checkpoint, _files, _manager):
     globals().update({_name: getattr(_module, _name) for _name in _module.__all__})
-
-__all__ = [*_checkpoint.__all__, *_files.__all__, "ClusterSpec", *_MESSAGES]
+    __all__ += _module.__all__
 
 
 def __getattr__(name: str) -> Any:

@@ -27,6 +27,7 @@ from keraslike.tf.tensor import (
     read,
     shown_value,
 )
+from keraslike.tf.text_variable import TextVariable, is_text
 
 
 class VariableAggregation(enum.Enum):
@@ -89,7 +90,24 @@ class _Ref:
         return False
 
 
-class Variable(core.Variable, Taking):
+class _Kind(type(core.Variable)):  # type: ignore[misc]
+    """The type of `Variable`, which makes a TextVariable of texts."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        initial = args[0] if args else kwargs.get("initial_value")
+        if cls is not Variable or not (is_text(initial) or kwargs.get("dtype") == dtypes.string):
+            return super().__call__(*args, **kwargs)
+        initial = initial() if callable(initial) else initial
+        trainable = args[1] if len(args) > 1 else kwargs.get("trainable")
+        return TextVariable(initial, trainable, kwargs.get("name"), kwargs.get("shape"))
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return super().__instancecheck__(instance) or (
+            cls is Variable and isinstance(instance, TextVariable)
+        )
+
+
+class Variable(core.Variable, Taking, metaclass=_Kind):
     """A mutable tensor. It is interchangeable with the weights of layers.
 
     Args:
@@ -139,9 +157,7 @@ class Variable(core.Variable, Taking):
         with jax.ensure_compile_time_eval():
             tensor = convert_to_tensor(value, dtype)
             if tensor.dtype is dtypes.string:
-                raise TypeError(
-                    "initial_value of tf.Variable must be numbers. Use tf.constant(...) for text."
-                )
+                raise TypeError("Name dtype=tf.string for a variable of text.")
             if shape is not None and not TensorShape(shape).is_compatible_with(tensor.shape):
                 raise ValueError(
                     f"initial_value must have the shape {shape}. Received: {tensor.shape}"

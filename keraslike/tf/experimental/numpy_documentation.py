@@ -1,0 +1,3 @@
+import collections
+
+EXAMPLES = collections.defaultdict(str)

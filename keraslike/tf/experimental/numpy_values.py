@@ -1,0 +1,102 @@
+"""Values as tensors of the dtypes that numpy gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from flax import nnx
+
+from keraslike.tf import dtypes, ops
+from keraslike.tf.conversion import _as_operand, constant, static
+from keraslike.tf.tensor import Tensor, run
+
+_settings = {"prefer_float32": False}
+
+
+def prefer_float32(wanted: bool) -> None:
+    """Sets whether Python's floats are float32."""
+    _settings["prefer_float32"] = bool(wanted)
+
+
+def result_type(*arrays_and_dtypes: Any) -> dtypes.DType:
+    """The dtype that numpy gives what is computed of several arrays, numbers or dtypes.
+
+    >>> from keraslike import tf
+    >>> tf.experimental.numpy.result_type(tf.constant(1), np.float32)
+    tf.float64
+    """
+    given = list(map(_promoted, _leaves(arrays_and_dtypes))) or [np.asarray([])]
+    return dtypes.as_dtype(np.result_type(*given))
+
+
+def _promoted(x: Any) -> Any:
+    if isinstance(x, dtypes.DType):
+        return x.dtype
+    if is_tensor(x):
+        return dtypes.as_dtype(x.dtype).dtype
+    if _settings["prefer_float32"] and not isinstance(x, np.generic):
+        if x is float or isinstance(x, float):
+            return np.float32
+        if x is complex or isinstance(x, complex):
+            return np.complex64
+    return x
+
+
+def is_tensor(x: Any) -> bool:
+    return isinstance(x, (Tensor, nnx.Variable)) or hasattr(x, "_as_tensor")
+
+
+def array_of(x: Any, dtype: Any = None) -> Any:
+    """A tensor of numpy's dtype of the value, or of another one."""
+    if not is_tensor(x):
+        if isinstance(x, (list, tuple)) and any(map(is_tensor, _leaves(x))):
+            kind = result_type(x) if dtype is None else dtypes.as_dtype(dtype)
+            return ops.stack([array_of(item, kind) for item in x])
+        if dtype is None:  # of lists the dtype of all items, of which there may be many
+            x = np.asarray(x) if isinstance(x, (list, tuple)) else x
+        kind = result_type(x) if dtype is None else dtypes.as_dtype(dtype)
+        return constant(np.asarray(x, kind.as_numpy_dtype))
+    x = _as_operand(x)
+    return x if dtype is None or x.dtype == dtype else ops.cast(x, dtype)
+
+
+def _leaves(x: Any) -> Iterator[Any]:
+    for item in x:
+        yield from _leaves(item) if isinstance(item, (list, tuple)) else (item,)
+
+
+def alike(*arrays: Any) -> list[Any]:
+    kind = result_type(*arrays)
+    return [array_of(x, kind) for x in arrays]
+
+
+def floats(x: Any) -> Any:
+    """The array, where it has no fractions as one of the dtype of Python's floats."""
+    x = array_of(x)
+    kind = dtypes.as_dtype(x.dtype)
+    return x if kind.is_floating or kind.is_complex else array_of(x, result_type(float))
+
+
+def call(fn: Callable, *arrays: Any, **rest: Any) -> Any:
+    """What a function of arrays gives, one of `jax.numpy`."""
+    return run(fn, arrays, (), {k: static(v) for k, v in rest.items()}, name=fn.__name__)
+
+
+def kind_of(x: Any) -> np.dtype:
+    return dtypes.as_dtype(x.dtype).dtype
+
+
+def at_least(x: Any, rank: int) -> Any:
+    missing = rank - len(x.shape)
+    return ops.reshape(x, [1] * missing + list(x.shape)) if missing > 0 else x
+
+
+def flat(a: Any) -> Any:
+    return ops.reshape(a, [-1])
+
+
+def no_output(out: Any) -> None:
+    if out is not None:
+        raise ValueError("Setting out is not supported.")

@@ -1,0 +1,112 @@
+"""Variables of text, which no compiled program has: functions that use one are run by Python."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from keraslike.core.boxed import Boxed
+from keraslike.core.context import trace_state_clean
+from keraslike.data.pipeline import NeedsPython
+from keraslike.tf import dtypes, indexing
+from keraslike.tf.conversion import convert_to_tensor, static
+from keraslike.tf.dtypes import TensorShape
+from keraslike.tf.operators import give_operators
+from keraslike.tf.tensor import Tensor, TensorRef
+
+
+def is_text(value: Any) -> bool:
+    """Whether a tensor of the value has texts as its elements."""
+    while isinstance(value, (list, tuple)) and value:
+        value = value[0]
+    if isinstance(value, (str, bytes)):
+        return True
+    dtype = getattr(value, "dtype", None)
+    return dtype == dtypes.string or getattr(dtype, "kind", "") in ("S", "U", "O")
+
+
+class TextVariable(Boxed):
+    """What `tf.Variable` is of text.
+
+    >>> from keraslike import tf
+    >>> names = tf.Variable(["a", "b"])
+    >>> names[0].assign("c").numpy().tolist()
+    [b'c', b'b']
+    """
+
+    def __init__(self, value: Any, trainable: Any, name: str | None, shape: Any):
+        tensor = convert_to_tensor(value, dtypes.string)
+        if shape is not None and not TensorShape(shape).is_compatible_with(tensor.shape):
+            raise ValueError(f"initial_value must have the shape {shape}. Received: {tensor.shape}")
+        self._tensor, self.trainable = tensor, trainable is not False
+        self.name = f"{name or 'Variable'}:0"
+        self._shape = tensor.shape if shape is None else TensorShape(shape)
+
+    dtype = dtypes.string
+    shape = property(lambda self: self._tensor.shape)
+
+    def _as_tensor(self) -> Tensor:
+        if not trace_state_clean():
+            raise NeedsPython("A variable of text cannot be read while a function is traced.")
+        return self._tensor
+
+    value = read_value = _as_tensor
+
+    def unbox(self) -> Any:
+        return self._as_tensor()._value
+
+    def numpy(self) -> Any:
+        """The texts as a numpy array, or one text."""
+        return self._tensor.numpy()
+
+    def ref(self) -> TensorRef:
+        """A key for dicts and sets, by identity."""
+        return TensorRef(self)
+
+    def assign(
+        self, value: Any, use_locking: bool = False, name: Any = None, read_value: bool = True
+    ) -> TextVariable:
+        """Replaces the texts by others of the same shape."""
+        if not trace_state_clean():
+            raise NeedsPython("A variable of text cannot be assigned while a function is traced.")
+        given = convert_to_tensor(value, dtypes.string)
+        if not self._shape.is_compatible_with(given.shape):
+            raise ValueError(
+                f"Cannot assign to variable '{self.name}' of shape {self._shape} a value of shape "
+                f"{given.shape}."
+            )
+        self._tensor = given
+        return self
+
+    def _assign_slice(self, key: Any, how: str, value: Any) -> TextVariable:
+        if how != "set":
+            raise TypeError(f"Texts cannot be added to or subtracted from '{self.name}'.")
+        texts = np.array(self._as_tensor()._value)
+        given = convert_to_tensor(value, dtypes.string)._value
+        given = given if given.ndim else given.item()
+        texts[static(key) if not isinstance(key, slice) else key] = given
+        return self.assign(Tensor(texts))
+
+    def __repr__(self) -> str:
+        return (
+            f"<tf.Variable '{self.name}' shape={self.shape} dtype=string, numpy={self.numpy()!r}>"
+        )
+
+    def __len__(self) -> int:
+        return len(self._tensor)
+
+    def __iter__(self) -> Any:
+        return iter(self._as_tensor())
+
+
+give_operators(TextVariable)
+
+
+def _slice(variable: Any, key: Any) -> Tensor:
+    tensor = Tensor(indexing.get_item(variable._as_tensor(), key)._value)
+    tensor._place = (variable, key)
+    return tensor
+
+
+TextVariable.__getitem__ = _slice  # type: ignore[method-assign]
