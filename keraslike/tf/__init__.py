@@ -28,17 +28,22 @@ from keraslike.tf import (
     distribute,
     dtypes,
     errors,
+    experimental,
     face,
     general,
     image,
     io,
     linalg,
+    linear_operator,
+    linear_operators,
     lite,
     lookup,
     math,
     nest,
     nn,
     operators,
+    profiler,
+    quantization,
     queue,
     ragged,
     random,
@@ -53,6 +58,7 @@ from keraslike.tf import (
     table,
     test,
     train,
+    types,
 )
 from keraslike.tf.autodiff import gradients, hessians
 from keraslike.tf.control import (
@@ -211,6 +217,9 @@ as_string, realdiv = strings.as_string, table.truediv
 eig, eigvals, matrix_square_root = linalg.eig, linalg.eigvals, linalg.sqrtm
 globals().update({_name: getattr(general, _name) for _name in general.__all__})
 
+for _module in (linear_operator, linear_operators):
+    vars(linalg).update({_name: getattr(_module, _name) for _name in _module.__all__})
+    linalg.__all__ += _module.__all__
 vars(dtypes).update(cast=cast, complex=complex, saturate_cast=saturate_cast)
 
 # The functions of tf.math that are also attributes of tf.
@@ -236,6 +245,7 @@ _MODULES = {
         "distribute",
         "dtypes",
         "errors",
+        "experimental",
         "image",
         "io",
         "keras",
@@ -245,13 +255,15 @@ _MODULES = {
         "math",
         "nest",
         "nn",
+        "profiler",
+        "quantization",
         "queue",
         "ragged",
         "random",
         "raw_ops",
         "saved_model",
     ),
-    *("sets", "signal", "sparse", "strings", "summary", "test", "train"),
+    *("sets", "signal", "sparse", "strings", "summary", "test", "train", "types"),
 }
 __all__ = sorted(
     name

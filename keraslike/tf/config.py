@@ -63,6 +63,7 @@ class _Settings:
         self.inter_op = 0
         self.optimizer: dict[str, Any] = {}
         self.jit = ""
+        self.policy, self.synchronous = "silent", True
 
 
 _settings = _Settings()
@@ -373,7 +374,35 @@ optimizer = SimpleNamespace(
     set_experimental_options=lambda options: _settings.optimizer.update(options),
     get_experimental_options=lambda: dict(_settings.optimizer),
 )
+
+
+def reset_memory_stats(device: str) -> None:
+    """Raises ValueError: JAX keeps the peak of the memory of a device, and cannot forget it."""
+    get_memory_info(device)
+    raise ValueError(f"JAX cannot reset the memory statistics of {device!r}.")
+
+
+_POLICIES = ("silent", "silent_for_int32", "explicit", "warn")
+
+
+def set_device_policy(device_policy: str | None) -> None:
+    """Stores what happens with operands on other devices than their operation; they are always
+    moved."""
+    if device_policy not in (None, *_POLICIES):
+        raise ValueError(f"device_policy must be one of {_POLICIES}. Received: {device_policy!r}")
+    _settings.policy = device_policy or "silent"
+
+
 experimental = SimpleNamespace(
+    get_device_policy=lambda: _settings.policy,
+    set_device_policy=set_device_policy,
+    # Stored without effect: what is computed is waited for when it is looked at.
+    get_synchronous_execution=lambda: _settings.synchronous,
+    set_synchronous_execution=lambda enable: setattr(_settings, "synchronous", bool(enable)),
+    reset_memory_stats=reset_memory_stats,
+    # There is no MLIR bridge to enable: XLA compiles everything.
+    enable_mlir_bridge=lambda: None,
+    disable_mlir_bridge=lambda: None,
     VirtualDeviceConfiguration=LogicalDeviceConfiguration,
     enable_op_determinism=enable_op_determinism,
     enable_tensor_float_32_execution=enable_tensor_float_32_execution,

@@ -26,6 +26,9 @@ from keraslike.tf.tensor import wrap
 
 run_eagerly = False  # whether functions run eagerly: see `tf.config.run_functions_eagerly`
 
+# What is told of each call of a function outside of traces, if anything: see `tf.summary.trace_on`.
+called: Callable[[ConcreteFunction], None] | None = None
+
 
 class BySize(ConcreteFunction):
     """A function of a signature with unknown sizes that cannot be traced with symbols for them, so
@@ -107,6 +110,8 @@ class Function:
                 args = self._fitted(args)
             args, kwargs = wrap((args, kwargs))
             return wrap_values(self.python_function(*args, **kwargs))
+        if called is not None:
+            called(concrete)
         return concrete.on([leaves[i] for i in concrete.tensors])
 
     def _note_part(self, args: tuple, kwargs: dict[str, Any]) -> None:

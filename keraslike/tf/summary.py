@@ -22,11 +22,14 @@ from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+from keraslike.core.arguments import warn_user
+from keraslike.tf import function
 from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.effects import call_back
+from keraslike.tf.profiler import experimental as profiling
 from keraslike.tf.structure import is_traced
 from keraslike.tf.tensor import Tensor, raw
-from keraslike.training.event_files import EventFile
+from keraslike.training.event_files import EventFile, nodes_of
 
 
 class _Defaults(threading.local):
@@ -317,7 +320,129 @@ def text(name: str, data: Any, step: Any = None, description: str | None = None)
     return _log(EventFile.text, name, data, step, description=description or "")
 
 
+def write(tag: Any, tensor: Any, step: Any = None, metadata: Any = None, name: Any = None) -> bool:
+    """Logs a tensor, for a plugin of TensorBoard that its metadata name.
+
+    Args:
+        tensor: a tensor of numbers or of text, or a function that gives one.
+        metadata: a message `SummaryMetadata`, or its bytes.
+
+    >>> from keraslike import tf
+    >>> import tempfile
+    >>> with tf.summary.create_file_writer(tempfile.mkdtemp()).as_default():
+    ...     print(bool(tf.summary.write("values", [1.0, 2.0], step=1)))
+    True
+    """
+    if should_record_summaries() is False:
+        return False
+    tensor = convert_to_tensor(tensor() if callable(tensor) else tensor)
+    serialize = getattr(metadata, "SerializeToString", None)
+    content = serialize() if serialize is not None else metadata or b""
+    return _log(EventFile.tensor, tag, tensor, step, metadata=content)
+
+
+def graph(graph_data: Any) -> bool:
+    """Logs a graph, such as that of a `ConcreteFunction`.
+
+    >>> from keraslike import tf
+    >>> import tempfile
+    >>> concrete = tf.function(lambda x: x + 1).get_concrete_function(tf.constant(1.0))
+    >>> with tf.summary.create_file_writer(tempfile.mkdtemp()).as_default():
+    ...     print(tf.summary.graph(concrete.graph))
+    True
+    """
+    if should_record_summaries() is False:
+        return False
+    _defaults.writer._events.graph_def(_graph_def(graph_data))  # type: ignore[union-attr]
+    return True
+
+
+def _graph_def(graph_data: Any) -> bytes:
+    if isinstance(graph_data, bytes):
+        return graph_data
+    serialize = getattr(graph_data, "SerializeToString", None)
+    if serialize is not None:
+        return serialize()
+    nodes = (
+        (op.name, op.type, [t.name.removesuffix(":0") for t in op.inputs])
+        for op in graph_data.get_operations()
+    )
+    return nodes_of(nodes)
+
+
+class _Tracing:
+    """What `trace_on` has begun."""
+
+    def __init__(self) -> None:
+        self.graphs: Any = None  # functions by identity
+        self.directory: Any = None
+
+
+_tracing = _Tracing()
+
+
+def trace_on(graph: bool = True, profiler: bool = False, profiler_outdir: Any = None) -> None:
+    """Begins to record the graphs of functions that are called, and what the program does.
+
+    Args:
+        profiler_outdir: where the profiler writes, if `profiler`.
+
+    Example (it writes files, which TensorBoard shows)::
+
+        tf.summary.trace_on()
+        function(x)
+        with writer.as_default():
+            tf.summary.trace_export("function", step=0)
+    """
+    if _tracing.graphs is not None or _tracing.directory is not None:
+        warn_user("Must stop the trace before starting another one.")
+        return
+    if profiler and profiler_outdir is None:
+        warn_user("No `profiler_outdir` passed to trace_on(): the profiler is not started.")
+    elif profiler:
+        profiling.start(profiler_outdir)
+        _tracing.directory = profiler_outdir
+    if graph:
+        _tracing.graphs = {}
+        function.called = lambda concrete: _tracing.graphs.setdefault(id(concrete), concrete)
+
+
+def trace_export(name: Any, step: Any = None, profiler_outdir: Any = None) -> None:
+    """Logs the graphs of the functions that were called since `trace_on`, and ends the recording.
+
+    Example (see `trace_on`)::
+
+        with writer.as_default():
+            tf.summary.trace_export("function", step=0)
+    """
+    if _tracing.graphs is None and _tracing.directory is None:
+        raise ValueError("Must enable trace before export through tf.summary.trace_on.")
+    if _defaults.writer is None:
+        raise ValueError("There is no default writer: use SummaryWriter.as_default().")
+    step = _defaults.step if step is None else step
+    if step is None:
+        raise ValueError(f"No step set for '{name}': pass step=, or one to as_default().")
+    if should_record_summaries():
+        functions = (_tracing.graphs or {}).values()
+        graphs = [_graph_def(concrete.graph) for concrete in functions]
+        _defaults.writer._events.function_graphs(str(name), graphs, int(step))
+    trace_off()
+
+
+def trace_off() -> None:
+    """Ends what `trace_on` began.
+
+    >>> from keraslike import tf
+    >>> tf.summary.trace_off()
+    """
+    if _tracing.directory is not None:
+        profiling.stop()
+    function.called = None
+    _tracing.graphs = _tracing.directory = None
+
+
 __all__ = [
+    *("graph", "trace_export", "trace_off", "trace_on", "write"),
     *("SummaryWriter", "audio", "create_file_writer", "create_noop_writer", "experimental"),
     *("flush", "histogram", "image", "record_if", "scalar", "should_record_summaries", "text"),
 ]

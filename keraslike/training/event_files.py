@@ -13,6 +13,7 @@ import struct
 import threading
 import time
 import zlib
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,11 @@ import numpy as np
 from keraslike.core.checksums import written
 
 _FLOAT, _DOUBLE, _STRING = 1, 2, 7  # TensorFlow's numbers for dtypes.
+_NUMBERS = {
+    **{"float32": 1, "float64": 2, "int32": 3, "uint8": 4, "int16": 5, "int8": 6, "int64": 9},
+    **{"complex64": 8, "bool": 10, "bfloat16": 14, "uint16": 17, "complex128": 18, "float16": 19},
+    **{"uint32": 22, "uint64": 23},
+}
 _SCALAR, _TENSOR, _BLOBS = 1, 2, 3  # TensorBoard's numbers for kinds of values.
 
 _numbers = itertools.count()
@@ -117,6 +123,27 @@ class EventFile:
         """Logs the architecture of a model from its `to_json()`."""
         self._log(tag, step, _texts([model_json], ()), "graph_keras_model", b"1", 0, "")
 
+    def tensor(self, tag: str, value: Any, step: int, metadata: bytes = b"") -> None:
+        """Logs an array of numbers or texts, with what a plugin of TensorBoard's wants to know."""
+        array = np.asarray(value)
+        text = array.dtype.kind in "SUO"
+        tensor = (
+            _texts(array.ravel().tolist(), array.shape)
+            if text
+            else _tensor(_NUMBERS[array.dtype.name], array)
+        )
+        value = _message((1, str(tag)), (8, tensor), *([(9, metadata)] if metadata else []))
+        self._write(_message((1, time.time()), (2, int(step)), (5, _message((1, value)))))
+
+    def graph_def(self, graph: bytes) -> None:
+        """Logs a graph of operations."""
+        self._write(_message((1, time.time()), (4, graph)))
+
+    def function_graphs(self, tag: str, graphs: list[bytes], step: int) -> None:
+        """Logs the graphs of functions that ran in one step."""
+        run = _message(*((4, _message((2, graph))) for graph in graphs))
+        self._log(tag, step, _texts([run], ()), "graph_run_metadata_graph", b"1", 0, "")
+
     def flush(self) -> None:
         """Flushes the file to disk."""
         with self._lock:
@@ -189,6 +216,16 @@ def _shape(sizes: tuple[int, ...]) -> bytes:
 
 def _tensor(dtype: int, array: np.ndarray) -> bytes:
     return _message((1, dtype), (2, _shape(array.shape)), (4, array.tobytes()))
+
+
+def nodes_of(operations: Iterable[tuple[str, str, list[str]]]) -> bytes:
+    """A graph of operations: of each the name, the type and the names of its inputs."""
+    return _message(
+        *(
+            (1, _message((1, name), (2, kind), *((3, given) for given in inputs)))
+            for name, kind, inputs in operations
+        )
+    )
 
 
 def _texts(texts: list[Any], shape: tuple[int, ...]) -> bytes:

@@ -1,0 +1,343 @@
+"""More linear operators: matrices with a pattern, and those made of other operators."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from keraslike.tf import bands, dtypes, indexing, linalg, ops, signal
+from keraslike.tf.conversion import _as_operand, static
+from keraslike.tf.linear_operator import (
+    HINTS,
+    LinearOperator,
+    LinearOperatorDiag,
+    LinearOperatorIdentity,
+    check_operators,
+    hints_of,
+    spread,
+)
+from keraslike.tf.tensor import Tensor
+
+# -- matrices with a pattern ----------------------------------------------------------------------
+
+
+def _operator_of(name: str, dense: Callable, rule: str, example: str, **default: Any) -> type:
+    """The class of operators whose matrix is a function of tensors and options."""
+
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        hints = {k: kwargs.pop(k) for k in (*HINTS, "name") if k in kwargs}
+        self._dense = dense(*args, **kwargs)
+        LinearOperator.__init__(self, self._dense.dtype, **hints_of(hints, **default))
+
+    made = type(name, (LinearOperator,), {"__init__": __init__, "__module__": __name__})
+    made.to_dense = lambda self, name=None: self._dense  # type: ignore[attr-defined]
+    made.__doc__ = f"{rule}\n\n>>> from keraslike import tf\n>>> {example}"
+    return made
+
+
+def _zeros(
+    num_rows: Any, num_columns: Any = None, batch_shape: Any = None, dtype: Any = None,
+    assert_proper_shapes: bool = False,
+) -> Any:  # fmt: skip
+    sizes = [static(num_rows), static(num_rows if num_columns is None else num_columns)]
+    batch = () if batch_shape is None else tuple(static(batch_shape))
+    return ops.zeros([*batch, *sizes], dtype or dtypes.float32)
+
+
+def _reflection(reflection_axis: Any) -> Any:
+    axis = _as_operand(reflection_axis)
+    axis = ops.expand_dims(linalg.normalize(axis, axis=-1)[0], -1)
+    return ops.eye(axis.shape[-2], dtype=axis.dtype) - 2.0 * linalg.matmul(
+        axis, axis, adjoint_b=True
+    )
+
+
+def _permutation(perm: Any, dtype: Any = dtypes.float32) -> Any:
+    order = _as_operand(perm)
+    return ops.one_hot(order, order.shape[-1], dtype=dtype)
+
+
+def _toeplitz(col: Any, row: Any) -> Any:
+    col, row = _as_operand(col), _as_operand(row)
+    size = col.shape[-1]
+    values = ops.concat([ops.reverse(row[..., 1:], [-1]), col], -1)
+    i, j = np.indices((size, size))
+    return indexing.gather(values, (i - j + size - 1).astype(np.int32), axis=-1)
+
+
+def _tridiagonal(diagonals: Any, diagonals_format: str = "compact") -> Any:
+    given = diagonals
+    if diagonals_format == "matrix":
+        return linalg.band_part(given, 1, 1)
+    main = _as_operand(
+        given[1] if diagonals_format == "sequence" else _as_operand(given)[..., 1, :]
+    )
+    eye = ops.eye(main.shape[-1], batch_shape=main.shape[:-1], dtype=main.dtype)
+    return bands.tridiagonal_matmul(given, eye, diagonals_format)
+
+
+def _circulant(spectrum: Any, input_output_dtype: Any = dtypes.complex64) -> Any:
+    kind = dtypes.as_dtype(input_output_dtype)
+    values = ops.cast(spectrum, dtypes.complex128 if kind.size > 8 else dtypes.complex64)
+    column = signal.ifft(values)
+    size = column.shape[-1]
+    i, j = np.indices((size, size))
+    return ops.cast(indexing.gather(column, ((i - j) % size).astype(np.int32), axis=-1), kind)
+
+
+_OF = "tf.linalg.LinearOperator"
+LinearOperatorZeros = _operator_of(
+    "LinearOperatorZeros", _zeros, "The operator of a matrix of zeros.",
+    f"{_OF}Zeros(2).matvec([1.0, 2.0]).numpy().tolist()\n[0.0, 0.0]",
+    is_non_singular=False, is_self_adjoint=None,
+)  # fmt: skip
+LinearOperatorHouseholder = _operator_of(
+    "LinearOperatorHouseholder", _reflection,
+    "The operator of a reflection: it changes the sign along one axis.",
+    f"{_OF}Householder([1.0, 0.0]).matvec([1.0, 2.0]).numpy().tolist()\n[-1.0, 2.0]",
+    is_non_singular=True, is_self_adjoint=True,
+)  # fmt: skip
+LinearOperatorPermutation = _operator_of(
+    "LinearOperatorPermutation", _permutation,
+    "The operator that puts elements in another order.",
+    f"{_OF}Permutation([1, 0]).matvec([1.0, 2.0]).numpy().tolist()\n[2.0, 1.0]",
+    is_non_singular=True,
+)  # fmt: skip
+LinearOperatorToeplitz = _operator_of(
+    "LinearOperatorToeplitz", _toeplitz,
+    "The operator of a matrix with equal elements along each diagonal: its first column and row.",
+    f"{_OF}Toeplitz([1.0, 2.0], [1.0, 3.0]).to_dense().numpy().tolist()\n"
+    "[[1.0, 3.0], [2.0, 1.0]]",
+)  # fmt: skip
+LinearOperatorTridiag = _operator_of(
+    "LinearOperatorTridiag", _tridiagonal,
+    "The operator of a matrix with three diagonals; for these see `tf.linalg.tridiagonal_solve`.",
+    f"{_OF}Tridiag([[1.0, 0.0], [2.0, 3.0], [0.0, 4.0]]).to_dense().numpy().tolist()\n"
+    "[[2.0, 1.0], [4.0, 3.0]]",
+)  # fmt: skip
+LinearOperatorCirculant = _operator_of(
+    "LinearOperatorCirculant", _circulant,
+    "The operator of a circular convolution, by the Fourier transform of its kernel.",
+    f"{_OF}Circulant([3.0, 1.0], tf.float32).to_dense().numpy().tolist()\n"
+    "[[2.0, 1.0], [1.0, 2.0]]",
+)  # fmt: skip
+
+
+# -- of other operators ---------------------------------------------------------------------------
+
+
+class LinearOperatorKronecker(LinearOperator):
+    """The Kronecker product of operators.
+
+    >>> from keraslike import tf
+    >>> one, two = (tf.linalg.LinearOperatorDiag(d) for d in ([1.0, 2.0], [3.0, 4.0]))
+    >>> tf.linalg.LinearOperatorKronecker([one, two]).diag_part().numpy().tolist()
+    [3.0, 4.0, 6.0, 8.0]
+    """
+
+    def __init__(self, operators: Sequence[LinearOperator], **hints: Any):
+        self._operators = check_operators(operators)
+        name = hints.pop("name", "_x_".join(o.name for o in self._operators))
+        said = {n: all(getattr(o, n) for o in self._operators) or None for n in HINTS[:3]}
+        super().__init__(self._operators[0].dtype, name=name, **hints_of(hints, **said))
+
+    operators = property(lambda self: self._operators)
+
+    def _shape(self) -> Sequence[int]:
+        batch = np.broadcast_shapes(*(tuple(o.batch_shape) for o in self._operators))
+        sizes = [
+            math.prod(getattr(o, n) for o in self._operators)
+            for n in ("range_dimension", "domain_dimension")
+        ]
+        return (*batch, *sizes)
+
+    def to_dense(self, name: Any = None) -> Tensor:
+        found = self._operators[0].to_dense()
+        for operator in self._operators[1:]:
+            a, b = spread(found, operator.to_dense())
+            made = linalg.einsum("...ij,...kl->...ikjl", a, b)
+            sizes = (a.shape[-2] * b.shape[-2], a.shape[-1] * b.shape[-1])
+            found = ops.reshape(made, (*a.shape[:-2], *sizes))
+        return found
+
+    def _matmul(self, x: Any, adjoint: bool) -> Any:
+        return linalg.matmul(*spread(self.to_dense(), x), adjoint_a=adjoint)
+
+    def _determinant(self) -> Any:
+        return math.prod(
+            o.determinant() ** (self.domain_dimension // o.domain_dimension)
+            for o in self._operators
+        )
+
+    def _log_abs_determinant(self) -> Any:
+        return sum(
+            o.log_abs_determinant() * (self.domain_dimension // o.domain_dimension)
+            for o in self._operators
+        )
+
+
+class LinearOperatorBlockDiag(LinearOperator):
+    """Operators along the diagonal of a matrix.
+
+    >>> from keraslike import tf
+    >>> one = tf.linalg.LinearOperatorFullMatrix([[1.0, 2.0], [3.0, 4.0]])
+    >>> two = tf.linalg.LinearOperatorDiag([5.0])
+    >>> tf.linalg.LinearOperatorBlockDiag([one, two]).matvec([1.0, 1.0, 2.0]).numpy().tolist()
+    [3.0, 7.0, 10.0]
+    """
+
+    def __init__(self, operators: Sequence[LinearOperator], **hints: Any):
+        self._operators = check_operators(operators)
+        name = hints.pop("name", "_ds_".join(o.name for o in self._operators))
+        said = {n: all(getattr(o, n) for o in self._operators) or None for n in HINTS[:3]}
+        super().__init__(self._operators[0].dtype, name=name, **hints_of(hints, **said))
+
+    operators = property(lambda self: self._operators)
+
+    def _shape(self) -> Sequence[int]:
+        batch = np.broadcast_shapes(*(tuple(o.batch_shape) for o in self._operators))
+        rows, columns = (
+            sum(getattr(o, n) for o in self._operators)
+            for n in ("range_dimension", "domain_dimension")
+        )
+        return (*batch, rows, columns)
+
+    def _each(self, x: Any, rows: bool, apply: Callable) -> Any:
+        sizes = [o.range_dimension if rows else o.domain_dimension for o in self._operators]
+        batch = np.broadcast_shapes(tuple(self.batch_shape), tuple(x.shape[:-2]))
+        x = ops.broadcast_to(x, (*batch, *x.shape[-2:]))
+        parts = indexing.split(x, sizes, axis=-2)
+        return ops.concat([apply(o, p) for o, p in zip(self._operators, parts)], -2)
+
+    def _matmul(self, x: Any, adjoint: bool) -> Any:
+        return self._each(x, adjoint, lambda o, part: o.matmul(part, adjoint))
+
+    def _solve(self, rhs: Any, adjoint: bool) -> Any:
+        return self._each(rhs, not adjoint, lambda o, part: o.solve(part, adjoint))
+
+    def _determinant(self) -> Any:
+        return math.prod(o.determinant() for o in self._operators)
+
+    def _log_abs_determinant(self) -> Any:
+        return sum(o.log_abs_determinant() for o in self._operators)
+
+
+class LinearOperatorBlockLowerTriangular(LinearOperator):
+    """Operators in the lower triangle of a matrix of blocks, a list for each row.
+
+    >>> from keraslike import tf
+    >>> one, two, three = (tf.linalg.LinearOperatorFullMatrix([[n]]) for n in (1.0, 2.0, 3.0))
+    >>> operator = tf.linalg.LinearOperatorBlockLowerTriangular([[one], [two, three]])
+    >>> operator.to_dense().numpy().tolist()
+    [[1.0, 0.0], [2.0, 3.0]]
+    """
+
+    def __init__(self, operators: Sequence[Sequence[LinearOperator]], **hints: Any):
+        self._operators = [check_operators(row) for row in operators]
+        for number, row in enumerate(self._operators):
+            if len(row) != number + 1:
+                raise ValueError(
+                    f"Row {number} must have {number + 1} operators. Received: {len(row)}"
+                )
+        diagonal = [row[-1] for row in self._operators]
+        known = all(o.is_non_singular for o in diagonal) or None
+        super().__init__(diagonal[0].dtype, **hints_of(hints, is_non_singular=known))
+
+    operators = property(lambda self: self._operators)
+
+    def to_dense(self, name: Any = None) -> Tensor:
+        rows = []
+        diagonal = [row[-1] for row in self._operators]
+        blocks = [o.to_dense() for row in self._operators for o in row]
+        batch = np.broadcast_shapes(*(tuple(b.shape[:-2]) for b in blocks))
+        for row, own in zip(self._operators, diagonal):
+            there = [ops.broadcast_to(o.to_dense(), (*batch, *o.shape[-2:])) for o in row]
+            there += [
+                ops.zeros((*batch, own.range_dimension, o.domain_dimension), self.dtype)
+                for o in diagonal[len(row) :]
+            ]
+            rows.append(ops.concat(there, -1))
+        return ops.concat(rows, -2)
+
+
+class LinearOperatorLowRankUpdate(LinearOperator):
+    """An operator with a product of narrow matrices added: `base + u @ diag(d) @ v^H`.
+
+    >>> from keraslike import tf
+    >>> base = tf.linalg.LinearOperatorDiag([1.0, 2.0])
+    >>> tf.linalg.LinearOperatorLowRankUpdate(base, [[1.0], [1.0]]).to_dense().numpy().tolist()
+    [[2.0, 1.0], [1.0, 3.0]]
+    """
+
+    def __init__(
+        self,
+        base_operator: LinearOperator,
+        u: Any,
+        diag_update: Any = None,
+        v: Any = None,
+        is_diag_update_positive: bool | None = None,
+        **hints: Any,
+    ):
+        self._base, self._u = base_operator, _as_operand(u)
+        self._v = self._u if v is None else _as_operand(v)
+        rank = self._u.shape[-1]
+        self._middle: LinearOperator = (
+            LinearOperatorIdentity(rank, dtype=base_operator.dtype)
+            if diag_update is None
+            else LinearOperatorDiag(diag_update, is_positive_definite=is_diag_update_positive)
+        )
+        self.is_diag_update_positive = True if diag_update is None else is_diag_update_positive
+        alike = v is None and base_operator.is_self_adjoint and self._middle.is_self_adjoint
+        positive = alike and base_operator.is_positive_definite and self.is_diag_update_positive
+        said = {"is_self_adjoint": alike or None, "is_positive_definite": positive or None}
+        super().__init__(base_operator.dtype, **hints_of(hints, is_square=True, **said))
+
+    base_operator = property(lambda self: self._base)
+    u = property(lambda self: self._u)
+    v = property(lambda self: self._v)
+    diag_operator = property(lambda self: self._middle)
+
+    def _shape(self) -> Sequence[int]:
+        batch = np.broadcast_shapes(
+            *(tuple(x.shape[:-2]) for x in (self._base, self._u, self._v, self._middle))
+        )
+        return (*batch, *self._base.shape[-2:])
+
+    def _matmul(self, x: Any, adjoint: bool) -> Any:
+        left, right = (self._v, self._u) if adjoint else (self._u, self._v)
+        inner = linalg.matmul(*spread(right, x), adjoint_a=True)
+        update = linalg.matmul(*spread(left, self._middle.matmul(inner, adjoint)))
+        return self._base.matmul(x, adjoint) + update
+
+    def _capacitance(self) -> Any:
+        """The matrix of the size of the update that the matrix identities of Woodbury have."""
+        inner = linalg.matmul(*spread(self._v, self._base.solve(self._u)), adjoint_a=True)
+        return self._middle.inverse().to_dense() + inner
+
+    def _solve(self, rhs: Any, adjoint: bool) -> Any:
+        left, right = (self._v, self._u) if adjoint else (self._u, self._v)
+        first = self._base.solve(rhs, adjoint)
+        inner = linalg.matmul(*spread(right, first), adjoint_a=True)
+        inner = linalg.solve(*spread(self._capacitance(), inner), adjoint=adjoint)
+        update = linalg.matmul(*spread(left, inner))
+        return first - self._base.solve(update, adjoint)
+
+    def _determinant(self) -> Any:
+        own = linalg.det(self._capacitance())  # type: ignore[attr-defined]
+        return own * self._middle.determinant() * self._base.determinant()
+
+    def _log_abs_determinant(self) -> Any:
+        own = linalg.slogdet(self._capacitance())[1]  # type: ignore[attr-defined]
+        return own + self._middle.log_abs_determinant() + self._base.log_abs_determinant()
+
+
+__all__ = [
+    f"LinearOperator{name}"
+    for name in (
+        *("BlockDiag", "BlockLowerTriangular", "Circulant", "Householder", "Kronecker"),
+        *("LowRankUpdate", "Permutation", "Toeplitz", "Tridiag", "Zeros"),
+    )
+]

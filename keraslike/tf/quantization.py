@@ -1,0 +1,239 @@
+"""`tf.quantization`: numbers as they are after rounding to a few values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from keraslike import quantizers
+from keraslike.tf.conversion import _as_operand, static
+from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.operation import operation
+from keraslike.tf.tensor import Tensor, run
+
+_rounded = quantizers.fake_quant_with_min_max_vars.__wrapped__
+
+
+def _quantized(x: Any, low: Any, high: Any, num_bits: int, narrow: bool, axis: int | None) -> Any:
+    if not 2 <= num_bits <= 16:
+        raise ValueError(f"num_bits must be from 2 to 16. Received: num_bits={num_bits}")
+    return _rounded(x, low, high, num_bits, narrow, axis)
+
+
+def fake_quant_with_min_max_args(
+    inputs: Any,
+    min: float = -6,
+    max: float = 6,
+    num_bits: int = 8,
+    narrow_range: bool = False,
+    name: str | None = None,
+) -> Tensor:
+    """Floats rounded to `2**num_bits` values that are evenly spread from `min` to `max`.
+
+    >>> from keraslike import tf
+    >>> tf.quantization.fake_quant_with_min_max_args([0.1, 0.9, 5.0], 0.0, 3.0, 2).numpy().tolist()
+    [0.0, 1.0, 3.0]
+    """
+    if not min < max:
+        raise InvalidArgumentError(f"min must be below max. Received: {min} and {max}")
+    ends = (np.float32(min), np.float32(max))
+    return fake_quant_with_min_max_vars(inputs, *ends, num_bits, narrow_range)
+
+
+def fake_quant_with_min_max_vars(
+    inputs: Any,
+    min: Any,
+    max: Any,
+    num_bits: int = 8,
+    narrow_range: bool = False,
+    name: str | None = None,
+) -> Tensor:
+    """`fake_quant_with_min_max_args` with ends that are tensors, to which gradients flow from the
+    inputs beyond them.
+
+    >>> from keraslike import tf
+    >>> tf.quantization.fake_quant_with_min_max_vars([0.1, 0.9, 5.0], 0.0, 3.0, 2).numpy().tolist()
+    [0.0, 1.0, 3.0]
+    """
+    given = tuple(map(_as_operand, (inputs, min, max)))
+    return run(_quantized, given, (int(num_bits), bool(narrow_range), None), name="fake_quant")
+
+
+def fake_quant_with_min_max_vars_per_channel(
+    inputs: Any,
+    min: Any,
+    max: Any,
+    num_bits: int = 8,
+    narrow_range: bool = False,
+    name: str | None = None,
+) -> Tensor:
+    """`fake_quant_with_min_max_vars` with ends for each place along the last axis.
+
+    >>> from keraslike import tf
+    >>> tf.quantization.fake_quant_with_min_max_vars_per_channel(
+    ...     [[0.9, 0.9]], [0.0, 0.0], [3.0, 1.5], 2
+    ... ).numpy().tolist()
+    [[1.0, 1.0]]
+    """
+    given = tuple(map(_as_operand, (inputs, min, max)))
+    return run(_quantized, given, (int(num_bits), bool(narrow_range), -1), name="fake_quant")
+
+
+def _of_vars(gradients: Any, x: Any, low: Any, high: Any, *options: Any) -> Any:
+    _, pullback = jax.vjp(lambda *given: _quantized(*given, *options), x, low, high)
+    return pullback(gradients)
+
+
+def fake_quant_with_min_max_args_gradient(
+    gradients: Any,
+    inputs: Any,
+    min: float = -6,
+    max: float = 6,
+    num_bits: int = 8,
+    narrow_range: bool = False,
+    name: str | None = None,
+) -> Tensor:
+    """The gradient of `fake_quant_with_min_max_args` with respect to the inputs, for that of its
+    result.
+
+    >>> from keraslike import tf
+    >>> found = tf.quantization.fake_quant_with_min_max_args_gradient([1.0, 2.0], [0.5, 9.0])
+    >>> found.numpy().tolist()
+    [1.0, 0.0]
+    """
+    ends = (np.float32(min), np.float32(max))
+    return fake_quant_with_min_max_vars_gradient(gradients, inputs, *ends, num_bits, narrow_range)[
+        0
+    ]
+
+
+def fake_quant_with_min_max_vars_gradient(
+    gradients: Any,
+    inputs: Any,
+    min: Any,
+    max: Any,
+    num_bits: int = 8,
+    narrow_range: bool = False,
+    name: str | None = None,
+) -> Any:
+    """The gradients of `fake_quant_with_min_max_vars` with respect to the inputs and both ends, for
+    that of its result.
+
+    >>> from keraslike import tf
+    >>> of_inputs, of_min, of_max = tf.quantization.fake_quant_with_min_max_vars_gradient(
+    ...     [1.0, 2.0], [0.5, 9.0], -6.0, 6.0
+    ... )
+    >>> of_inputs.numpy().tolist(), float(of_min), float(of_max)
+    ([1.0, 0.0], 0.0, 2.0)
+    """
+    given = tuple(map(_as_operand, (gradients, inputs, min, max)))
+    return run(_of_vars, given, (int(num_bits), bool(narrow_range), None), name="fake_quant")
+
+
+def fake_quant_with_min_max_vars_per_channel_gradient(
+    gradients: Any,
+    inputs: Any,
+    min: Any,
+    max: Any,
+    num_bits: int = 8,
+    narrow_range: bool = False,
+    name: str | None = None,
+) -> Any:
+    """The gradients of `fake_quant_with_min_max_vars_per_channel`, for that of its result.
+
+    >>> from keraslike import tf
+    >>> tf.quantization.fake_quant_with_min_max_vars_per_channel_gradient(
+    ...     [[1.0]], [[9.0]], [-6.0], [6.0]
+    ... )[2].numpy().tolist()
+    [1.0]
+    """
+    given = tuple(map(_as_operand, (gradients, inputs, min, max)))
+    return run(_of_vars, given, (int(num_bits), bool(narrow_range), -1), name="fake_quant")
+
+
+@jax.custom_vjp
+def _straight(x: Any, made: Any, inside: Any) -> Any:
+    return made
+
+
+_straight.defvjp(
+    lambda x, made, inside: (made, inside), lambda inside, c: (jnp.where(inside, c, 0), None, None)
+)
+
+
+@operation("quantization.quantize_and_dequantize_v2", "input;input_min input_max")
+def _to_steps(
+    x: Any, low: Any, high: Any, signed: bool, bits: int, given: bool, mode: str, narrow: bool,
+    axis: int | None,
+) -> Any:  # fmt: skip
+    if axis is not None:
+        others = tuple(i for i in range(x.ndim) if i != axis % x.ndim)
+        shape = [1 if i in others else -1 for i in range(x.ndim)]
+        low, high = low.reshape(shape), high.reshape(shape)
+    if not given:
+        axes = None if axis is None else others
+        low, high = jnp.min(x, axes, keepdims=True), jnp.max(x, axes, keepdims=True)
+        low, high = jax.lax.stop_gradient((low, high))
+    least = -(2 ** (bits - 1)) + narrow if signed else 0
+    most = 2 ** (bits - 1) - 1 if signed else 2**bits - 1
+    down = jnp.where(least * low > 0, least / jnp.where(low == 0, 1, low), np.finfo("f4").max)
+    up = jnp.where(most * high > 0, most / jnp.where(high == 0, 1, high), np.finfo("f4").max)
+    scale = jnp.minimum(down, up).astype(x.dtype)
+    low = jnp.where(down < up, low, least / scale)
+    high = jnp.where(down < up, most / scale, high)
+    steps = jnp.clip(x, low, high) * scale
+    steps = jnp.round(steps) if mode == "HALF_TO_EVEN" else jnp.floor(steps + 0.5)
+    made = (steps / scale).astype(x.dtype)
+    return _straight(x, made, (x >= low) & (x <= high))
+
+
+def quantize_and_dequantize_v2(
+    input: Any,
+    input_min: Any,
+    input_max: Any,
+    signed_input: bool = True,
+    num_bits: int = 8,
+    range_given: bool = False,
+    round_mode: str = "HALF_TO_EVEN",
+    name: str | None = None,
+    narrow_range: bool = False,
+    axis: int | None = None,
+) -> Tensor:
+    """Floats after a conversion to integers of `num_bits` and back.
+
+    Args:
+        input_min, input_max: the range of the floats if `range_given`, a number or one for each
+            place along `axis`; else it is that of the input.
+        signed_input: whether there are integers below 0.
+        round_mode: `"HALF_TO_EVEN"` or `"HALF_UP"`.
+        narrow_range: whether the lowest integer is not used.
+
+    >>> from keraslike import tf
+    >>> tf.quantization.quantize_and_dequantize_v2(
+    ...     [0.3, -1.0, 0.5], -1.0, 1.0, num_bits=3, range_given=True
+    ... ).numpy().tolist()
+    [0.25, -1.0, 0.5]
+    """
+    if round_mode not in ("HALF_TO_EVEN", "HALF_UP"):
+        raise ValueError(
+            f"round_mode must be 'HALF_TO_EVEN' or 'HALF_UP'. Received: {round_mode!r}"
+        )
+    axis = None if axis is None else int(static(axis))
+    return _to_steps(
+        input, input_min, input_max, bool(signed_input), int(num_bits), bool(range_given),
+        round_mode, int(narrow_range), axis,
+    )  # fmt: skip
+
+
+__all__ = [
+    *(
+        f"fake_quant_with_min_max_{kind}{ending}"
+        for kind in ("args", "vars", "vars_per_channel")
+        for ending in ("", "_gradient")
+    ),
+    "quantize_and_dequantize_v2",
+]
+__dir__ = __all__.copy
