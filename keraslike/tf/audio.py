@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from keraslike.tf.conversion import _as_operand, constant, convert_to_tensor, static
+from keraslike.tf import dtypes
+from keraslike.tf.conversion import constant, convert_to_tensor, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.structure import host
 from keraslike.tf.tensor import Tensor
@@ -71,7 +72,8 @@ def encode_wav(audio: Any, sample_rate: Any, name: str | None = None) -> Tensor:
     >>> len(tf.audio.encode_wav([[0.0], [1.0]], 8000).numpy())
     48
     """
-    sound = host(_as_operand(audio), "Encoding of sounds", "encode outside of compiled functions.")
+    given = audio if isinstance(audio, Tensor) else convert_to_tensor(audio, dtypes.float32)
+    sound = host(given, "Encoding of sounds", "encode outside of compiled functions.")
     if sound.ndim != 2 or sound.dtype != np.float32:
         raise InvalidArgumentError(
             "tf.audio.encode_wav: audio must be float32 of shape (samples, channels). Received: "

@@ -320,7 +320,7 @@ def _of_overlaps(overlaps: Any, scores: Any, count: int, overlap: float, least: 
     def step(state: Any, _: Any) -> tuple[Any, tuple[Any, Any]]:
         best = jnp.argmax(jnp.where(state, scores, -jnp.inf))
         there = state[best]
-        near = jnp.where(overlaps[best] > overlap, True, jnp.arange(len(scores)) == best)
+        near = (overlaps[:, best] > overlap) | (jnp.arange(len(scores)) == best)
         return state & ~near, (best, there)
 
     _, (found, there) = jax.lax.scan(step, scores > least, None, min(count, len(scores)))

@@ -63,7 +63,8 @@ def resize(
             f"method must be one of {sorted(resizing.METHODS)}. Received: method={method!r}"
         )
     sizes = static(size)
-    if len(images.shape) not in (3, 4) or not isinstance(sizes, tuple) or len(sizes) != 2:
+    whole = isinstance(sizes, tuple) and all(isinstance(n, (int, np.integer)) for n in sizes)
+    if len(images.shape) not in (3, 4) or not whole or len(sizes) != 2:
         raise ValueError(
             "tf.image.resize: images must have 3 or 4 axes, and size must be (height, width). "
             f"Received: images of shape {tuple(images.shape)}, size={size}"

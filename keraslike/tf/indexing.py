@@ -260,6 +260,7 @@ def _gather(params: Any, indices: Any, axis: int, batch_dims: int) -> Any:
     return fn(params, indices)
 
 
+@operates
 def gather_nd(
     params: Any,
     indices: Any,

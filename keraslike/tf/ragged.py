@@ -11,6 +11,7 @@ from keraslike.tf import dtypes, ops
 from keraslike.tf.conversion import convert_to_tensor, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.ragged_math import map_flat_values, stack
+from keraslike.tf.ragged_moves import cross
 from keraslike.tf.ragged_partition import (
     _count,
     _ids,
@@ -206,6 +207,7 @@ def stack_dynamic_partitions(
 __all__ = [
     "boolean_mask",
     "constant",
+    "cross",
     "map_flat_values",
     "range",
     "row_splits_to_segment_ids",

@@ -25,11 +25,26 @@ def sort(values: Any, axis: int = -1, direction: str = "ASCENDING", name: Any = 
     >>> tf.sort([3, 1, 2]).numpy().tolist()
     [1, 2, 3]
     """
-    return run(_sort, (_as_operand(values),), (static(axis), direction == "DESCENDING"))
+    return run(_sort, (_as_operand(values),), (static(axis), _is_descending(direction)))
+
+
+def _is_descending(direction: str) -> bool:
+    if direction not in ("ASCENDING", "DESCENDING"):
+        raise ValueError(
+            f"direction must be 'ASCENDING' or 'DESCENDING'. Received: direction={direction!r}"
+        )
+    return direction == "DESCENDING"
+
+
+def _is_negated(x: Any, descending: bool) -> bool:
+    """Whether an array is sorted as its negative: a stable order, in which NaN is the last."""
+    if x.dtype.kind == "b":
+        raise ValueError("tensors of bools cannot be sorted.")
+    return descending and jnp.issubdtype(x.dtype, jnp.floating)
 
 
 def _sort(x: Any, axis: int, descending: bool) -> Any:
-    if descending and x.dtype.kind == "f":  # the sort must be stable
+    if _is_negated(x, descending):
         return -jnp.sort(-x, axis=axis)
     return jnp.sort(x, axis=axis, descending=descending)
 
@@ -47,10 +62,12 @@ def argsort(
     >>> tf.argsort([3, 1, 2], direction="DESCENDING").numpy().tolist()
     [0, 2, 1]
     """
-    return run(_argsort, (_as_operand(values),), (static(axis), direction == "DESCENDING"))
+    return run(_argsort, (_as_operand(values),), (static(axis), _is_descending(direction)))
 
 
 def _argsort(x: Any, axis: int, descending: bool) -> Any:
+    if _is_negated(x, descending):
+        x, descending = -x, False
     return jnp.argsort(x, axis=axis, descending=descending, stable=True).astype(np.int32)
 
 

@@ -21,6 +21,7 @@ from keraslike.ops.documentation import DOCUMENTATION
 from keraslike.tf import bitwise, dtypes, indexing, linalg, operators, ops, table
 from keraslike.tf import math as tf_math
 from keraslike.tf.conversion import constant
+from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.experimental import numpy_random, numpy_shapes
 from keraslike.tf.experimental.numpy_documentation import EXAMPLES
 from keraslike.tf.experimental.numpy_values import (
@@ -128,7 +129,10 @@ def _zero_from_below(x: Any) -> Any:
 
 
 def _angle(z: Any, deg: bool = False) -> Any:
-    found = tf_math.angle(floats(z))
+    z = floats(z)
+    is_real = dtypes.as_dtype(z.dtype).is_floating
+    # TensorFlow gives float32 for all real numbers.
+    found = indexing.where(z < 0, np.float32(np.pi), np.float32(0)) if is_real else tf_math.angle(z)
     return found * (180 / np.pi) if deg else found
 
 
@@ -147,12 +151,15 @@ def _heaviside(x1: Any, x2: Any) -> Any:
     return floats(found)
 
 
-def _logaddexp(x1: Any, x2: Any) -> Any:
-    return call(jnp.logaddexp, *map(floats, alike(x1, x2)))
+def _log_sum(base: float) -> Callable:
+    def log_sum(x1: Any, x2: Any) -> Any:
+        a, b = map(floats, alike(x1, x2))
+        delta = a - b
+        power = table.exp(-table.abs(delta) * np.log(base))
+        more = tf_math.log1p(power) / np.log(base)
+        return indexing.where(tf_math.is_nan(delta), a + b, table.maximum(a, b) + more)
 
-
-def _logaddexp2(x1: Any, x2: Any) -> Any:
-    return call(jnp.logaddexp2, *map(floats, alike(x1, x2)))
+    return log_sum
 
 
 def _isclose(
@@ -294,6 +301,8 @@ def _nanmean(a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False
 def _cumulative(fn: Callable) -> Callable:
     def of_array(a: Any, axis: Any = None, dtype: Any = None) -> Any:
         a = array_of(a, dtype)
+        if kind_of(a).kind == "b":
+            raise InvalidArgumentError("Bools cannot be summed up or multiplied: name a dtype.")
         if dtype is None and kind_of(a).kind in "iu":
             a = array_of(a, np.promote_types(kind_of(a), np.int64))
         return fn(flat(a), 0) if axis is None else fn(a, axis)
@@ -320,6 +329,15 @@ def _average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fal
         total = table.reduce_sum(weights, axis)
         found = table.reduce_sum(a * weights, axis) / total
     return (found, ops.broadcast_to(total, found.shape)) if returned else found
+
+
+def _trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Any:
+    a = array_of(a, dtype)
+    rank = len(a.shape)
+    if not offset and (axis1 % rank, axis2 % rank) == (rank - 2, rank - 1):
+        return linalg.trace(a)  # type: ignore[attr-defined]
+    found = call(jnp.diagonal, a, offset=offset, axis1=axis1, axis2=axis2)
+    return _reduced("sum", found, -1, dtype, False)
 
 
 def _ptp(a: Any, axis: Any = None, keepdims: Any = None) -> Any:
@@ -412,8 +430,8 @@ _FUNCTIONS: dict[str, Callable] = {
     "kron": _product("kron"),
     "log10": _elementwise(lambda x: tf_math.log(x) / np.log(10), floats),
     "log2": _elementwise(lambda x: tf_math.log(x) / np.log(2), floats),
-    "logaddexp": _logaddexp,
-    "logaddexp2": _logaddexp2,
+    "logaddexp": _log_sum(np.e),
+    "logaddexp2": _log_sum(2),
     **{f"logical_{n}": _logical(getattr(table, f"logical_{n}")) for n in ("and", "or")},
     "logical_not": lambda x: table.logical_not(array_of(x, np.bool_)),
     "logical_xor": _logical(table.not_equal),
@@ -425,8 +443,8 @@ _FUNCTIONS: dict[str, Callable] = {
     "outer": _product("outer"),
     "polyval": lambda p, x: call(jnp.polyval, *alike(p, x)),
     "prod": _reduction("prod"),
-    "promote_types": lambda type1, type2: dtypes.as_dtype(
-        np.promote_types(dtypes.as_dtype(type1).dtype, dtypes.as_dtype(type2).dtype)
+    "promote_types": lambda type1, type2: np.promote_types(
+        *(dtypes.as_dtype(t).dtype for t in (type1, type2))
     ),
     "ptp": _ptp,
     "rad2deg": _elementwise(lambda x: x * (180 / np.pi), floats),
@@ -438,13 +456,7 @@ _FUNCTIONS: dict[str, Callable] = {
     "std": _std,
     "sum": _reduction("sum"),
     "tensordot": lambda a, b, axes=2: linalg.tensordot(*alike(a, b), axes),
-    "trace": lambda a, offset=0, axis1=0, axis2=1, dtype=None: _reduced(
-        "sum",
-        call(jnp.diagonal, array_of(a, dtype), offset=offset, axis1=axis1, axis2=axis2),
-        -1,
-        dtype,
-        False,
-    ),
+    "trace": _trace,
     "var": _var,
     "vdot": _product("vdot"),
     **{n: _elementwise(getattr(tf_math, tf), floats) for n, tf in _named(_OF_FRACTIONS)},
@@ -507,6 +519,7 @@ def experimental_enable_numpy_behavior(
     }
     for name, method in methods.items():
         setattr(Tensor, name, method)
+    Tensor.__getitem__ = numpy_shapes.get_item  # type: ignore[method-assign]
 
 
 _prefer = prefer_float32

@@ -11,6 +11,7 @@ import numpy as np
 
 from keraslike.tf import dtypes, indexing, ops, sorting, table
 from keraslike.tf.conversion import static
+from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.experimental.numpy_values import (
     alike,
     array_of,
@@ -213,14 +214,20 @@ def _split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
     ary = array_of(ary)
     parts = static(indices_or_sections)
     if isinstance(parts, int) and ary.shape[axis] % parts:
-        raise ValueError("array split does not result in an equal division")
+        raise InvalidArgumentError(
+            f"An axis of size {ary.shape[axis]} cannot be split into {parts} equal parts."
+        )
     return list(call(jnp.split, ary, indices_or_sections=parts, axis=axis))
 
 
 def _split_along(axis: int) -> Callable:
     def parts(ary: Any, indices_or_sections: Any) -> Any:
         ary = array_of(ary)
-        return _split(ary, indices_or_sections, 0 if len(ary.shape) == 1 else axis)
+        along = 0 if len(ary.shape) == 1 and axis == 1 else axis
+        parts = static(indices_or_sections)
+        if isinstance(parts, int) and ary.shape[along] % parts:
+            raise ValueError("array split does not result in an equal division")
+        return _split(ary, parts, along)
 
     return parts
 
@@ -257,11 +264,35 @@ def _ix(*args: Any) -> list[Any]:
 def _size(x: Any, axis: Any = None) -> Any:
     if axis is not None:
         raise NotImplementedError("tf.experimental.numpy.size: axis must be None.")
-    return int(np.prod(array_of(x).shape))
+    if isinstance(x, (int, float)):
+        return 1
+    return np.prod(array_of(x).shape, dtype=int)
 
 
 def _isscalar(val: Any) -> bool:
     return not val.shape if is_tensor(val) else np.isscalar(val)
+
+
+def get_item(x: Any, key: Any) -> Any:
+    """A part of a tensor, as numpy finds it: keys may be lists, arrays and masks, too."""
+    keys = key if isinstance(key, tuple) else (key,)
+    if not any(isinstance(k, (list, np.ndarray)) or getattr(k, "shape", ()) for k in keys):
+        return indexing.get_item(x, key)
+    places: list[Any] = []
+    for k in keys:
+        if isinstance(k, (list, np.ndarray)) or is_tensor(k):
+            k = array_of(k)
+            places += _nonzero(k) if kind_of(k).kind == "b" else [k]
+        else:
+            places.append(k)
+    arrays = [k for k in places if is_tensor(k)]
+    plain = tuple(None if is_tensor(k) else (k,) for k in places)
+
+    def found(x: Any, *given: Any) -> Any:
+        left = iter(given)
+        return x[tuple(next(left) if k is None else k[0] for k in plain)]
+
+    return run(found, (x, *arrays), lasting=False, name="getitem")
 
 
 def _broadcast(*arrays: Any) -> Any:

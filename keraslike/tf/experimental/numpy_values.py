@@ -57,7 +57,7 @@ def array_of(x: Any, dtype: Any = None) -> Any:
         if dtype is None:  # of lists the dtype of all items, of which there may be many
             x = np.asarray(x) if isinstance(x, (list, tuple)) else x
         kind = result_type(x) if dtype is None else dtypes.as_dtype(dtype)
-        return constant(np.asarray(x, kind.as_numpy_dtype))
+        return constant(np.asarray(x).astype(kind.as_numpy_dtype))  # which wraps large integers
     x = _as_operand(x)
     return x if dtype is None or x.dtype == dtype else ops.cast(x, dtype)
 

@@ -1,0 +1,192 @@
+"""Functions of `tf` for ragged tensors that put rows in other places, and what works row by row."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from keraslike.tf import indexing, ops, ragged_math, table
+from keraslike.tf.conversion import convert_to_tensor, static
+from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.ragged_partition import _ranges, _summed, _take
+from keraslike.tf.ragged_tensor import OPERATIONS, RaggedTensor
+from keraslike.tf.structure import host
+from keraslike.tf.tensor import Tensor
+
+
+def _axis(x: Any, axis: Any) -> int:
+    rank, axis = len(x.shape), int(static(axis))
+    if not -rank <= axis < rank:
+        raise ValueError(f"axis={axis} is out of bounds: expected {-rank} <= axis < {rank}")
+    return axis % rank
+
+
+def _reverse(function: Callable, tensor: Any, axis: Any, name: Any = None) -> Any:
+    axes = static(axis)
+    for one in axes if isinstance(axes, tuple) else (axes,):
+        tensor = _reversed(function, tensor, _axis(tensor, one))
+    return tensor
+
+
+def _reversed(function: Callable, x: Any, axis: int) -> Any:
+    if not isinstance(x, RaggedTensor):
+        return function(x, [axis])
+    if axis == 0:
+        return _take(x, np.arange(x._rows)[::-1])
+    if axis > 1:
+        return x.with_values(_reversed(function, x._values, axis - 1))
+    splits = x._known("The order of values")
+    rows = np.repeat(np.arange(x._rows), np.diff(splits))
+    order = splits[:-1][rows] + splits[1:][rows] - 1 - np.arange(len(rows))
+    return x.with_values(_take(x._values, order))
+
+
+def _tile(function: Callable, input: Any, multiples: Any, name: Any = None) -> Any:
+    return _tiled(function, input, list(static(multiples)))
+
+
+def _tiled(function: Callable, x: Any, counts: list[int]) -> Any:
+    if not isinstance(x, RaggedTensor):
+        return function(x, counts)
+    if len(counts) != len(x.shape):
+        raise ValueError(f"multiples must have {len(x.shape)} numbers. Received: {counts}")
+    first, second, *rest = counts
+    values = _tiled(function, x._values, [1, *rest]) if rest else x._values
+    splits = x._known("The order of values")
+    lengths = np.diff(splits)
+    order = _ranges(np.repeat(splits[:-1], second), np.repeat(lengths, second))
+    found = x._make(_take(values, order), _summed(lengths * second), None, x._kind)
+    return _take(found, np.tile(np.arange(x._rows), first))
+
+
+def _softmax(function: Callable, logits: Any, axis: Any = None, name: Any = None) -> Any:
+    axis = _axis(logits, -1 if axis is None else axis)
+    if axis > logits.ragged_rank:
+        return logits.with_flat_values(function(logits.flat_values, axis - logits.ragged_rank))
+    largest = table.reduce_max(logits, axis, keepdims=True)
+    powers = table.exp(logits - largest)
+    return powers / table.reduce_sum(powers, axis, keepdims=True)
+
+
+def _split(
+    function: Callable, value: Any, num_or_size_splits: Any, axis: Any = 0, num: Any = None,
+    name: Any = None,
+) -> Any:  # fmt: skip
+    if _axis(value, axis):
+        raise NotImplementedError("tf.split: ragged tensors can be split along axis 0 only.")
+    sizes, rows = static(num_or_size_splits), value._rows
+    if isinstance(sizes, int):
+        if rows % sizes:
+            raise InvalidArgumentError(f"{rows} rows cannot be split into {sizes} equal parts.")
+        sizes = (rows // sizes,) * sizes
+    if -1 in sizes:
+        sizes = tuple(rows - sum(n for n in sizes if n >= 0) if n == -1 else n for n in sizes)
+    if sum(sizes) != rows:
+        raise InvalidArgumentError(f"Parts of {sizes} rows are not {rows} rows.")
+    ends = np.cumsum(sizes)
+    return [_take(value, np.arange(end - size, end)) for size, end in zip(sizes, ends)]
+
+
+def _gather_nd(
+    function: Callable, params: Any, indices: Any, batch_dims: Any = 0, name: Any = None,
+    bad_indices_policy: Any = None,
+) -> Any:  # fmt: skip
+    if static(batch_dims) or isinstance(indices, RaggedTensor):
+        raise NotImplementedError(
+            "tf.gather_nd: of a ragged tensor, with dense indices and batch_dims=0 only."
+        )
+    places = host(convert_to_tensor(indices), "The count of values", "call it outside.")
+    return _elements(function, params, places)
+
+
+def _elements(function: Callable, params: Any, places: np.ndarray) -> Any:
+    count = places.shape[-1]
+    if not isinstance(params, RaggedTensor):
+        return function(params, places)
+    first = places[..., 0]
+    if (first < 0).any() or (first >= params._rows).any():
+        raise InvalidArgumentError(f"Rows are 0 to {params._rows - 1}. Received: {first.tolist()}")
+    if count == 1:
+        return indexing.gather(params, first)
+    splits = params._known("The place of an element")
+    if ((places[..., 1] < 0) | (places[..., 1] >= np.diff(splits)[first])).any():
+        raise InvalidArgumentError(f"An index is beyond its row: {places.tolist()}")
+    inner = np.concatenate([(splits[first] + places[..., 1])[..., None], places[..., 2:]], -1)
+    return _elements(function, params._values, inner)
+
+
+def _matmul(function: Callable, a: Any, b: Any, *args: Any, **kwargs: Any) -> Any:
+    """Products of the matrices in a batch, whose sizes differ."""
+    given = [x if isinstance(x, RaggedTensor) else convert_to_tensor(x) for x in (a, b)]
+    if min(len(x.shape) for x in given) < 2 or len(given[0].shape) != len(given[1].shape):
+        raise ValueError(
+            "tf.matmul: ragged tensors must have as many axes as the other operand, at least 2. "
+            f"Received shapes {given[0].shape} and {given[1].shape}."
+        )
+    if len(given[0].shape) == 2:
+        return function(*map(_dense, given), *args, **kwargs)
+    counts = [x._rows if isinstance(x, RaggedTensor) else x.shape[0] for x in given]
+    if counts[0] != counts[1]:
+        raise InvalidArgumentError(f"The batches of the matrices differ: {counts[0]}, {counts[1]}")
+    products = [_matmul(function, x, y, *args, **kwargs) for x, y in zip(*given)]
+    return ragged_math.stack(products)
+
+
+def _dense(x: Any) -> Any:
+    if not isinstance(x, RaggedTensor):
+        return x
+    lengths = np.diff(x._known("The size of a matrix"))
+    if len(set(lengths.tolist())) > 1:
+        raise InvalidArgumentError(f"Rows of a matrix have different lengths: {lengths.tolist()}")
+    return ops.reshape(x.flat_values, [x._rows, -1])
+
+
+def _cumsum(function: Callable, x: Any, axis: Any = 0, *args: Any, **kwargs: Any) -> Any:
+    axis = _axis(x, axis)
+    if axis > x.ragged_rank:
+        return x.with_flat_values(function(x.flat_values, axis - x.ragged_rank, *args, **kwargs))
+    if axis != 1 or x.ragged_rank != 1:
+        raise NotImplementedError("tf.cumsum: of a ragged tensor along its last ragged axis only.")
+    dense = function(x.to_tensor(), 1, *args, **kwargs)
+    return RaggedTensor.from_tensor(dense, x.row_lengths())
+
+
+def cross(inputs: Sequence[Any], name: str | None = None) -> RaggedTensor:
+    """Each combination of the texts or numbers in the same row of several tensors, joined by `_X_`.
+
+    >>> from keraslike import tf
+    >>> tf.ragged.cross([[["a"], ["b"]], tf.ragged.constant([["c"], ["d", "e"]])]).to_list()
+    [[b'a_X_c'], [b'b_X_d', b'b_X_e']]
+    """
+    rows = [_texts(x) for x in inputs]
+    if len({len(x) for x in rows}) != 1:
+        raise ValueError(f"Inputs must have as many rows. Received: {[len(x) for x in rows]}")
+    found = [[b"_X_".join(p) for p in itertools.product(*own)] for own in zip(*rows)]
+    flat = np.array([*itertools.chain(*found), None], object)[:-1]
+    return RaggedTensor.from_row_lengths(
+        Tensor(flat), np.array([len(own) for own in found], np.int64)
+    )
+
+
+def _texts(x: Any) -> list[list[bytes]]:
+    x = x if hasattr(x, "to_list") else convert_to_tensor(x)
+    if len(x.shape) != 2:
+        raise ValueError(f"Inputs must have two axes. Received shape {x.shape}.")
+    rows = x.to_list() if hasattr(x, "to_list") else x.numpy().tolist()
+    return [[v if isinstance(v, bytes) else str(v).encode() for v in row] for row in rows]
+
+
+OPERATIONS.update(
+    {
+        "cumsum": _cumsum,
+        "gather_nd": _gather_nd,
+        "matmul": _matmul,
+        "nn.softmax": _softmax,
+        "reverse": _reverse,
+        "split": _split,
+        "tile": _tile,
+    }
+)
