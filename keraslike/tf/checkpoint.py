@@ -485,22 +485,26 @@ class Checkpoint(base.Object):
                     f"Received: {value!r}"
                 )
             setattr(self, name, value)
-        with WIDE(True):
-            self._counter = Variable(np.int64(0), trainable=False, name="save_counter")
 
     @property
     def save_counter(self) -> Variable:
         """The number of checkpoints that were saved."""
-        return self._counter
+        found = vars(self).get("_counter")
+        if found is None:
+            with WIDE(True):
+                found = Variable(np.int64(0), trainable=False, name="save_counter")
+            self._counter = found
+        return found
 
     def _tracked(self) -> dict[str, Any]:
         own = {name: v for name, v in vars(self).items() if name[0] != "_"}
-        return {**own, "save_counter": self._counter}
+        counter = vars(self).get("_counter")  # which `write` and `read` do without
+        return own if counter is None else {**own, "save_counter": counter}
 
     def save(self, file_prefix: Any, options: Any = None) -> str:
         """Writes the checkpoint `file_prefix-N`, where N is their count, and returns its path."""
-        self._counter.assign_add(1)
-        path = self.write(f"{os.fspath(file_prefix)}-{int(self._counter.numpy())}")
+        self.save_counter.assign_add(1)
+        path = self.write(f"{os.fspath(file_prefix)}-{int(self.save_counter.numpy())}")
         note(os.path.dirname(path), path, [path])
         return path
 
@@ -510,7 +514,7 @@ class Checkpoint(base.Object):
         bundle.write(path, _saved(self))
         return path
 
-    def restore(self, save_path: Any, options: Any = None) -> CheckpointLoadStatus:
+    def read(self, save_path: Any, options: Any = None) -> CheckpointLoadStatus:
         """Restores the objects from the checkpoint at a path that `save` returned; does nothing for
         `None`. State that objects create later is restored at that time.
 
@@ -523,7 +527,11 @@ class Checkpoint(base.Object):
             path = latest_checkpoint(path) or path
         return CheckpointLoadStatus(_Restoration(path, self))
 
-    read = restore
+    def restore(self, save_path: Any, options: Any = None) -> CheckpointLoadStatus:
+        """Like `read`; the checkpoints that are saved later are counted from that of the file."""
+        status = self.read(save_path, options)
+        _ = self.save_counter
+        return status
 
 
 __all__ = ["Checkpoint", "CheckpointOptions", "CheckpointView"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 from keraslike.core import context
 from keraslike.core.context import trace_state_clean
 from keraslike.tf import dtypes, effects, indexing, messages, ops
-from keraslike.tf.conversion import _as_operand, constant, convert_to_tensor
+from keraslike.tf.conversion import _as_operand, constant, convert_to_tensor, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.moves import moves
 from keraslike.tf.operation import operation
@@ -307,7 +308,104 @@ def unravel_index(x: Any, dims: Any) -> Any:
     return jnp.stack(jnp.unravel_index(x, dims))
 
 
+def broadcast_static_shape(
+    shape_x: dtypes.TensorShape, shape_y: dtypes.TensorShape
+) -> dtypes.TensorShape:
+    """The shape of two tensors that are broadcast against each other.
+
+    Raises ValueError where they cannot be.
+
+    >>> from keraslike import tf
+    >>> tf.broadcast_static_shape(tf.TensorShape([2, 1]), tf.TensorShape([3]))
+    TensorShape([2, 3])
+    """
+    sizes = []
+    for a, b in itertools.zip_longest(*(list(s)[::-1] for s in (shape_x, shape_y)), fillvalue=1):
+        if a != b and 1 not in (a, b) and None not in (a, b):
+            raise ValueError(f"Incompatible shapes for broadcasting: {shape_x} and {shape_y}")
+        known = [n for n in (a, b) if n is not None]
+        sizes.append(max(known) if len(known) == 2 or (known and known[0] > 1) else None)
+    return dtypes.TensorShape(sizes[::-1])
+
+
+def broadcast_dynamic_shape(shape_x: Any, shape_y: Any) -> Tensor:
+    """The shape of two tensors that are broadcast against each other, as a tensor.
+
+    Raises InvalidArgumentError where they cannot be.
+
+    >>> from keraslike import tf
+    >>> tf.broadcast_dynamic_shape([2, 1], [3]).numpy().tolist()
+    [2, 3]
+    """
+    x = _as_operand(shape_x)
+    sizes = [dtypes.TensorShape(np.atleast_1d(static(s)).tolist()) for s in (shape_x, shape_y)]
+    try:
+        found = broadcast_static_shape(*sizes)
+    except ValueError as error:
+        raise InvalidArgumentError(str(error)) from None
+    return constant(np.asarray(found.as_list(), dtypes.as_dtype(x.dtype).dtype))
+
+
+def edit_distance(
+    hypothesis: Any, truth: Any, normalize: bool = True, name: str = "edit_distance"
+) -> Tensor:
+    """How many elements must be put in, left out or replaced to make the sequences of `hypothesis`
+    those of `truth`: float32, of the leading axes.
+
+    Args:
+        hypothesis, truth: sparse tensors, whose last axis is that of the sequences.
+        normalize: whether the numbers are divided by the lengths of the sequences of `truth`.
+
+    >>> from keraslike import tf
+    >>> one = tf.SparseTensor([[0, 0], [0, 1]], ["a", "b"], [1, 2])
+    >>> two = tf.SparseTensor([[0, 0]], ["b"], [1, 1])
+    >>> tf.edit_distance(one, two).numpy().tolist()
+    [1.0]
+    """
+    given = []
+    for x in (hypothesis, truth):
+        if not hasattr(x, "dense_shape"):
+            raise TypeError(f"Expected a SparseTensor. Received: {type(x).__name__}")
+        own: dict[tuple[int, ...], list[Any]] = {}
+        places, values = (host(v, "A distance", "call it outside.") for v in (x.indices, x.values))
+        for place, value in zip(places.tolist(), values.tolist()):
+            own.setdefault(tuple(place[:-1]), []).append(value)
+        given.append(own)
+    sizes = [np.asarray(static(x.dense_shape))[:-1] for x in (hypothesis, truth)]
+    if len(sizes[0]) != len(sizes[1]):
+        raise InvalidArgumentError("hypothesis and truth must have as many axes.")
+    out = np.zeros(np.maximum(*sizes), np.float32)
+    for place in {*given[0], *given[1]}:
+        found, wanted = (own.get(place, []) for own in given)
+        steps = _distance(found, wanted)
+        if normalize:
+            out[place] = steps / len(wanted) if wanted else np.inf if found else 0
+        else:
+            out[place] = steps
+    return constant(out)
+
+
+def _distance(found: list[Any], wanted: list[Any]) -> int:
+    row = list(range(len(wanted) + 1))
+    for i, a in enumerate(found, 1):
+        before, row[0] = row[0], i
+        for j, b in enumerate(wanted, 1):
+            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (a != b))
+    return row[-1]
+
+
+def is_symbolic_tensor(x: Any) -> bool:
+    """Whether it is a tensor that is being traced.
+
+    >>> from keraslike import tf
+    >>> tf.is_symbolic_tensor(tf.constant(1))
+    False
+    """
+    return isinstance(x, Tensor) and isinstance(x._value, jax.core.Tracer)
+
+
 __all__ = [
+    *("broadcast_dynamic_shape", "broadcast_static_shape", "edit_distance", "is_symbolic_tensor"),
     *("bitcast", "control_dependencies", "dynamic_partition", "dynamic_stitch"),
     *("executing_eagerly", "get_current_name_scope", "get_static_value", "group"),
     *("histogram_fixed_width", "histogram_fixed_width_bins", "identity_n", "init_scope"),

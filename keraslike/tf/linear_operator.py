@@ -18,6 +18,7 @@ from keraslike.tf.conversion import _as_operand, constant, convert_to_tensor, st
 from keraslike.tf.dtypes import TensorShape
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.module import Module
+from keraslike.tf.structure import NotDense, Structure
 from keraslike.tf.tensor import Tensor
 
 
@@ -30,7 +31,7 @@ def spread(*matrices: Any) -> list[Any]:
     ]
 
 
-class LinearOperator(Module):
+class LinearOperator(Module, Structure):
     """A matrix, or a batch of them, that need not be written out.
 
     Args:
@@ -175,6 +176,15 @@ class LinearOperator(Module):
         """The solution of `matrix @ x == rhs` for vectors."""
         return self.solve(ops.expand_dims(self._taken(rhs), -1), adjoint)[..., 0]
 
+    def _operate(self, name: str, function: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """A function of `tf.linalg` of this operator."""
+        first, *rest = args
+        if name == "matmul" and first is not self:  # a tensor from the left
+            return _adjoint(self.matmul(first, adjoint=True, adjoint_arg=True), True)
+        if name not in _METHODS:
+            raise NotDense(self)
+        return getattr(self, _METHODS[name])(*rest, **kwargs)
+
     # -- numbers ------------------------------------------------------------------------------
 
     def determinant(self, name: Any = None) -> Tensor:
@@ -261,6 +271,13 @@ class LinearOperator(Module):
         _require(linalg.eigvalsh(half) > 0, f"Not positive definite: {self.name}")  # type: ignore[attr-defined]
 
 
+_METHODS = {
+    "matmul": "matmul",
+    **{f"linalg.{n}": n for n in ("adjoint", "cholesky", "diag_part", "solve", "trace")},
+    **{"linalg.det": "determinant", "linalg.inv": "inverse"},
+}
+
+
 def _require(holds: Any, message: str) -> None:
     if not np.all(np.asarray(holds)):
         raise InvalidArgumentError(message)
@@ -292,30 +309,6 @@ def _adjoint(x: Any, wanted: bool) -> Any:
 
 
 # -- of one tensor --------------------------------------------------------------------------------
-
-
-class LinearOperatorFullMatrix(LinearOperator):
-    """The operator of a matrix that is written out.
-
-    >>> from keraslike import tf
-    >>> operator = tf.linalg.LinearOperatorFullMatrix([[1.0, 2.0], [3.0, 4.0]])
-    >>> operator.matvec([1.0, 1.0]).numpy().tolist()
-    [3.0, 7.0]
-    """
-
-    def __init__(self, matrix: Any, **hints: Any):
-        self._matrix = _as_operand(matrix)
-        if len(self._matrix.shape) < 2:
-            raise ValueError(f"matrix must have at least 2 axes. Received: {self._matrix.shape}")
-        super().__init__(self._matrix.dtype, **hints_of(hints))
-
-    matrix = property(lambda self: self._matrix)
-
-    def to_dense(self, name: Any = None) -> Tensor:
-        return ops.identity(self._matrix)
-
-    def _shape(self) -> Sequence[int]:
-        return self._matrix.shape
 
 
 class LinearOperatorDiag(LinearOperator):
@@ -427,6 +420,9 @@ class LinearOperatorIdentity(LinearOperatorDiag):
         yes = dict.fromkeys(HINTS, True)
         super().__init__(ones, **hints_of(hints, **yes))
 
+    def inverse(self, name: Any = None) -> LinearOperator:
+        return self
+
 
 class LinearOperatorScaledIdentity(LinearOperatorDiag):
     """The operator that multiplies by a number, or by one for each of a batch.
@@ -463,6 +459,7 @@ class LinearOperatorAdjoint(LinearOperator):
     def __init__(self, operator: LinearOperator, **hints: Any):
         self._operator = operator
         said = {n: getattr(operator, n) for n in HINTS[:3]}
+        hints.setdefault("name", f"{operator.name}_adjoint")
         super().__init__(operator.dtype, **hints_of(hints, **said))
 
     operator = property(lambda self: self._operator)
@@ -497,8 +494,9 @@ class LinearOperatorInversion(LinearOperator):
         if operator.is_non_singular is False:
             raise ValueError(f"operator must not be singular. Received: {operator.name}")
         self._operator = operator
-        said = {n: getattr(operator, n) for n in HINTS[1:3]}
-        super().__init__(operator.dtype, **hints_of(hints, is_non_singular=True, **said))
+        said = {n: getattr(operator, n) for n in HINTS[:3]}
+        hints.setdefault("name", f"{operator.name}_inv")
+        super().__init__(operator.dtype, **hints_of(hints, **said))
 
     operator = property(lambda self: self._operator)
 
@@ -578,7 +576,7 @@ def check_operators(operators: Any) -> list[LinearOperator]:
 __all__ = [
     f"LinearOperator{name}"
     for name in (
-        *("", "Adjoint", "Composition", "Diag", "FullMatrix", "Identity", "Inversion"),
+        *("", "Adjoint", "Composition", "Diag", "Identity", "Inversion"),
         *("LowerTriangular", "ScaledIdentity"),
     )
 ]

@@ -21,7 +21,31 @@ from keraslike.tf.linear_operator import (
 )
 from keraslike.tf.tensor import Tensor
 
-# -- matrices with a pattern ----------------------------------------------------------------------
+# -- matrices with a pattern, and with none -------------------------------------------------------
+
+
+class LinearOperatorFullMatrix(LinearOperator):
+    """The operator of a matrix that is written out.
+
+    >>> from keraslike import tf
+    >>> operator = tf.linalg.LinearOperatorFullMatrix([[1.0, 2.0], [3.0, 4.0]])
+    >>> operator.matvec([1.0, 1.0]).numpy().tolist()
+    [3.0, 7.0]
+    """
+
+    def __init__(self, matrix: Any, **hints: Any):
+        self._matrix = _as_operand(matrix)
+        if len(self._matrix.shape) < 2:
+            raise ValueError(f"matrix must have at least 2 axes. Received: {self._matrix.shape}")
+        super().__init__(self._matrix.dtype, **hints_of(hints))
+
+    matrix = property(lambda self: self._matrix)
+
+    def to_dense(self, name: Any = None) -> Tensor:
+        return ops.identity(self._matrix)
+
+    def _shape(self) -> Sequence[int]:
+        return self._matrix.shape
 
 
 def _operator_of(name: str, dense: Callable, rule: str, example: str, **default: Any) -> type:
@@ -98,13 +122,12 @@ LinearOperatorHouseholder = _operator_of(
     "LinearOperatorHouseholder", _reflection,
     "The operator of a reflection: it changes the sign along one axis.",
     f"{_OF}Householder([1.0, 0.0]).matvec([1.0, 2.0]).numpy().tolist()\n[-1.0, 2.0]",
-    is_non_singular=True, is_self_adjoint=True,
+    is_non_singular=True, is_self_adjoint=True, is_positive_definite=False,
 )  # fmt: skip
 LinearOperatorPermutation = _operator_of(
     "LinearOperatorPermutation", _permutation,
     "The operator that puts elements in another order.",
     f"{_OF}Permutation([1, 0]).matvec([1.0, 2.0]).numpy().tolist()\n[2.0, 1.0]",
-    is_non_singular=True,
 )  # fmt: skip
 LinearOperatorToeplitz = _operator_of(
     "LinearOperatorToeplitz", _toeplitz,
@@ -337,7 +360,7 @@ class LinearOperatorLowRankUpdate(LinearOperator):
 __all__ = [
     f"LinearOperator{name}"
     for name in (
-        *("BlockDiag", "BlockLowerTriangular", "Circulant", "Householder", "Kronecker"),
-        *("LowRankUpdate", "Permutation", "Toeplitz", "Tridiag", "Zeros"),
+        *("BlockDiag", "BlockLowerTriangular", "Circulant", "FullMatrix", "Householder"),
+        *("Kronecker", "LowRankUpdate", "Permutation", "Toeplitz", "Tridiag", "Zeros"),
     )
 ]

@@ -2,25 +2,54 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from keraslike import quantizers
 from keraslike.tf.conversion import _as_operand, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.operation import operation
 from keraslike.tf.tensor import Tensor, run
 
-_rounded = quantizers.fake_quant_with_min_max_vars.__wrapped__
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4, 5))
+def _quantized(x: Any, low: Any, high: Any, bits: int, narrow: bool, axis: int | None) -> Any:
+    start, end, scale = _steps(x, low, high, bits, narrow, axis)
+    inverse = 1 / scale
+    zero = jnp.floor(-start * inverse + 0.5)
+    steps = (jnp.clip(x, start, end) - start) * inverse
+    return (jnp.floor(steps - zero + 0.5) * scale).astype(x.dtype)
 
 
-def _quantized(x: Any, low: Any, high: Any, num_bits: int, narrow: bool, axis: int | None) -> Any:
-    if not 2 <= num_bits <= 16:
-        raise ValueError(f"num_bits must be from 2 to 16. Received: num_bits={num_bits}")
-    return _rounded(x, low, high, num_bits, narrow, axis)
+def _steps(x: Any, low: Any, high: Any, bits: int, narrow: bool, axis: int | None) -> Any:
+    """The ends of the range, shifted so that 0 is one of the values, and the size of a step."""
+    if not 2 <= bits <= 16:
+        raise ValueError(f"num_bits must be from 2 to 16. Received: num_bits={bits}")
+    if axis is None and (low.ndim or high.ndim):
+        raise ValueError(f"min and max must be numbers. Received shapes {low.shape}, {high.shape}")
+    least, most = int(narrow), 2**bits - 1
+    scale = (high - low) / (most - least)
+    zero = jnp.floor(jnp.clip(least - low / scale, least, most) + 0.5)
+    return (least - zero) * scale, (most - zero) * scale, scale
+
+
+def _forwards(x: Any, low: Any, high: Any, *options: Any) -> Any:
+    return _quantized(x, low, high, *options), (x, low, high)
+
+
+def _backwards(bits: int, narrow: bool, axis: int | None, kept: Any, c: Any) -> Any:
+    x, low, high = kept
+    start, end, _ = _steps(x, low, high, bits, narrow, axis)
+    axes = None if axis is None else tuple(range(x.ndim - 1))
+    parts = ((x >= start) & (x <= end), x < start, x > end)
+    inside, below, above = (jnp.where(part, c, 0).astype(c.dtype) for part in parts)
+    return inside, *(jnp.sum(part, axes).reshape(low.shape) for part in (below, above))
+
+
+_quantized.defvjp(_forwards, _backwards)
 
 
 def fake_quant_with_min_max_args(
@@ -83,8 +112,7 @@ def fake_quant_with_min_max_vars_per_channel(
 
 
 def _of_vars(gradients: Any, x: Any, low: Any, high: Any, *options: Any) -> Any:
-    _, pullback = jax.vjp(lambda *given: _quantized(*given, *options), x, low, high)
-    return pullback(gradients)
+    return _backwards(*options, (x, low, high), gradients)
 
 
 def fake_quant_with_min_max_args_gradient(
@@ -173,6 +201,7 @@ def _to_steps(
         others = tuple(i for i in range(x.ndim) if i != axis % x.ndim)
         shape = [1 if i in others else -1 for i in range(x.ndim)]
         low, high = low.reshape(shape), high.reshape(shape)
+    asked = (x >= low) & (x <= high)  # where the gradient is not 0
     if not given:
         axes = None if axis is None else others
         low, high = jnp.min(x, axes, keepdims=True), jnp.max(x, axes, keepdims=True)
@@ -187,7 +216,7 @@ def _to_steps(
     steps = jnp.clip(x, low, high) * scale
     steps = jnp.round(steps) if mode == "HALF_TO_EVEN" else jnp.floor(steps + 0.5)
     made = (steps / scale).astype(x.dtype)
-    return _straight(x, made, (x >= low) & (x <= high))
+    return _straight(x, made, asked)
 
 
 def quantize_and_dequantize_v2(
@@ -218,7 +247,7 @@ def quantize_and_dequantize_v2(
     [0.25, -1.0, 0.5]
     """
     if round_mode not in ("HALF_TO_EVEN", "HALF_UP"):
-        raise ValueError(
+        raise InvalidArgumentError(
             f"round_mode must be 'HALF_TO_EVEN' or 'HALF_UP'. Received: {round_mode!r}"
         )
     axis = None if axis is None else int(static(axis))

@@ -66,6 +66,8 @@ def _softmax(function: Callable, logits: Any, axis: Any = None, name: Any = None
     axis = _axis(logits, -1 if axis is None else axis)
     if axis > logits.ragged_rank:
         return logits.with_flat_values(function(logits.flat_values, axis - logits.ragged_rank))
+    if axis > 1:
+        return logits.with_values(_softmax(function, logits._values, axis - 1))
     largest = table.reduce_max(logits, axis, keepdims=True)
     powers = table.exp(logits - largest)
     return powers / table.reduce_sum(powers, axis, keepdims=True)
@@ -82,9 +84,7 @@ def _split(
         if rows % sizes:
             raise InvalidArgumentError(f"{rows} rows cannot be split into {sizes} equal parts.")
         sizes = (rows // sizes,) * sizes
-    if -1 in sizes:
-        sizes = tuple(rows - sum(n for n in sizes if n >= 0) if n == -1 else n for n in sizes)
-    if sum(sizes) != rows:
+    if sum(sizes) != rows or min(sizes, default=0) < 0:
         raise InvalidArgumentError(f"Parts of {sizes} rows are not {rows} rows.")
     ends = np.cumsum(sizes)
     return [_take(value, np.arange(end - size, end)) for size, end in zip(sizes, ends)]

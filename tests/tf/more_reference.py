@@ -149,6 +149,8 @@ def result(program, known):
     def plain(x):
         if isinstance(x, (list, tuple)):
             return [plain(v) for v in x]
+        if hasattr(x, "flat_values"):
+            return [plain(x.flat_values), [plain(n) for n in x.nested_row_lengths()]]
         if not hasattr(x, "numpy"):
             return x
         values = x.numpy()
