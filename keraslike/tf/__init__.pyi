@@ -5,6 +5,7 @@ from collections.abc import Callable as _Callable
 from collections.abc import Sequence as _Sequence
 from typing import Any as _Any
 
+from keraslike.tf import audio as audio
 from keraslike.tf import autodiff as autodiff
 from keraslike.tf import autograph as autograph
 from keraslike.tf import bitwise as bitwise
@@ -15,6 +16,7 @@ from keraslike.tf import debugging as debugging
 from keraslike.tf import distribute as distribute
 from keraslike.tf import dtypes as dtypes
 from keraslike.tf import errors as errors
+from keraslike.tf import experimental as experimental
 from keraslike.tf import image as image
 from keraslike.tf import io as io
 from keraslike.tf import linalg as linalg
@@ -23,6 +25,8 @@ from keraslike.tf import lookup as lookup
 from keraslike.tf import math as math
 from keraslike.tf import nest as nest
 from keraslike.tf import nn as nn
+from keraslike.tf import profiler as profiler
+from keraslike.tf import quantization as quantization
 from keraslike.tf import queue as queue
 from keraslike.tf import ragged as ragged
 from keraslike.tf import random as random
@@ -35,6 +39,7 @@ from keraslike.tf import strings as strings
 from keraslike.tf import summary as summary
 from keraslike.tf import test as test
 from keraslike.tf import train as train
+from keraslike.tf import types as types
 from keraslike.tf.dtypes import DType as DType
 from keraslike.tf.dtypes import TensorShape as TensorShape
 from keraslike.tf.module import Module as Module
@@ -102,6 +107,8 @@ def bitcast(input: _Any, type: _Any, name: _Any = ...) -> _Any: ...
 bool: DType
 
 def boolean_mask(tensor: _Any, mask: _Any, axis: _Any = ..., name: _builtins.str = ...) -> _Any: ...
+def broadcast_dynamic_shape(shape_x: _Any, shape_y: _Any) -> _Any: ...
+def broadcast_static_shape(shape_x: _Any, shape_y: _Any) -> _Any: ...
 def broadcast_to(input: _Any, shape: _Any, name: _builtins.str | None = ...) -> _Any: ...
 def case(
     pred_fn_pairs: _Any,
@@ -158,6 +165,9 @@ def dynamic_partition(
     data: _Any, partitions: _Any, num_partitions: _builtins.int, name: _Any = ...
 ) -> _Any: ...
 def dynamic_stitch(indices: _Any, data: _Any, name: _Any = ...) -> _Any: ...
+def edit_distance(
+    hypothesis: _Any, truth: _Any, normalize: _builtins.bool = ..., name: _builtins.str = ...
+) -> _Any: ...
 def eig(tensor: _Any, name: _builtins.str | None = ...) -> _Any: ...
 def eigvals(tensor: _Any, name: _builtins.str | None = ...) -> _Any: ...
 def einsum(equation: _builtins.str, *inputs: _Any, **kwargs: _Any) -> _Any: ...
@@ -274,6 +284,7 @@ int32: DType
 int64: DType
 int8: DType
 
+def is_symbolic_tensor(x: _Any) -> _Any: ...
 def is_tensor(x: _Any) -> _Any: ...
 def less(x: _Any, y: _Any, name: _builtins.str | None = ...) -> _Any: ...
 def less_equal(x: _Any, y: _Any, name: _builtins.str | None = ...) -> _Any: ...

@@ -356,8 +356,8 @@ def logm(x: Any) -> Any:
 
 
 def _logarithms(x: Any) -> np.ndarray:
-    x = np.asarray(x)
-    found = [scipy.linalg.logm(m) for m in x.reshape(-1, *x.shape[-2:])]
+    x = np.asarray(x)  # of 128 bits, as scipy's bounds on errors expect it
+    found = [scipy.linalg.logm(m) for m in x.reshape(-1, *x.shape[-2:]).astype(np.complex128)]
     return np.asarray(found, x.dtype).reshape(x.shape)
 
 

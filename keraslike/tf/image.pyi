@@ -18,6 +18,17 @@ def adjust_jpeg_quality(
 ) -> _Any: ...
 def adjust_saturation(image: _Any, saturation_factor: _Any, name: _Any = ...) -> _Any: ...
 def central_crop(image: _Any, central_fraction: _builtins.float) -> _Any: ...
+def combined_non_max_suppression(
+    boxes: _Any,
+    scores: _Any,
+    max_output_size_per_class: _Any,
+    max_total_size: _Any,
+    iou_threshold: _Any = ...,
+    score_threshold: _Any = ...,
+    pad_per_class: _builtins.bool = ...,
+    clip_boxes: _builtins.bool = ...,
+    name: _Any = ...,
+) -> _Any: ...
 def convert_image_dtype(
     image: _Any, dtype: _Any, saturate: _builtins.bool = ..., name: _Any = ...
 ) -> _Any: ...
@@ -109,6 +120,26 @@ def non_max_suppression(
     iou_threshold: _Any = ...,
     score_threshold: _Any = ...,
     name: _Any = ...,
+) -> _Any: ...
+def non_max_suppression_overlaps(
+    overlaps: _Any,
+    scores: _Any,
+    max_output_size: _Any,
+    overlap_threshold: _Any = ...,
+    score_threshold: _Any = ...,
+    name: _Any = ...,
+) -> _Any: ...
+def non_max_suppression_padded(
+    boxes: _Any,
+    scores: _Any,
+    max_output_size: _Any,
+    iou_threshold: _Any = ...,
+    score_threshold: _Any = ...,
+    pad_to_max_output_size: _builtins.bool = ...,
+    name: _Any = ...,
+    sorted_input: _builtins.bool = ...,
+    canonicalized_coordinates: _builtins.bool = ...,
+    tile_size: _builtins.int = ...,
 ) -> _Any: ...
 def non_max_suppression_with_scores(
     boxes: _Any,

@@ -5,11 +5,44 @@ from collections.abc import Callable as _Callable
 from collections.abc import Sequence as _Sequence
 from typing import Any as _Any
 
+from keraslike.tf.linear_operator import LinearOperator as LinearOperator
+from keraslike.tf.linear_operator import LinearOperatorAdjoint as LinearOperatorAdjoint
+from keraslike.tf.linear_operator import LinearOperatorComposition as LinearOperatorComposition
+from keraslike.tf.linear_operator import LinearOperatorDiag as LinearOperatorDiag
+from keraslike.tf.linear_operator import LinearOperatorIdentity as LinearOperatorIdentity
+from keraslike.tf.linear_operator import LinearOperatorInversion as LinearOperatorInversion
+from keraslike.tf.linear_operator import (
+    LinearOperatorLowerTriangular as LinearOperatorLowerTriangular,
+)
+from keraslike.tf.linear_operator import (
+    LinearOperatorScaledIdentity as LinearOperatorScaledIdentity,
+)
+from keraslike.tf.linear_operators import LinearOperatorBlockDiag as LinearOperatorBlockDiag
+from keraslike.tf.linear_operators import (
+    LinearOperatorBlockLowerTriangular as LinearOperatorBlockLowerTriangular,
+)
+from keraslike.tf.linear_operators import LinearOperatorCirculant as LinearOperatorCirculant
+from keraslike.tf.linear_operators import LinearOperatorFullMatrix as LinearOperatorFullMatrix
+from keraslike.tf.linear_operators import LinearOperatorHouseholder as LinearOperatorHouseholder
+from keraslike.tf.linear_operators import LinearOperatorKronecker as LinearOperatorKronecker
+from keraslike.tf.linear_operators import LinearOperatorLowRankUpdate as LinearOperatorLowRankUpdate
+from keraslike.tf.linear_operators import LinearOperatorPermutation as LinearOperatorPermutation
+from keraslike.tf.linear_operators import LinearOperatorToeplitz as LinearOperatorToeplitz
+from keraslike.tf.linear_operators import LinearOperatorTridiag as LinearOperatorTridiag
+from keraslike.tf.linear_operators import LinearOperatorZeros as LinearOperatorZeros
+
 def adjoint(matrix: _Any, name: _builtins.str | None = ...) -> _Any: ...
 def band_part(
     input: _Any,
     num_lower: _builtins.int,
     num_upper: _builtins.int,
+    name: _builtins.str | None = ...,
+) -> _Any: ...
+def banded_triangular_solve(
+    bands: _Any,
+    rhs: _Any,
+    lower: _builtins.bool = ...,
+    adjoint: _builtins.bool = ...,
     name: _builtins.str | None = ...,
 ) -> _Any: ...
 def cholesky(input: _Any, name: _builtins.str | None = ...) -> _Any: ...
@@ -34,6 +67,15 @@ def diag_part(
 ) -> _Any: ...
 def eig(tensor: _Any, name: _builtins.str | None = ...) -> _Any: ...
 def eigh(tensor: _Any, name: _builtins.str | None = ...) -> _Any: ...
+def eigh_tridiagonal(
+    alpha: _Any,
+    beta: _Any,
+    eigvals_only: _builtins.bool = ...,
+    select: _builtins.str = ...,
+    select_range: _Any = ...,
+    tol: _Any = ...,
+    name: _builtins.str | None = ...,
+) -> _Any: ...
 def eigvals(tensor: _Any, name: _builtins.str | None = ...) -> _Any: ...
 def eigvalsh(tensor: _Any, name: _builtins.str | None = ...) -> _Any: ...
 def einsum(equation: _builtins.str, *inputs: _Any, **kwargs: _Any) -> _Any: ...
@@ -55,6 +97,7 @@ def l2_normalize(
     dim: _Any = ...,
 ) -> _Any: ...
 def logdet(matrix: _Any, name: _builtins.str | None = ...) -> _Any: ...
+def logm(input: _Any, name: _builtins.str | None = ...) -> _Any: ...
 def lstsq(
     matrix: _Any,
     rhs: _Any,
@@ -63,6 +106,25 @@ def lstsq(
     name: _builtins.str | None = ...,
 ) -> _Any: ...
 def lu(input: _Any, output_idx_type: _Any = ..., name: _builtins.str | None = ...) -> _Any: ...
+def lu_matrix_inverse(
+    lower_upper: _Any,
+    perm: _Any,
+    validate_args: _builtins.bool = ...,
+    name: _builtins.str | None = ...,
+) -> _Any: ...
+def lu_reconstruct(
+    lower_upper: _Any,
+    perm: _Any,
+    validate_args: _builtins.bool = ...,
+    name: _builtins.str | None = ...,
+) -> _Any: ...
+def lu_solve(
+    lower_upper: _Any,
+    perm: _Any,
+    rhs: _Any,
+    validate_args: _builtins.bool = ...,
+    name: _builtins.str | None = ...,
+) -> _Any: ...
 def matmul(
     a: _Any,
     b: _Any,
@@ -133,4 +195,20 @@ def triangular_solve(
     lower: _builtins.bool = ...,
     adjoint: _builtins.bool = ...,
     name: _builtins.str | None = ...,
+) -> _Any: ...
+def tridiagonal_matmul(
+    diagonals: _Any,
+    rhs: _Any,
+    diagonals_format: _builtins.str = ...,
+    name: _builtins.str | None = ...,
+) -> _Any: ...
+def tridiagonal_solve(
+    diagonals: _Any,
+    rhs: _Any,
+    diagonals_format: _builtins.str = ...,
+    transpose_rhs: _builtins.bool = ...,
+    conjugate_rhs: _builtins.bool = ...,
+    name: _builtins.str | None = ...,
+    partial_pivoting: _builtins.bool = ...,
+    perturb_singular: _builtins.bool = ...,
 ) -> _Any: ...

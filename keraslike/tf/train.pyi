@@ -5,9 +5,11 @@ from collections.abc import Callable as _Callable
 from collections.abc import Sequence as _Sequence
 from typing import Any as _Any
 
+from keraslike.tf.averages import ExponentialMovingAverage as ExponentialMovingAverage
 from keraslike.tf.checkpoint import Checkpoint as Checkpoint
-from keraslike.tf.checkpoint import CheckpointManager as CheckpointManager
 from keraslike.tf.checkpoint import CheckpointOptions as CheckpointOptions
+from keraslike.tf.checkpoint import CheckpointView as CheckpointView
+from keraslike.tf.checkpoint_manager import CheckpointManager as CheckpointManager
 from keraslike.tf.clusters import ClusterSpec as ClusterSpec
 
 BytesList: _Any
@@ -20,6 +22,12 @@ FloatList: _Any
 Int64List: _Any
 SequenceExample: _Any
 
+def checkpoints_iterator(
+    checkpoint_dir: _Any,
+    min_interval_secs: _builtins.float = ...,
+    timeout: _builtins.float | None = ...,
+    timeout_fn: _Callable | None = ...,
+) -> _Any: ...
 def get_checkpoint_state(
     checkpoint_dir: _Any, latest_filename: _builtins.str | None = ...
 ) -> _Any: ...

@@ -5,7 +5,7 @@ from collections.abc import Callable as _Callable
 from collections.abc import Sequence as _Sequence
 from typing import Any as _Any
 
-from keraslike.tf import checkpoint_files as train
+from keraslike.tf import checkpoint_manager as train
 from keraslike.tf.compat import v1_losses as losses
 
 def assign(
