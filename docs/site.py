@@ -73,7 +73,9 @@ def public_names(module: types.ModuleType, path: str) -> Iterator[tuple[str, Any
         if isinstance(value, types.ModuleType):
             if value.__name__ == f"{module.__name__}.{name}":
                 yield from public_names(value, f"{path}.{name}")
-        elif callable(value):
+        elif (
+            callable(value) and (getattr(value, "__module__", None) or "").split(".")[0] != "numpy"
+        ):
             yield f"{path}.{name}", value
 
 
