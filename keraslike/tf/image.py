@@ -13,7 +13,7 @@ import numpy as np
 from keraslike.core.context import trace_state_clean
 from keraslike.data import resizing
 from keraslike.ops import image as colors
-from keraslike.tf import boxes, documentation, dtypes, image_measures, pictures, random
+from keraslike.tf import boxes, distorted, documentation, dtypes, image_measures, pictures, random
 from keraslike.tf.conversion import _as_operand, convert_to_tensor, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.indexing import where
@@ -23,7 +23,7 @@ from keraslike.tf.pictures import convert_image_dtype
 from keraslike.tf.table import maximum, reduce_mean, reduce_std, reduce_sum, rsqrt
 from keraslike.tf.tensor import Tensor, run
 
-for _module in (boxes, image_measures, pictures):
+for _module in (boxes, distorted, image_measures, pictures):
     globals().update({_name: getattr(_module, _name) for _name in _module.__all__})
 _LAST = "channels_last"
 
@@ -528,6 +528,7 @@ documentation.describe(globals(), "image")
 
 __all__ = [
     *boxes.__all__,
+    *distorted.__all__,
     *image_measures.__all__,
     *pictures.__all__,
     *_MATRICES,

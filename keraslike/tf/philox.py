@@ -29,7 +29,7 @@ def state_of(seeds: Any) -> Any:
         return jnp.stack([jnp.zeros_like(key), high, key])
 
 
-def state_now(name: str, seed: int | None, count: int) -> np.ndarray | None:
+def state_now(name: str, seed: int | None, count: int, gap: int = _GAP) -> np.ndarray | None:
     """The same for an operation that draws so many numbers and goes on with its next call; `None`
     where there is neither a global seed nor its own, and in a function of a data set."""
     if rng.in_run() or (seed is None and rng.chosen is None):
@@ -40,7 +40,7 @@ def state_now(name: str, seed: int | None, count: int) -> np.ndarray | None:
     key = (name, chosen, own)
     start = rng.drawn.get(key, 0) if seed is not None else 0
     if seed is not None:
-        rng.drawn[key] = start + count * _GAP
+        rng.drawn[key] = start + count * gap
     whole = 2**64 - 1
     return np.array([start, own & whole, chosen & whole], np.uint64)
 

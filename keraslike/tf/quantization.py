@@ -242,9 +242,9 @@ def quantize_and_dequantize_v2(
 
     >>> from keraslike import tf
     >>> tf.quantization.quantize_and_dequantize_v2(
-    ...     [0.3, -1.0, 0.5], -1.0, 1.0, num_bits=3, range_given=True
+    ...     [0.3, -1.0, 0.6], -1.5, 1.5, num_bits=3, range_given=True
     ... ).numpy().tolist()
-    [0.25, -1.0, 0.5]
+    [0.5, -1.0, 0.5]
     """
     if round_mode not in ("HALF_TO_EVEN", "HALF_UP"):
         raise InvalidArgumentError(

@@ -140,7 +140,10 @@ def _dense(x: Any) -> Any:
         return x
     lengths = np.diff(x._known("The size of a matrix"))
     if len(set(lengths.tolist())) > 1:
-        raise InvalidArgumentError(f"Rows of a matrix have different lengths: {lengths.tolist()}")
+        raise InvalidArgumentError(
+            f"Rows of a matrix have different lengths: {lengths.tolist()}. to_tensor() fills them "
+            "up."
+        )
     return ops.reshape(x.flat_values, [x._rows, -1])
 
 

@@ -56,14 +56,17 @@ class Words:
                 return drawn % end
 
 
-def state_of(name: str, seed: int | None, count: int) -> np.ndarray:
+def state_of(name: str, seed: int | None, count: int, gap: int = 256) -> np.ndarray:
     """The state of an operation that draws with every call: of the seeds, or else a random one.
+
+    Args:
+        count, gap: how many values of the counter it keeps for itself: `count * gap`.
 
     Raises NeedsPython in a trace, so that functions are run by Python.
     """
     if not trace_state_clean():
         raise NeedsPython(f"{name} draws on the host: it cannot be traced.")
-    state = philox.state_now(name, None if seed is None else int(static(seed)), count)
+    state = philox.state_now(name, None if seed is None else int(static(seed)), count, gap)
     if state is not None:
         return state
     key = None if seed is None else rng.operation_key(int(static(seed)))

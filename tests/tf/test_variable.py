@@ -61,7 +61,6 @@ def test_changes(v):
         (lambda v: v.__setitem__((0, 1), 42), TypeError, "assign"),
         (lambda v: v.scatter_update([1.0]), TypeError, "IndexedSlices"),
         (lambda v: (v + 1).assign(2.0), AttributeError, "immutable"),
-        (lambda v: tf.Variable("text"), TypeError, "tf.constant"),
         (lambda v: tf.Variable(), ValueError, "initial_value"),
         (lambda v: tf.Variable([1.0, 2.0], shape=(3,)), ValueError, "shape"),
     ],
