@@ -111,8 +111,10 @@ def fake_quant_with_min_max_vars_per_channel(
     return run(_quantized, given, (int(num_bits), bool(narrow_range), -1), name="fake_quant")
 
 
-def _of_vars(gradients: Any, x: Any, low: Any, high: Any, *options: Any) -> Any:
-    return _backwards(*options, (x, low, high), gradients)
+def _of_vars(
+    gradients: Any, x: Any, low: Any, high: Any, bits: int, narrow: bool, axis: int | None
+) -> Any:
+    return _backwards(bits, narrow, axis, (x, low, high), gradients)
 
 
 def fake_quant_with_min_max_args_gradient(
@@ -253,7 +255,7 @@ def quantize_and_dequantize_v2(
     axis = None if axis is None else int(static(axis))
     return _to_steps(
         input, input_min, input_max, bool(signed_input), int(num_bits), bool(range_given),
-        round_mode, int(narrow_range), axis,
+        round_mode, bool(narrow_range), axis,
     )  # fmt: skip
 
 

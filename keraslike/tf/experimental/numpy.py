@@ -372,6 +372,11 @@ def _matmul(x1: Any, x2: Any) -> Any:
         raise ValueError(str(error)) from None
 
 
+def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
+    a, b = alike(a, b)
+    return linalg.tensordot(a, b, axes)
+
+
 def _einsum(subscripts: str, *operands: Any, **kwargs: Any) -> Any:
     casting = kwargs.get("casting", "safe")
     if casting not in ("safe", "no"):
@@ -455,7 +460,7 @@ _FUNCTIONS: dict[str, Callable] = {
     "sinc": _elementwise(_sinc, floats),
     "std": _std,
     "sum": _reduction("sum"),
-    "tensordot": lambda a, b, axes=2: linalg.tensordot(*alike(a, b), axes),
+    "tensordot": _tensordot,
     "trace": _trace,
     "var": _var,
     "vdot": _product("vdot"),

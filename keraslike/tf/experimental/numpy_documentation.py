@@ -762,4 +762,7 @@ greater_equal
 [False, True]
 """
 
-EXAMPLES = dict(entry.split("\n", 1) for entry in _TEXT.strip().split("\n\n"))
+EXAMPLES: dict[str, str] = {
+    name: example
+    for name, _, example in (entry.partition("\n") for entry in _TEXT.strip().split("\n\n"))
+}
