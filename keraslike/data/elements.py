@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -17,6 +18,10 @@ from keraslike.core.structures import iter_leaves, map_leaves
 
 AUTOTUNE = -1  # the number of threads is chosen automatically
 INFINITE, UNKNOWN = -1, -2  # the results of `cardinality()` other than a number of elements
+
+
+class NeedsPython(TypeError):
+    """A function that is being traced does something that only Python can do."""
 
 
 class Value(np.ndarray):
@@ -326,4 +331,14 @@ def as_int(value: Any) -> int | None:
     try:
         return value.__index__()
     except (AttributeError, TypeError):
+        check_known(value)
         return None
+
+
+def check_known(value: Any) -> None:
+    """Raises NeedsPython for an array that is being traced."""
+    if isinstance(value.unbox() if isinstance(value, Boxed) else value, jax.core.Tracer):
+        raise NeedsPython(
+            "A data set cannot be made of what is being traced: its elements would be constants. "
+            "Make it outside, of values that are known."
+        )

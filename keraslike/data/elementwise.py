@@ -31,6 +31,7 @@ from keraslike.data.pipeline import (
     NoElements,
     Pipeline,
     Start,
+    check_outside_of_traces,
     common,
     enduring,
     passing,
@@ -191,6 +192,7 @@ class Elementwise(Pipeline):
 
     def reduce(self, initial_state: Any, reduce_func: Callable, name: str | None = None) -> Any:
         """The last state of `reduce_func(state, element)`, which returns the next state."""
+        check_outside_of_traces()
         function = self._view.function(reduce_func)
         state = map_leaves(self._view.array, initial_state, lambda part: isinstance(part, list))
         for element in self._start(0):
@@ -199,6 +201,7 @@ class Elementwise(Pipeline):
 
     def get_single_element(self, name: str | None = None) -> Any:
         """The only element. Raises ValueError if there is none, or more than one."""
+        check_outside_of_traces()
         found = list(itertools.islice(self._start(0), 2))
         if len(found) != 1:
             raise self._view.error(

@@ -12,7 +12,7 @@ from keraslike.core import context
 from keraslike.core.iteration import Enduring, Failed, cut, tried
 from keraslike.core.shares import Rows, Share
 from keraslike.core.structures import iter_leaves, map_leaves
-from keraslike.data.elements import INFINITE, UNKNOWN, Value, View
+from keraslike.data.elements import INFINITE, UNKNOWN, NeedsPython, Value, View
 
 # Returns an iterator of the elements from the given number on.
 Start = Callable[[int], Iterator[Any]]
@@ -210,10 +210,6 @@ class NoElements(ValueError):
     """There is no element, and nothing else determines the spec."""
 
 
-class NeedsPython(TypeError):
-    """A function that is being traced does something that only Python can do."""
-
-
 _NOTHING: Any = object()
 
 
@@ -271,11 +267,7 @@ class DatasetIterator:
         return self
 
     def __next__(self) -> Any:
-        if not context.trace_state_clean():
-            raise NeedsPython(
-                "A data set cannot be iterated over in a function that is being traced, since its "
-                "elements would become constants. Iterate outside, and pass it the batches."
-            )
+        check_outside_of_traces()
         if self._elements is None:
             self._elements = self._begun(0)
         element = next(self._elements)
@@ -326,6 +318,14 @@ class DatasetIterator:
         if self.share is not None and dataset._shares is not None:
             return dataset._shares(self.share)(first)
         return (dataset._start if self.ahead else dataset._start_unhurried)(first)
+
+
+def check_outside_of_traces() -> None:
+    if not context.trace_state_clean():
+        raise NeedsPython(
+            "A data set cannot be iterated over in a function that is being traced, since its "
+            "elements would become constants. Iterate outside, and pass it the batches."
+        )
 
 
 def common(first: Any, *others: Any) -> Any:

@@ -19,7 +19,7 @@ from keraslike.core import lowering, rng
 from keraslike.core.boxed import Boxed
 from keraslike.core.structures import iter_leaves, map_items, map_leaves
 from keraslike.data import records, storage
-from keraslike.data.elements import ArraySpec, Function, View, leaf_of
+from keraslike.data.elements import ArraySpec, Function, View, check_known, leaf_of
 from keraslike.tf import autograph, dtypes, effects, ragged, specs
 from keraslike.tf.concrete import ConcreteFunction
 from keraslike.tf.conversion import _numpy_of, convert_to_tensor
@@ -58,10 +58,11 @@ class TensorView(View):
     def array(self, value: Any) -> Any:
         if value is None or isinstance(value, Structure):
             return value
-        if isinstance(value, Boxed) or hasattr(value, "_raw_value"):
-            return leaf_of(np.asarray(convert_to_tensor(value)._value))
-        if isinstance(value, list) and any(isinstance(v, (Boxed, jax.Array)) for v in value):
-            return leaf_of(np.asarray(convert_to_tensor(value)._value))
+        several = isinstance(value, list) and any(isinstance(v, (Boxed, jax.Array)) for v in value)
+        if several or isinstance(value, Boxed) or hasattr(value, "_raw_value"):
+            tensor = convert_to_tensor(value)
+            check_known(tensor)
+            return leaf_of(np.asarray(tensor._value))
         return leaf_of(_numpy_of(value, None, None))
 
     def element(self, returned: Any) -> Any:
