@@ -7,12 +7,14 @@ uses the fast cosine transform that Pillow does not offer. Pillow handles all ot
 from __future__ import annotations
 
 import io
+import struct
+from collections.abc import Container
 from typing import Any
 
 import numpy as np
 
 from keraslike.core import foreign
-from keraslike.tf import dtypes
+from keraslike.tf import dtypes, png
 from keraslike.tf.conversion import _as_operand, constant, convert_to_tensor, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.ops import cast, saturate_cast
@@ -254,17 +256,29 @@ def decode_image(
     return _of_dtype(np.stack(frames) if moving else frames[0], dtype)
 
 
-def _encoded(picture: Any, **options: Any) -> Tensor:
-    pillow = foreign.library("PIL.Image", "tf.io.encode_png()", "pillow")
-    array = np.asarray(convert_to_tensor(picture))
-    if array.ndim != 3 or array.dtype not in (np.uint8, np.uint16):
+def _picture(image: Any, dtypes_allowed: tuple[Any, ...], channels: Container[int]) -> np.ndarray:
+    array = np.asarray(convert_to_tensor(image))
+    if array.ndim != 3 or array.dtype not in dtypes_allowed or array.shape[-1] not in channels:
         raise InvalidArgumentError(
-            "A picture of uint8 of shape (height, width, channels) was expected. Received: "
+            f"A picture of {' or '.join(t.__name__ for t in dtypes_allowed)} of shape (height, "
+            f"width, channels), with channels in {channels}, was expected. Received: "
             f"{array.dtype} of shape {array.shape}"
         )
+    if not array.size:
+        raise InvalidArgumentError(f"A picture without pixels. Received: shape {array.shape}")
+    return array
+
+
+def _saved(array: np.ndarray, **options: Any) -> bytes:
+    pillow = foreign.library("PIL.Image", "tf.io.encode_png()", "pillow")
     out = io.BytesIO()
     pillow.fromarray(array[..., 0] if array.shape[-1] == 1 else array).save(out, **options)
-    return constant(out.getvalue())
+    return out.getvalue()
+
+
+# The channels that a format of `encode_jpeg` takes, and the numbers of units of a JPEG's density.
+_FORMATS = {"": (1, 3), "grayscale": (1,), "rgb": (3,)}
+_UNITS = {"in": 1, "cm": 2}
 
 
 def encode_jpeg(
@@ -282,24 +296,71 @@ def encode_jpeg(
 ) -> Tensor:
     """A uint8 image as the bytes of a JPEG.
 
+    Args:
+        format: `"grayscale"` or `"rgb"`; by default what the number of channels says.
+        quality: from 0 to 100.
+        progressive: whether the image can be shown before all of it has been read.
+        optimize_size: whether to look for the shortest codes.
+        chroma_downsampling: whether colours have half the resolution.
+        density_unit, x_density, y_density: the pixels per inch (`"in"`) or centimetre (`"cm"`).
+        xmp_metadata: XMP, if it is not empty.
+
+    Raises InvalidArgumentError for images and options of other kinds.
+
     >>> from keraslike import tf
     >>> coded = tf.image.encode_jpeg(tf.zeros([8, 8, 3], tf.uint8))
     >>> tf.io.is_jpeg(coded).numpy().tolist()
     True
     """
-    return _encoded(image, format="JPEG", quality=quality, progressive=progressive)
+    for known, argument, value in (
+        (_FORMATS, "format", format),
+        (_UNITS, "density_unit", density_unit),
+    ):
+        if value not in known:
+            raise InvalidArgumentError(
+                f"{argument} must be one of {list(known)}. Received: {argument}={value!r}"
+            )
+    if not 0 <= quality <= 100:
+        raise InvalidArgumentError(f"quality must be from 0 to 100. Received: quality={quality}")
+    array = _picture(image, (np.uint8,), _FORMATS[format])
+    data = _saved(
+        array,
+        format="JPEG",
+        quality=max(quality, 1),
+        progressive=progressive,
+        optimize=optimize_size,
+        subsampling=2 if chroma_downsampling else 0,
+    )
+    density = struct.pack(">BHH", _UNITS[density_unit], x_density, y_density)
+    more = b""
+    if xmp_metadata:
+        more = b"http://ns.adobe.com/xap/1.0/\0" + convert_to_tensor(xmp_metadata).numpy()
+        more = b"\xff\xe1" + struct.pack(">H", 2 + len(more)) + more
+    return constant(data[:13] + density + data[18:20] + more + data[20:])
 
 
 def encode_png(image: Any, compression: int = -1, name: str | None = None) -> Tensor:
-    """A uint8 image as the bytes of a PNG.
+    """An image of uint8 or uint16, with 1 to 4 channels, as the bytes of a PNG.
+
+    Args:
+        compression: from 0, for none, to 9, for the smallest file; -1 is a compromise.
+
+    Raises InvalidArgumentError for images of other kinds.
 
     >>> from keraslike import tf
     >>> coded = tf.image.encode_png(tf.constant([[[1], [2]]], tf.uint8))
     >>> tf.strings.substr(coded, 1, 3).numpy()
     b'PNG'
     """
+    array = _picture(image, (np.uint8, np.uint16), range(1, 5))
+    if not -1 <= compression <= 9:
+        raise InvalidArgumentError(
+            f"compression must be from -1 to 9. Received: compression={compression}"
+        )
+    if array.dtype == np.uint16:
+        return constant(png.encoded(array, compression))
     level = {} if compression < 0 else {"compress_level": compression}
-    return _encoded(image, format="PNG", **level)
+    return constant(_saved(array, format="PNG", **level))
 
 
 def decode_and_crop_jpeg(
