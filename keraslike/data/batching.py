@@ -270,6 +270,26 @@ class Batching(Pipeline):
 
         return self.grouped(batch_size, combine, drop_remainder, known)
 
+    def sparse_batch(self, batch_size: Any, row_shape: Any, name: str | None = None) -> Any:
+        """Batches of arrays of different sizes as sparse tensors, for data sets of `tf.data`.
+
+        Args:
+            row_shape: the shape of the rows, in which an unknown size is the largest of the batch.
+
+        Raises DataLossError for an array that is larger.
+        """
+        sizes, given = list(_sizes(row_shape)), self._spec()
+        if not isinstance(given, ArraySpec):
+            raise TypeError(f"sparse_batch() is for elements of one array. Received: {given}")
+
+        def combine(elements: list[Any]) -> Any:
+            return self._view.sparse(elements, sizes)
+
+        def known(spec: Any, rows: int | None) -> Any:
+            return self._view.sparse_spec(ArraySpec((rows, *sizes), spec.dtype))
+
+        return self.grouped(batch_size, combine, False, known)
+
     def window(
         self,
         size: Any,

@@ -138,6 +138,14 @@ class View:
         """The spec of such a ragged array."""
         return spec
 
+    def sparse(self, leaves: list[Any], sizes: list[int | None]) -> Any:
+        """A sparse array whose rows are arrays of different sizes, at most those given."""
+        raise TypeError("sparse_batch() needs a data set of tf.data.")
+
+    def sparse_spec(self, spec: ArraySpec) -> Any:
+        """The spec of such a sparse array."""
+        return spec
+
     def plain(self, leaf: Any) -> Any:
         """A leaf as `as_numpy_iterator` returns it."""
         return leaf

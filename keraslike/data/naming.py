@@ -43,6 +43,7 @@ _NAMES = {
     "shuffle": "_ShuffleDataset",
     "skip": "_SkipDataset",
     "snapshot": "_MapDataset",
+    "sparse_batch": "_DenseToSparseBatchDataset",
     "take": "_TakeDataset",
     "take_while": "_TakeWhileDataset",
     "unbatch": "_UnbatchDataset",

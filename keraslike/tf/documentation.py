@@ -1309,6 +1309,14 @@ data.experimental.dense_to_ragged_batch
 >>> [b.to_list() for b in dataset.apply(tf.data.experimental.dense_to_ragged_batch(2))]
 [[[0], [0, 1]]]
 
+data.experimental.dense_to_sparse_batch
+`Dataset.sparse_batch` as a function for `Dataset.apply`: batches of elements of any lengths.
+>>> from keraslike import tf
+>>> dataset = tf.data.Dataset.range(1, 3).map(lambda n: tf.range(n))
+>>> batches = dataset.apply(tf.data.experimental.dense_to_sparse_batch(2, [3]))
+>>> [tf.sparse.to_dense(batch).numpy().tolist() for batch in batches]
+[[[0, 0, 0], [0, 1, 0]]]
+
 data.experimental.enumerate_dataset
 `Dataset.enumerate` as a function for `Dataset.apply`: pairs of a number and an element.
 >>> from keraslike import tf

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import inspect
+import sqlite3
 from collections.abc import Callable
 from typing import Any
 
 from keraslike.core.structures import map_leaves
 from keraslike.data import dataset as _dataset
 from keraslike.data import elements, files, options, pipeline, records, sources
-from keraslike.tf import documentation, dtypes, face, lookup, parsing, sparse, specs
-from keraslike.tf.errors import DataLossError
+from keraslike.tf import documentation, dtypes, face, lookup, parsing
+from keraslike.tf.data import applied
+from keraslike.tf.errors import InvalidArgumentError
 
 Dataset = face.stand_for(_dataset.Dataset)
 AUTOTUNE = elements.AUTOTUNE
@@ -21,6 +24,7 @@ ServiceOptions = options.ServiceOptions
 OptimizationOptions, ThreadingOptions = options.OptimizationOptions, options.ThreadingOptions
 CsvDataset = face.stand_for(files.CsvDataset)
 make_csv_dataset = face.function_of(files.make_csv_dataset)
+globals().update({_name: getattr(applied, _name) for _name in applied.__all__})
 
 
 class TFRecordWriter:
@@ -67,6 +71,18 @@ class Optional(pipeline.Optional):
         return cls(map_leaves(view.show, found), spec)
 
 
+def get_next_as_optional(iterator: Any) -> Any:
+    """The next element of an iterator as an `Optional`, which is empty at the end.
+
+    >>> from keraslike import tf
+    >>> elements = iter(tf.data.Dataset.range(1))
+    >>> found = [tf.data.experimental.get_next_as_optional(elements) for _ in range(2)]
+    >>> [bool(each.has_value()) for each in found]
+    [True, False]
+    """
+    return iterator.get_next_as_optional()
+
+
 class AutoShardPolicy(enum.IntEnum):
     """How data is sharded among workers.
 
@@ -94,7 +110,11 @@ def _transformation(name: str, method: str | None = None) -> Callable:
     return make
 
 
-_RENAMED = {"enumerate_dataset": "enumerate", "dense_to_ragged_batch": "ragged_batch"}
+_RENAMED = {
+    "dense_to_ragged_batch": "ragged_batch",
+    "dense_to_sparse_batch": "sparse_batch",
+    "enumerate_dataset": "enumerate",
+}
 _SAME = (
     "bucket_by_sequence_length group_by_window ignore_errors rejection_resample scan snapshot "
     "take_while unbatch unique"
@@ -103,80 +123,36 @@ for _name in (*_SAME.split(), *_RENAMED):
     globals()[_name] = _transformation(_name, _RENAMED.get(_name))
 
 
-def shuffle_and_repeat(buffer_size: Any, count: Any = None, seed: Any = None) -> Callable:
-    """`shuffle` and `repeat` as a function for `Dataset.apply`.
+def SqlDataset(  # noqa: N802
+    driver_name: Any, data_source_name: Any, query: Any, output_types: Any
+) -> Any:
+    """The rows that a query of a data base gives, as tuples.
+
+    Args:
+        driver_name: `"sqlite"`.
+        data_source_name: the file of the data base.
+        query: the query, in SQL.
+        output_types: the dtypes of the columns.
 
     >>> from keraslike import tf
-    >>> dataset = tf.data.Dataset.range(2).apply(
-    ...     tf.data.experimental.shuffle_and_repeat(2, count=2)
+    >>> rows = tf.data.experimental.SqlDataset(
+    ...     "sqlite", ":memory:", "SELECT 1, 'a'", (tf.int32, tf.string)
     ... )
-    >>> sorted(int(n) for n in dataset)
-    [0, 0, 1, 1]
+    >>> [(int(n), text.numpy()) for n, text in rows]
+    [(1, b'a')]
     """
-    return lambda dataset: dataset.shuffle(buffer_size, seed).repeat(count)
+    driver, source, text = (
+        sources.paths(given)[0] for given in (driver_name, data_source_name, query)
+    )
+    if driver != "sqlite":
+        raise InvalidArgumentError(f"driver_name must be 'sqlite'. Received: {driver!r}")
 
+    def rows() -> Any:
+        with contextlib.closing(sqlite3.connect(source)) as database:
+            yield from database.execute(text)
 
-def map_and_batch(
-    map_func: Callable,
-    batch_size: Any,
-    num_parallel_batches: Any = None,
-    drop_remainder: bool = False,
-    num_parallel_calls: Any = None,
-) -> Callable:
-    """`map` and `batch` as a function for `Dataset.apply`.
-
-    >>> from keraslike import tf
-    >>> dataset = tf.data.Dataset.range(4).apply(
-    ...     tf.data.experimental.map_and_batch(lambda n: n * n, 2)
-    ... )
-    >>> [b.numpy().tolist() for b in dataset]
-    [[0, 1], [4, 9]]
-    """
-    return lambda d: d.map(map_func, num_parallel_calls).batch(batch_size, drop_remainder)
-
-
-def parallel_interleave(
-    map_func: Callable,
-    cycle_length: Any,
-    block_length: Any = 1,
-    sloppy: bool = False,
-    buffer_output_elements: Any = None,
-    prefetch_input_elements: Any = None,
-) -> Callable:
-    """`interleave` as a function for `Dataset.apply`.
-
-    >>> from keraslike import tf
-    >>> twice = tf.data.experimental.parallel_interleave(
-    ...     lambda n: tf.data.Dataset.from_tensors(n).repeat(2), 2
-    ... )
-    >>> [int(n) for n in tf.data.Dataset.range(2).apply(twice)]
-    [0, 1, 0, 1]
-    """
-    return lambda d: d.interleave(map_func, cycle_length, block_length, cycle_length)
-
-
-def prefetch_to_device(device: Any, buffer_size: Any = None) -> Callable:
-    """`prefetch` as a function for `Dataset.apply`. Tensors are moved to the device by iteration.
-
-    >>> from keraslike import tf
-    >>> dataset = tf.data.Dataset.range(2).apply(
-    ...     tf.data.experimental.prefetch_to_device("/cpu:0")
-    ... )
-    >>> [int(n) for n in dataset]
-    [0, 1]
-    """
-    return lambda dataset: dataset.prefetch(AUTOTUNE if buffer_size is None else buffer_size)
-
-
-def copy_to_device(target_device: Any, source_device: str = "/cpu:0") -> Callable:
-    """A function for `Dataset.apply`. Tensors are moved to the device by iteration.
-
-    >>> from keraslike import tf
-    >>> dataset = tf.data.Dataset.range(2).apply(tf.data.experimental.copy_to_device("/cpu:0"))
-    >>> [int(n) for n in dataset]
-    [0, 1]
-    """
-    return lambda dataset: dataset.take(-1)
+    shapes = map_leaves(lambda _: (), output_types)
+    return Dataset.from_generator(rows, output_types, shapes)
 
 
 def cardinality(dataset: Any) -> Any:
@@ -187,18 +163,6 @@ def cardinality(dataset: Any) -> Any:
     5
     """
     return dataset.cardinality()
-
-
-def assert_cardinality(expected_cardinality: Any) -> Callable:
-    """A function for `Dataset.apply` that asserts the number of elements. Iteration raises an error
-    if there are more or fewer.
-
-    >>> from keraslike import tf
-    >>> dataset = tf.data.Dataset.range(9).filter(lambda n: n < 2)
-    >>> len(dataset.apply(tf.data.experimental.assert_cardinality(2)))
-    2
-    """
-    return lambda dataset: dataset.of_known_length(int(expected_cardinality))
 
 
 def get_single_element(dataset: Any) -> Any:
@@ -328,35 +292,6 @@ def at(dataset: Any, index: Any) -> Any:
     3
     """
     return dataset.skip(index).take(1).get_single_element()
-
-
-def dense_to_sparse_batch(batch_size: Any, row_shape: Any) -> Callable:
-    """A function for `Dataset.apply` that makes batches of arrays of different sizes as sparse
-    tensors. Rows have the given shape, in which an unknown size is the largest of the batch.
-
-    >>> from keraslike import tf
-    >>> dataset = tf.data.Dataset.range(1, 3).map(lambda n: tf.range(n))
-    >>> batches = dataset.apply(tf.data.experimental.dense_to_sparse_batch(2, [3]))
-    >>> [tf.sparse.to_dense(batch).numpy().tolist() for batch in batches]
-    [[[0, 0, 0], [0, 1, 0]]]
-    """
-    wanted = [-1 if n is None else int(n) for n in row_shape]
-
-    def sparse_of(rows: Any) -> Any:
-        largest = [int(n) for n in rows.bounding_shape()[1:]]
-        shape = [most if n < 0 else n for n, most in zip(wanted, largest)]
-        if any(n > most for n, most in zip(largest, shape)):
-            raise DataLossError(f"An element of shape {largest} is larger than row_shape={shape}.")
-        found = rows.to_sparse()
-        return sparse.SparseTensor(found.indices, found.values, (rows.nrows(), *map(int, shape)))
-
-    def batched(dataset: Any) -> Any:
-        made = dataset.ragged_batch(batch_size).map(sparse_of)
-        shape = [None, *(None if n < 0 else n for n in wanted)]
-        dtype = dataset.element_spec.dtype
-        return made._then(made._start, spec=lambda: specs.SparseTensorSpec(shape, dtype))
-
-    return batched
 
 
 def table_from_dataset(
@@ -489,7 +424,8 @@ def make_batched_features_dataset(
 
 _OTHERS = {"Any", "Callable", "Dataset", "annotations", "elements", "enum", "face", "files"}
 _OTHERS |= {"documentation", "dtypes", "inspect", "lookup", "options", "parsing", "records"}
-_OTHERS |= {"DataLossError", "map_leaves", "pipeline", "sources", "sparse", "specs"}
+_OTHERS |= {"InvalidArgumentError", "applied", "contextlib", "sqlite3"}
+_OTHERS |= {"map_leaves", "pipeline", "sources"}
 documentation.describe(globals(), "data.experimental")
 __all__ = sorted(name for name in dir() if name[0] != "_" and name not in _OTHERS)
 __dir__ = __all__.copy

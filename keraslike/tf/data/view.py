@@ -151,6 +151,21 @@ class TensorView(View):
         rank = 1 + max(axis for axis, n in enumerate(spec.shape[1:]) if n is None)  # type: ignore
         return specs.RaggedTensorSpec(spec.shape, spec.dtype, rank, dtypes.as_dtype(splits))
 
+    def sparse(self, leaves: list[Any], sizes: list[int | None]) -> SparseTensor:
+        arrays = [np.asarray(leaf) for leaf in leaves]
+        largest = np.max([a.shape for a in arrays], 0).astype(int).tolist()
+        shape = [most if n is None else n for n, most in zip(sizes, largest, strict=True)]
+        if any(most > n for n, most in zip(shape, largest)):
+            raise self.damaged(f"An element of shape {largest} is larger than row_shape={shape}.")
+        places = [np.argwhere(np.ones(a.shape, bool)) for a in arrays]
+        numbers = np.repeat(np.arange(len(arrays)), list(map(len, places)))
+        indices = np.column_stack([numbers, np.concatenate(places)]).astype(np.int64)
+        values = np.concatenate([a.ravel() for a in arrays])
+        return SparseTensor(indices, values, (len(arrays), *shape))
+
+    def sparse_spec(self, spec: ArraySpec) -> specs.SparseTensorSpec:
+        return specs.SparseTensorSpec(spec.shape, spec.dtype)
+
     def plain(self, leaf: Any) -> Any:
         return leaf.view(np.ndarray) if isinstance(leaf, Row) else leaf
 
