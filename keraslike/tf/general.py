@@ -19,6 +19,7 @@ from keraslike.tf.conversion import _as_operand, constant, convert_to_tensor, st
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.moves import moves
 from keraslike.tf.operation import operation
+from keraslike.tf.python import run_by_python
 from keraslike.tf.structure import host
 from keraslike.tf.tensor import Tensor, raw, run
 
@@ -135,6 +136,7 @@ def timestamp(name: Any = None) -> Tensor:
     >>> bool(tf.timestamp() > 0)
     True
     """
+    run_by_python("timestamp")
     return constant(np.float64(time.time()))
 
 

@@ -15,6 +15,7 @@ from keraslike.data.sources import matching, paths
 from keraslike.tf import coding, dtypes, gfile, parsing, pictures, serialized  # noqa: F401
 from keraslike.tf.conversion import constant, convert_to_tensor
 from keraslike.tf.errors import FailedPreconditionError, InvalidArgumentError
+from keraslike.tf.python import run_by_python
 from keraslike.tf.tensor import Tensor
 
 for _module in (coding, parsing, pictures, serialized):
@@ -104,6 +105,7 @@ def read_file(filename: Any, name: str | None = None) -> Tensor:
     >>> tf.io.read_file(path).numpy()
     b'text'
     """
+    run_by_python("io.read_file")
     path = _one(filename)
     with gfile.errors(path), open(path, "rb") as file:
         return constant(file.read())
@@ -119,6 +121,7 @@ def write_file(filename: Any, contents: Any, name: str | None = None) -> None:
     >>> tf.io.gfile.exists(path)
     True
     """
+    run_by_python("io.write_file")
     path = _one(filename)
     data = convert_to_tensor(contents, dtypes.string).numpy()
     temporary = f"{path}.{os.getpid()}.part"
@@ -138,6 +141,7 @@ def matching_files(pattern: Any, name: str | None = None) -> Tensor:
     >>> tf.io.matching_files("/no/such/file*").shape
     TensorShape([0])
     """
+    run_by_python("io.matching_files")
     try:
         found = matching(pattern)
     except ValueError:

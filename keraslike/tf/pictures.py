@@ -62,6 +62,30 @@ def _frame(picture: Any, channels: Any) -> np.ndarray:
     return array[..., None] if array.ndim == 2 else array
 
 
+def _bmp(data: bytes, channels: int = 0) -> np.ndarray:
+    """The bytes of the pixels as they are: a palette is not looked at, as in TensorFlow."""
+    if len(data) < 32:
+        raise InvalidArgumentError(f"A BMP has at least 32 bytes. Received: {len(data)} bytes")
+    begin, width, height, bits = struct.unpack_from("<I4xiixxH", data, 10)
+    count = bits // 8
+    if count not in (1, 3, 4) or width < 1 or not height:
+        raise InvalidArgumentError(
+            f"A BMP of 8, 24 or 32 bits a pixel was expected. Received: {bits} bits, {width} times "
+            f"{abs(height)} pixels"
+        )
+    if channels not in (0, count):
+        raise InvalidArgumentError(
+            f"channels must be {count}, as in the file. Received: channels={channels}"
+        )
+    line = -(-width * count // 4) * 4
+    if len(data) < begin + line * abs(height):
+        raise InvalidArgumentError("The BMP ends before its last pixel.")
+    rows = np.frombuffer(data, np.uint8, line * abs(height), begin).reshape(-1, line)
+    rows = rows[:, : width * count].reshape(-1, width, count)
+    order = {1: [0], 3: [2, 1, 0], 4: [2, 1, 0, 3]}[count]
+    return np.ascontiguousarray((rows[::-1] if height > 0 else rows)[..., order])
+
+
 def convert_image_dtype(image: Any, dtype: Any, saturate: bool = False, name: Any = None) -> Tensor:
     """An image converted to another dtype: floats range from 0 to 1, integers up to their maximum.
 

@@ -16,13 +16,18 @@ from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.tensor import Tensor
 
 
-def _called(name: str, func: Callable, inp: Sequence[Any], wanted: Any, arrays: bool) -> Any:
-    given = [convert_to_tensor(x) for x in inp]
+def run_by_python(name: str) -> None:
+    """Raises NeedsPython in a trace: the operation is to be done in each call of what is traced."""
     if not trace_state_clean():  # tf.function and Dataset.map() then run the function in Python
         raise NeedsPython(
             f"tf.{name} runs Python, which a compiled program cannot do. tf.function and "
             "Dataset.map() then do not compile the function; other traces do not support it."
         )
+
+
+def _called(name: str, func: Callable, inp: Sequence[Any], wanted: Any, arrays: bool) -> Any:
+    given = [convert_to_tensor(x) for x in inp]
+    run_by_python(name)
     out = func(*[x.numpy() for x in given] if arrays else given)
     several = isinstance(wanted, (list, tuple))
     kinds = list(wanted) if several else [wanted]
