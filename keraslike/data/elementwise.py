@@ -281,7 +281,7 @@ class Elementwise(Pipeline):
             reshuffle_each_iteration: whether each iteration has a different order (the default).
         """
         size = as_int(buffer_size)
-        if size is not None and size < 0:  # all elements
+        if size == UNKNOWN:  # all elements
             size = max(self._count, 1) if self._count >= 0 else 2**62
         size = positive(
             "buffer_size", buffer_size if size is None else size, error=self._view.error

@@ -220,8 +220,9 @@ class Optional:
     (3, False)
     """
 
-    def __init__(self, value: Any = _NOTHING, element_spec: Any = None):
+    def __init__(self, value: Any = _NOTHING, element_spec: Any = None, view: View | None = None):
         self._value, self.element_spec = value, element_spec
+        self._view = view or Pipeline._own_view()
 
     @classmethod
     def from_value(cls, value: Any) -> Optional:
@@ -235,7 +236,7 @@ class Optional:
 
     def has_value(self, name: str | None = None) -> Any:
         """Whether there is a value, as a boolean array."""
-        return Pipeline._own_view().show(np.asarray(self._value is not _NOTHING).view(Value))
+        return self._view.show(np.asarray(self._value is not _NOTHING).view(Value))
 
     def get_value(self, name: str | None = None) -> Any:
         """The value. Raises InvalidArgumentError if there is none."""
@@ -288,9 +289,10 @@ class DatasetIterator:
     def get_next_as_optional(self) -> Optional:
         """The next element as an `Optional`, which is empty at the end."""
         try:
-            return Optional(next(self), self.element_spec)
+            found = next(self)
         except StopIteration:
-            return Optional(element_spec=self.element_spec)
+            found = _NOTHING
+        return Optional(found, self.element_spec, self._dataset._view)
 
     @property
     def element_spec(self) -> Any:

@@ -165,7 +165,11 @@ class Sources(Pipeline):
 
         Raises ValueError if no file matches.
         """
-        files = texts(path.encode() for path in matching(file_pattern))
+        try:
+            found = matching(file_pattern)
+        except ValueError as error:
+            raise cls._own_view().error(str(error)) from None
+        files = texts(path.encode() for path in found)
         dataset = cls.from_tensor_slices(files)
         return dataset.shuffle(len(files), seed) if shuffle or shuffle is None else dataset
 
@@ -234,7 +238,7 @@ def _typed(types: Any, shapes: Any) -> Any:
         return {k: _typed(t, None if shapes is None else shapes[k]) for k, t in types.items()}
     if isinstance(types, tuple):
         return tuple(_typed(t, None if shapes is None else shapes[i]) for i, t in enumerate(types))
-    name = getattr(types, "name", None) or np.dtype(types).name
+    name = getattr(types, "name", None) or np.dtype("float32" if types is float else types).name
     name = "string" if name == "object" or name.startswith(("str", "bytes")) else name
     if shapes is None or getattr(shapes, "rank", ()) is None:
         return ArraySpec(None, name)

@@ -222,6 +222,13 @@ def _numpy_of(value: Any, wanted: DType | None, hint: DType | None) -> np.ndarra
     return array if from_numpy else _default_width(array, value)
 
 
+def _holds_bools(value: Any) -> bool:
+    if not isinstance(value, (list, tuple)):
+        return type(value) is bool
+    kinds = set(map(type, value))
+    return bool in kinds or (kinds & {list, tuple} and any(map(_holds_bools, value)))
+
+
 def _plain_number(value: Any) -> np.ndarray:
     kind = type(value)
     if kind is bool:
@@ -243,13 +250,17 @@ def _too_large(value: Any) -> ValueError:
 
 
 def _default_width(array: np.ndarray, value: Any) -> np.ndarray:
-    """Python's numbers as int32, or int64 where they need it, and float32; numpy's floats, of which
-    the first decides, keep their dtype in a list."""
+    """Python's numbers as int32, or int64 where they need it, and float32; numpy's floats and
+    arrays, of which the first decides, keep their dtype in a list."""
     kind = array.dtype.kind
+    first = value
+    while isinstance(first, (list, tuple)) and first:
+        first = first[0]
+    if isinstance(first, np.ndarray) and first.dtype.kind == kind:
+        return array.astype(first.dtype)
+    if kind in "iuf" and _holds_bools(value):
+        raise ValueError(f"Cannot convert {value!r} to a tensor: it mixes bools and numbers.")
     if kind == "f":
-        first = value
-        while isinstance(first, (list, tuple)) and first:
-            first = first[0]
         if isinstance(first, (np.floating, np.ndarray)) and first.dtype.kind == "f":
             return array.astype(first.dtype)
         with np.errstate(over="ignore"):

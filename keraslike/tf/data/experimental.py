@@ -14,7 +14,7 @@ from keraslike.data import dataset as _dataset
 from keraslike.data import elements, files, options, pipeline, records, sources
 from keraslike.tf import documentation, dtypes, face, lookup, parsing
 from keraslike.tf.data import applied
-from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.errors import InvalidArgumentError, OutOfRangeError
 
 Dataset = face.stand_for(_dataset.Dataset)
 AUTOTUNE = elements.AUTOTUNE
@@ -280,7 +280,7 @@ def from_list(elements: list[Any], name: str | None = None) -> Any:
     [1, 2]
     """
     view = Dataset.range(0)._view
-    made = [view.element(element) for element in elements]
+    made = [sources._converted(element, view) for element in elements]
     return Dataset._make(lambda first: iter(made[first:]), len(made), view=view)
 
 
@@ -291,7 +291,10 @@ def at(dataset: Any, index: Any) -> Any:
     >>> tf.data.experimental.at(tf.data.Dataset.range(5), 3).numpy().tolist()
     3
     """
-    return dataset.skip(index).take(1).get_single_element()
+    found = list(dataset.skip(index).take(1)) if index >= 0 else []
+    if not found:
+        raise OutOfRangeError(f"There is no element of this number. Received: index={index}")
+    return found[0]
 
 
 def table_from_dataset(
@@ -424,7 +427,7 @@ def make_batched_features_dataset(
 
 _OTHERS = {"Any", "Callable", "Dataset", "annotations", "elements", "enum", "face", "files"}
 _OTHERS |= {"documentation", "dtypes", "inspect", "lookup", "options", "parsing", "records"}
-_OTHERS |= {"InvalidArgumentError", "applied", "contextlib", "sqlite3"}
+_OTHERS |= {"InvalidArgumentError", "OutOfRangeError", "applied", "contextlib", "sqlite3"}
 _OTHERS |= {"map_leaves", "pipeline", "sources"}
 documentation.describe(globals(), "data.experimental")
 __all__ = sorted(name for name in dir() if name[0] != "_" and name not in _OTHERS)

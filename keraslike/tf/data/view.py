@@ -20,7 +20,7 @@ from keraslike.core.boxed import Boxed
 from keraslike.core.structures import iter_leaves, map_items, map_leaves
 from keraslike.data import records, storage
 from keraslike.data.elements import ArraySpec, Function, View, check_known, leaf_of
-from keraslike.tf import autograph, dtypes, effects, ragged, specs
+from keraslike.tf import autograph, dtypes, effects, ragged, sparse, specs
 from keraslike.tf.concrete import ConcreteFunction
 from keraslike.tf.conversion import _numpy_of, convert_to_tensor
 from keraslike.tf.errors import (
@@ -99,7 +99,7 @@ class TensorView(View):
         return super().spec(leaf)
 
     def show_spec(self, spec: Any) -> Any:
-        return specs.shown(spec)
+        return specs.NoneTensorSpec() if spec is None else specs.shown(spec)
 
     def unsized(self, spec: Any) -> Any:
         if isinstance(spec, specs.SparseTensorSpec):
@@ -167,7 +167,11 @@ class TensorView(View):
         return specs.SparseTensorSpec(spec.shape, spec.dtype)
 
     def plain(self, leaf: Any) -> Any:
-        return leaf.view(np.ndarray) if isinstance(leaf, Row) else leaf
+        if isinstance(leaf, RaggedTensor):
+            return leaf.numpy()
+        if isinstance(leaf, SparseTensor):
+            return sparse.to_dense(leaf).numpy()
+        return leaf.view(np.ndarray)[()] if isinstance(leaf, np.ndarray) else leaf
 
     def check_single(self, spec: Any) -> None:
         if not isinstance(spec, ArraySpec):
