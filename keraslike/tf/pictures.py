@@ -1,7 +1,8 @@
 """Decoding and encoding of images: `tf.io.decode_png` and similar functions.
 
 JPEGs are decoded by libjpeg-turbo through simplejpeg, with the same values as in TensorFlow, which
-uses the fast cosine transform that Pillow does not offer. Pillow handles all other formats.
+uses the fast cosine transform that Pillow does not offer. Pillow decodes what PNGs, GIFs and WebPs
+consist of.
 """
 
 from __future__ import annotations
@@ -14,52 +15,82 @@ from typing import Any
 import numpy as np
 
 from keraslike.core import foreign
-from keraslike.tf import dtypes, png
+from keraslike.tf import dtypes, gif, png
 from keraslike.tf.conversion import _as_operand, constant, convert_to_tensor, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.ops import cast, saturate_cast
 from keraslike.tf.tensor import Tensor
 
-_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 _JPEG = b"\xff\xd8\xff"
+_BEGINNINGS = {"JPEG": _JPEG, "PNG": png.SIGNATURE, "GIF": b"GIF8", "BMP": b"BM", "WebP": b"RIFF"}
+# The channels that a format may be asked for.
+_CHANNELS = {
+    "JPEG": (0, 1, 3),
+    "PNG": (0, 1, 3, 4),
+    "GIF": (0, 3),
+    "BMP": (0, 3, 4),
+    "WebP": (0, 3, 4),
+}
 
 
-def _decoded(contents: Any, channels: Any, formats: tuple[str, ...] | None) -> list[np.ndarray]:
-    """The frames of an image, (height, width, channels)."""
-    pillow = foreign.library("PIL.Image", "tf.io.decode_image()", "pillow")
-    if channels not in (None, 0, *_MODES):
-        raise ValueError(f"channels must be 0, 1, 3 or 4. Received: channels={channels}")
-    data = convert_to_tensor(contents).numpy()
-    if data[:3] == _JPEG and (formats is None or "JPEG" in formats):
-        return [_jpeg(data, channels or 0)]
+def _decoded(operation: str, contents: Any, channels: Any, **how: Any) -> tuple[np.ndarray, str]:
+    """The frames of an image, (frames, height, width, channels), and the format.
+
+    Args:
+        operation: the name of the function, which says which formats there may be.
+        how: further arguments of `_jpeg`.
+    """
+    data, channels = convert_to_tensor(contents).numpy(), channels or 0
+    kind = next((k for k, begin in _BEGINNINGS.items() if data.startswith(begin)), None)
+    if kind is None:
+        raise InvalidArgumentError(
+            f"The bytes are not an image of one of the formats {', '.join(_BEGINNINGS)}."
+        )
+    if channels not in _CHANNELS[kind]:
+        raise InvalidArgumentError(
+            f"channels must be one of {_CHANNELS[kind]} for {kind}. Received: channels={channels}"
+        )
+    of_bmp = operation == "decode_bmp"
+    if (of_bmp and kind not in ("BMP", "WebP")) or (
+        kind == "BMP" and not of_bmp and operation != "decode_image"
+    ):
+        raise InvalidArgumentError(f"tf.io.{operation}() does not decode {kind}.")
+    if kind == "JPEG":
+        return _jpeg(data, channels, **how)[None], kind
     try:
-        picture = pillow.open(io.BytesIO(data), formats=formats)
-        frames = []
-        for number in range(getattr(picture, "n_frames", 1)):
-            picture.seek(number)
-            frames.append(_frame(picture, channels))
+        if kind == "PNG":
+            frames = png.decoded(data, channels)[None]
+        elif kind == "GIF":
+            frames = gif.decoded(data)
+        elif kind == "BMP":
+            frames = _bmp(data, channels)[None]
+        else:
+            frames = _webp(data, channels)
     except InvalidArgumentError:
         raise
     except Exception as e:
-        raise InvalidArgumentError(f"The bytes cannot be decoded as an image: {e}") from None
-    return frames
+        raise InvalidArgumentError(f"The bytes cannot be decoded as a {kind}: {e}") from None
+    if kind == "GIF" and len(frames) > 1 and operation in ("decode_jpeg", "decode_png"):
+        raise InvalidArgumentError(
+            f"tf.io.{operation}() decodes single images. Received: a GIF of {len(frames)} frames"
+        )
+    return frames, kind
 
 
-def _frame(picture: Any, channels: Any) -> np.ndarray:
-    if channels:
-        mode = _MODES[channels]
-    elif picture.format == "GIF":
-        mode = "RGB"
-    elif picture.mode in ("L", "LA", "RGB", "RGBA"):
-        mode = picture.mode
-    elif picture.mode.startswith("I"):  # 16 bits per channel
-        return np.asarray(picture).astype(np.uint16)[..., None]
-    elif picture.mode == "P":
-        mode = "RGBA" if "transparency" in picture.info else "RGB"
-    else:
-        mode = "L" if picture.mode == "1" else "RGB"
-    array = np.asarray(picture if picture.mode == mode else picture.convert(mode))
-    return array[..., None] if array.ndim == 2 else array
+def _webp(data: bytes, channels: int) -> np.ndarray:
+    pillow = foreign.library("PIL.Image", "tf.io.decode_webp()", "pillow")
+    picture = pillow.open(io.BytesIO(data), formats=("WEBP",))
+    count = picture.n_frames
+    frames = []
+    for number in range(count):
+        picture.seek(number)
+        frames.append(np.asarray(picture.convert("RGBA") if count > 1 else picture))
+    have = frames[0].shape[-1]
+    if channels not in (0, have):
+        raise InvalidArgumentError(
+            f"channels must be {have}, as in the file. Received: channels={channels}"
+        )
+    return np.stack(frames)
 
 
 def _bmp(data: bytes, channels: int = 0) -> np.ndarray:
@@ -73,17 +104,14 @@ def _bmp(data: bytes, channels: int = 0) -> np.ndarray:
             f"A BMP of 8, 24 or 32 bits a pixel was expected. Received: {bits} bits, {width} times "
             f"{abs(height)} pixels"
         )
-    if channels not in (0, count):
-        raise InvalidArgumentError(
-            f"channels must be {count}, as in the file. Received: channels={channels}"
-        )
     line = -(-width * count // 4) * 4
     if len(data) < begin + line * abs(height):
         raise InvalidArgumentError("The BMP ends before its last pixel.")
     rows = np.frombuffer(data, np.uint8, line * abs(height), begin).reshape(-1, line)
     rows = rows[:, : width * count].reshape(-1, width, count)
     order = {1: [0], 3: [2, 1, 0], 4: [2, 1, 0, 3]}[count]
-    return np.ascontiguousarray((rows[::-1] if height > 0 else rows)[..., order])
+    pixels = (rows[::-1] if height > 0 else rows)[..., order]
+    return png.of_channels(np.ascontiguousarray(pixels), channels or count, 255)
 
 
 def convert_image_dtype(image: Any, dtype: Any, saturate: bool = False, name: Any = None) -> Tensor:
@@ -108,21 +136,27 @@ def convert_image_dtype(image: Any, dtype: Any, saturate: bool = False, name: An
     return cast(image, wanted)
 
 
-def _of_dtype(array: np.ndarray, dtype: Any) -> Tensor:
+def _of_dtype(frames: np.ndarray, kind: str, dtype: Any) -> Tensor:
+    """Of 8 bits, PNGs give all 16 by repeating them, and other formats the upper ones."""
     wanted = dtypes.as_dtype(dtype)
-    if array.dtype == np.uint8 and wanted is dtypes.uint16:
-        array = array.astype(np.uint16) * 257
-    elif array.dtype == np.uint16 and wanted is dtypes.uint8:
-        array = (array >> 8).astype(np.uint8)
-    found = Tensor(array)
+    if kind == "WebP" and wanted is not dtypes.uint8:
+        raise InvalidArgumentError(f"dtype must be uint8 for WebP. Received: {wanted.name}")
+    wide = (
+        wanted is dtypes.uint16
+        or wanted is not dtypes.uint8
+        and (kind == "PNG" or wanted is not dtypes.float32)
+    )
+    if frames.dtype == np.uint8 and wide:
+        frames = frames.astype(np.uint16) * (257 if kind == "PNG" else 256)
+    elif frames.dtype == np.uint16 and not wide:
+        frames = (frames >> 8).astype(np.uint8)
+    found = Tensor(frames)
     return found if found.dtype is wanted else convert_image_dtype(found, wanted)
 
 
 def _jpeg(data: bytes, channels: int = 0, ratio: int = 1, recover: bool = False, **how: bool):
     """A JPEG as (height, width, channels), by default with the fast cosine transform."""
     library = foreign.library("simplejpeg", "tf.io.decode_jpeg()")
-    if channels not in (0, 1, 3):
-        raise InvalidArgumentError(f"A JPEG has 1 or 3 channels. Received: channels={channels}")
 
     def decoded(colors: str, strict: bool) -> np.ndarray:
         options = {"fastdct": True, **how, "strict": strict}
@@ -177,19 +211,28 @@ def decode_jpeg(
     >>> tf.image.decode_jpeg(coded).shape
     TensorShape([8, 8, 3])
     """
+    how = _how(ratio, fancy_upscaling, try_recover_truncated, dct_method)
+    return _single(*_decoded("decode_jpeg", contents, channels, **how))
+
+
+def _how(ratio: int, fancy_upscaling: bool, recover: bool, dct_method: str) -> dict[str, Any]:
+    """The arguments of `_jpeg` for those of `decode_jpeg`."""
     if ratio not in (1, 2, 4, 8):
-        raise ValueError(f"ratio must be 1, 2, 4 or 8. Received: ratio={ratio}")
+        raise InvalidArgumentError(f"ratio must be 1, 2, 4 or 8. Received: ratio={ratio}")
     if dct_method not in ("", "INTEGER_FAST", "INTEGER_ACCURATE"):
-        raise ValueError(
+        raise InvalidArgumentError(
             "dct_method must be 'INTEGER_FAST' or 'INTEGER_ACCURATE'. "
             f"Received: dct_method={dct_method!r}"
         )
-    data = convert_to_tensor(contents).numpy()
-    if data[:3] != _JPEG:
-        return Tensor(_decoded(contents, channels, None)[0])
-    accurate = dct_method == "INTEGER_ACCURATE"
-    how = {"fastdct": not accurate, "fastupsample": not fancy_upscaling}
-    return Tensor(_jpeg(data, channels, ratio, try_recover_truncated, **how))
+    fast = dct_method != "INTEGER_ACCURATE"
+    upsampling = {"fastdct": fast, "fastupsample": not fancy_upscaling}
+    return {"ratio": ratio, "recover": recover, **upsampling}
+
+
+def _single(frames: np.ndarray, kind: str) -> Tensor:
+    """What TensorFlow's functions for single images give: WebP keeps the axis of frames."""
+    frames = frames if frames.dtype == np.uint8 else (frames >> 8).astype(np.uint8)
+    return Tensor(frames if kind == "WebP" else frames[0])
 
 
 def decode_png(
@@ -202,7 +245,11 @@ def decode_png(
     >>> tf.image.decode_png(coded).numpy().tolist()
     [[[1], [2]]]
     """
-    return _of_dtype(_decoded(contents, channels, None)[0], dtype)
+    wanted = dtypes.as_dtype(dtype)
+    if wanted not in (dtypes.uint8, dtypes.uint16):
+        raise InvalidArgumentError(f"dtype must be uint8 or uint16. Received: {wanted.name}")
+    frames, kind = _decoded("decode_png", contents, channels)
+    return _of_dtype(frames if kind == "WebP" else frames[0], kind, wanted)
 
 
 def decode_bmp(contents: Any, channels: int = 0, name: str | None = None) -> Tensor:
@@ -244,7 +291,7 @@ def decode_bmp(contents: Any, channels: int = 0, name: str | None = None) -> Ten
     >>> tf.io.decode_bmp(header + bytes(24) + bytes([1, 2, 3, 0])).numpy().tolist()
     [[[3, 2, 1]]]
     """
-    return Tensor(_decoded(contents, channels, ("BMP",))[0])
+    return _single(*_decoded("decode_bmp", contents, channels))
 
 
 def decode_gif(contents: Any, name: str | None = None) -> Tensor:
@@ -258,7 +305,8 @@ def decode_gif(contents: Any, name: str | None = None) -> Tensor:
     >>> tf.io.decode_gif(file.getvalue()).shape
     TensorShape([1, 2, 4, 3])
     """
-    return Tensor(np.stack(_decoded(contents, 3, ("GIF",))))
+    frames, kind = _decoded("decode_gif", contents, 3)
+    return _of_dtype(frames, kind, dtypes.uint8)
 
 
 def decode_image(
@@ -275,9 +323,9 @@ def decode_image(
     >>> tf.image.decode_image(coded).numpy().tolist()
     [[[1], [2]]]
     """
-    frames = _decoded(contents, channels, None)
-    moving = convert_to_tensor(contents).numpy()[:3] == b"GIF" and expand_animations
-    return _of_dtype(np.stack(frames) if moving else frames[0], dtype)
+    frames, kind = _decoded("decode_image", contents, channels)
+    moving = kind in ("GIF", "WebP") and expand_animations
+    return _of_dtype(frames if moving else frames[0], kind, dtype)
 
 
 def _picture(image: Any, dtypes_allowed: tuple[Any, ...], channels: Container[int]) -> np.ndarray:
@@ -411,7 +459,8 @@ def decode_and_crop_jpeg(
     if len(window) != 4:
         raise InvalidArgumentError(f"crop_window must have four numbers. Received: {window}")
     top, left, height, width = window
-    whole = _decoded(contents, channels, None)[0]
+    how = _how(ratio, fancy_upscaling, try_recover_truncated, dct_method)
+    whole = _decoded("decode_jpeg", contents, channels, **how)[0][0]
     rows, columns = whole.shape[:2]
     within = top >= 0 <= left and top + height <= rows and left + width <= columns
     if not within or height < 1 or width < 1:

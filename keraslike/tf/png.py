@@ -63,7 +63,7 @@ def decoded(data: bytes, channels: int) -> np.ndarray:
         most = np.iinfo(pixels.dtype).max
         alpha = np.where((pixels == levels).all(-1, keepdims=True), 0, most)
         pixels = np.concatenate([pixels, alpha.astype(pixels.dtype)], -1)
-    return _of_channels(pixels, wanted)
+    return of_channels(pixels, wanted, 2**depth - 1)
 
 
 def _narrow(data: bytes, color: int, transparent: bool) -> np.ndarray:
@@ -94,8 +94,12 @@ def _wide(data: bytes, width: int, height: int, channels: int, interlaced: bool)
     return np.stack([256 * h + low for h, low in zip(planes[::2], planes[1::2])], -1)
 
 
-def _of_channels(pixels: np.ndarray, wanted: int) -> np.ndarray:
-    """The pixels with as many channels as are wanted: grey or colours, with or without alpha."""
+def of_channels(pixels: np.ndarray, wanted: int, opaque: int) -> np.ndarray:
+    """The pixels with as many channels as are wanted: grey or colours, with or without alpha.
+
+    Args:
+        opaque: the alpha of files without one; libpng does not scale what has fewer than 8 bits.
+    """
     have = pixels.shape[-1]
     colors, alpha = pixels[..., : have - 1 + have % 2], pixels[..., have - 1 + have % 2 :]
     if wanted < 3 < colors.shape[-1] + 1:
@@ -105,15 +109,17 @@ def _of_channels(pixels: np.ndarray, wanted: int) -> np.ndarray:
     if wanted % 2:
         return colors
     if not alpha.size:
-        alpha = np.full((*pixels.shape[:2], 1), np.iinfo(pixels.dtype).max, pixels.dtype)
+        alpha = np.full((*pixels.shape[:2], 1), opaque, pixels.dtype)
     return np.concatenate([colors, alpha], -1)
 
 
 def _grey(colors: np.ndarray) -> np.ndarray:
-    """TensorFlow's weights of red, green and blue, in libpng's units of 2**-15."""
-    red, green = 29900 * 32768 // 100000, 11400 * 32768 // 100000
-    parts = colors.astype(np.int64) @ np.array([red, green, 32768 - red - green])
-    return ((parts + 16384) >> 15).astype(colors.dtype)[..., None]
+    """The weights of red, green and blue in libpng's units of 2**-15, and rounded as there."""
+    parts = colors.astype(np.int64) @ np.array([9797, 19234, 3737])
+    half = 16384 if colors.dtype == np.uint16 else 0
+    same = (colors == colors[..., :1]).all(-1)
+    found = np.where(same, colors[..., 0], (parts + half) >> 15)
+    return found.astype(colors.dtype)[..., None]
 
 
 def encoded(pixels: np.ndarray, level: int) -> bytes:
