@@ -24,6 +24,7 @@ from keraslike.data.elements import (
     positive,
     row,
     stack,
+    texts,
 )
 from keraslike.data.pipeline import Pipeline, RowsOf, enduring, passing, unless
 
@@ -138,7 +139,9 @@ class Batching(Pipeline):
     ) -> Any:
         """The rows of all batches, regrouped into batches of another size, or of sizes in turn."""
         if as_int(batch_size) is not None:
-            return self.unbatch().batch(batch_size, drop_remainder)
+            made = self.unbatch().batch(batch_size, drop_remainder)
+            made._count = unless(self._count)
+            return made
         error = self._view.error
         sizes = [positive("batch_size", n, 0, error) for n in batch_size]
         if not any(sizes):
@@ -234,7 +237,9 @@ class Batching(Pipeline):
         out = np.full((len(arrays), *wanted), value, dtype)
         for place, array in zip(out, arrays) if wanted else ():
             place[tuple(map(slice, array.shape))] = array
-        return out if wanted else np.array([a.item() if text else a for a in arrays])
+        if wanted:
+            return out
+        return texts(a.item() for a in arrays) if text else np.array(arrays, dtype)
 
     def ragged_batch(
         self,
@@ -244,10 +249,9 @@ class Batching(Pipeline):
         name: str | None = None,
     ) -> Any:
         """Batches of arrays of different sizes as ragged tensors, for data sets of `tf.data`."""
-        specs = list(iter_leaves(self._spec()))
 
         def combine(elements: list[Any]) -> Any:
-            known = iter(specs)
+            known = iter_leaves(self._spec())
 
             def joined(leaves: list[Any]) -> Any:
                 shape = getattr(next(known), "shape", None)

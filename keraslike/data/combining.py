@@ -14,7 +14,7 @@ import numpy as np
 from keraslike.core.iteration import Failed, Steps, attempted, begun, tried
 from keraslike.core.structures import iter_leaves, map_leaves
 from keraslike.data import philox
-from keraslike.data.elements import AUTOTUNE, UNKNOWN, arguments, as_int, positive
+from keraslike.data.elements import AUTOTUNE, UNKNOWN, Nested, arguments, as_int, positive
 from keraslike.data.pipeline import Fetched, NoElements, Pipeline, Start, common, counted, enduring
 
 
@@ -103,10 +103,17 @@ class Combining(Pipeline):
             self.orders = orders
             if first is not self:
                 return _dataset(function.raw(*arguments(first)))._spec()
-            examples = function.supposed(arguments(self._spec()), lambda d: _dataset(d)._spec())
+            given = map_leaves(self._without_elements, arguments(self._spec()))
+            examples = function.supposed(given, lambda d: _dataset(d)._spec())
             return common(examples[0], examples[-1]) if examples else None
 
         return known
+
+    def _without_elements(self, spec: Any) -> Any:
+        """A data set for the spec of one, and any other spec unchanged."""
+        if not isinstance(spec, Nested):
+            return spec
+        return self._make(lambda first: iter(()), 0, (), lambda: spec.element, view=self._view)
 
     def interleave(
         self,

@@ -91,11 +91,9 @@ class Elementwise(Pipeline):
             return Fetched(found.keys, lambda keys: many(*arguments(found.many(keys))))
 
         def known() -> Any:
-            found = made._spec_of_call(function, self)
-            if found is not None:
-                return found
             try:
-                return made._peeked()
+                found = made._spec_of_call(function, self)
+                return made._peeked() if found is None else found
             except NoElements:
                 examples = function.supposed(arguments(self._spec()))
                 if not examples:

@@ -259,8 +259,11 @@ def _fitted(element: Any, specs: Any, view: View) -> Any:
     if not isinstance(specs, ArraySpec):
         return view.array(element)
     array = view.array(element)
-    if specs.dtype != "string" and isinstance(array, np.ndarray) and array.dtype.kind != "O":
-        array = np.asarray(array, np.dtype(specs.dtype))  # TensorFlow casts elements, too
+    if isinstance(array, np.ndarray) and array.dtype.kind != "O":
+        if specs.dtype != "string":
+            array = np.asarray(array, np.dtype(specs.dtype))  # TensorFlow casts elements, too
+        elif not array.size:
+            array = array.astype(object)
     found = view.spec(array)
     fits = found.dtype == specs.dtype and (
         specs.shape is None

@@ -54,8 +54,9 @@ def constant(
     deepest = max(depth for _, depth in depths)
     if len(scalars) > 1 or (scalars and max(scalars) < deepest):
         raise ValueError(f"All elements must be at one depth. Received: {pylist!r}")
-    rank = max(scalars) if scalars else max(deepest, 1)
     inner = () if inner_shape is None else tuple(static(inner_shape))
+    # How deep empty lists are is for the caller to say.
+    rank = max(scalars) if scalars else max(deepest, 1, (ragged_rank or 0) + 1 + len(inner))
     if ragged_rank is None:
         ragged_rank = max(0, rank - 1 - len(inner))
     if not isinstance(data, list) or ragged_rank == 0:

@@ -166,6 +166,14 @@ class TensorView(View):
     def sparse_spec(self, spec: ArraySpec) -> specs.SparseTensorSpec:
         return specs.SparseTensorSpec(spec.shape, spec.dtype)
 
+    def example(self, spec: Any, size: int) -> Any:
+        if not isinstance(spec, specs.RaggedTensorSpec) or spec.ragged_rank:
+            return super().example(spec, size)
+        shape = [size if n is None else n for n in spec.shape]
+        return np.full(shape, b"0" if spec.dtype is dtypes.string else 0, spec.dtype.dtype).view(
+            Row
+        )
+
     def plain(self, leaf: Any) -> Any:
         if isinstance(leaf, RaggedTensor):
             return leaf.numpy()
