@@ -48,6 +48,8 @@ def programs(tf, folder):
     p["slices"] = pairs
     p["slices of a list"] = D.from_tensor_slices([[1, 2], [3, 4]])
     p["slices of floats"] = D.from_tensor_slices([1.0, 2.0])
+    p["slices of a list of arrays"] = D.from_tensor_slices([np.arange(2), np.arange(2)])
+    p["list of lists"] = tf.data.experimental.from_list([[1, 2], [3, 4]])
     p["slices of arrays"] = D.from_tensor_slices(np.arange(3.0))
     p["slices of a dict"] = named
     p["slices of text"] = texts
@@ -67,6 +69,10 @@ def programs(tf, folder):
     p["generator of shapes"] = D.from_generator(
         lambda: iter([([1, 2], 0.5)]), (tf.int32, tf.float32), ([2], [])
     )
+    p["generator of no texts"] = D.from_generator(
+        lambda: iter([[], ["a"], []]), output_signature=tf.TensorSpec([None], tf.string)
+    )
+    p["generator of Python's floats"] = D.from_generator(lambda: iter([1, 2.5]), float)
     p["generator with arguments"] = D.from_generator(
         lambda n: iter(range(n)), tf.int32, [], args=(3,)
     )
@@ -127,14 +133,18 @@ def programs(tf, folder):
     p["unbatch tensors"] = D.from_tensors([1, 2, 3]).unbatch().filter(lambda n: n > 1)
     p["rebatch"] = N.batch(4).rebatch(3)
     p["rebatch whole"] = N.batch(4).rebatch(3, drop_remainder=True)
+    p["rebatch of known sizes"] = N.batch(5, drop_remainder=True).rebatch(4)
     p["rebatch in turn"] = N.batch(4).rebatch([2, 1])
     p["padded"] = uneven.padded_batch(3)
+    p["padded single texts"] = texts.map(lambda t: (tf.strings.split(t), t)).padded_batch(3)
     p["padded to a size"] = uneven.padded_batch(3, padded_shapes=[6])
     p["padded with a value"] = uneven.padded_batch(2, padding_values=-1, drop_remainder=True)
     p["padded pairs"] = uneven.map(lambda x: (x, tf.size(x))).padded_batch(4, ([None], []))
     p["padded text"] = texts.map(lambda t: tf.strings.split(t)).padded_batch(3, [None])
     p["ragged batch"] = uneven.ragged_batch(3)
     p["ragged whole batch"] = uneven.ragged_batch(3, drop_remainder=True)
+    p["sparse batch"] = uneven.sparse_batch(3, [6])
+    p["sparse batch of any width"] = uneven.sparse_batch(3, [None])
     p["window"] = N.window(3).flat_map(lambda w: w.batch(3))
     p["window shifted"] = N.window(4, shift=2, drop_remainder=True).flat_map(lambda w: w.batch(4))
     p["window strided"] = N.window(3, 1, 2, True).flat_map(lambda w: w.batch(3))
@@ -144,6 +154,17 @@ def programs(tf, folder):
     p["windows counted"] = N.window(4, 3, 2)
     p["whole windows counted"] = N.window(4, 3, 2, drop_remainder=True)
     p["groups"] = N.group_by_window(lambda n: n % 3, grouped, window_size=2)
+    p["reduced groups"] = N.apply(
+        tf.data.experimental.group_by_reducer(
+            lambda n: n % 3,
+            tf.data.experimental.Reducer(
+                lambda key: (key, tf.constant(0, tf.int64)),
+                lambda state, n: (state[0], state[1] + n),
+                lambda key, total: (key, total),
+            ),
+        )
+    )
+    p["padded to a number"] = named.apply(tf.data.experimental.pad_to_cardinality(6))
     p["groups of sizes"] = N.group_by_window(
         lambda n: n % 2, grouped, window_size_func=lambda key: key + 2
     )

@@ -21,7 +21,7 @@ def image(height, width, channels=3):
 
 
 def files():
-    """JPEGs of the kinds that there are, by name."""
+    """Images of the kinds that there are, by name."""
     from PIL import Image
 
     made = {}
@@ -39,7 +39,58 @@ def files():
     made["half"] = whole[: len(whole) // 2]
     made["more behind"] = whole + b"more"
     made["wrong in the middle"] = whole[:700] + b"\xff\x00\x12\x34" * 3 + whole[712:]
+    pixels = Image.fromarray(image(9, 7))
+    alpha = Image.fromarray(image(9, 7, 4))
+    few = pixels.convert("P", palette=Image.Palette.ADAPTIVE, colors=4)
+    dark = [Image.new("RGB", (6, 5), color) for color in ("black", "red")]
+    dark[1].paste("blue", (2, 1, 4, 3))
+    for name, picture, kind, options in (
+        ("PNG", pixels, "PNG", {}),
+        ("PNG with alpha", alpha, "PNG", {}),
+        ("PNG of 2 bits", few, "PNG", {"bits": 2}),
+        ("PNG with a transparent colour", pixels, "PNG", {"transparency": pixels.getpixel((0, 0))}),
+        (
+            "PNG of 16 bits",
+            Image.fromarray(image(9, 7, 1)[..., 0].astype("uint16") * 259),
+            "PNG",
+            {},
+        ),
+        ("GIF", few, "GIF", {}),
+        (
+            "moving GIF",
+            dark[0],
+            "GIF",
+            {"save_all": True, "append_images": dark[1:], "disposal": 2},
+        ),
+        ("BMP", pixels, "BMP", {}),
+        ("BMP with a palette", few, "BMP", {}),
+        ("BMP with alpha", alpha, "BMP", {}),
+        ("WebP", pixels, "WEBP", {"lossless": True}),
+        ("TIFF", pixels, "TIFF", {}),
+    ):
+        out = io.BytesIO()
+        picture.save(out, kind, **options)
+        made[name] = out.getvalue()
+    made["half a PNG"] = made["PNG"][:90]
+    made["half a BMP"] = made["BMP"][:90]
+    made["PNG of 16 bits in colours"] = colours_of_16_bits()
     return made
+
+
+def colours_of_16_bits():
+    """A PNG as libpng writes it, with rows of all filters, which Pillow does not write."""
+    import struct
+    import zlib
+
+    rng = np.random.default_rng(0)
+    lines = [bytes([n]) + rng.integers(0, 256, 7 * 6, "uint8").tobytes() for n in range(5)]
+    chunks = {b"IHDR": struct.pack(">IIBBBBB", 7, 5, 16, 2, 0, 0, 0)}
+    chunks |= {b"IDAT": zlib.compress(b"".join(lines)), b"IEND": b""}
+    data = b"\x89PNG\r\n\x1a\n"
+    for kind, body in chunks.items():
+        data += struct.pack(">I", len(body)) + kind + body
+        data += struct.pack(">I", zlib.crc32(kind + body))
+    return data
 
 
 CALLS = {
@@ -53,6 +104,11 @@ CALLS = {
     "decode_jpeg accurate": {"dct_method": "INTEGER_ACCURATE"},
     "decode_image": {},
     "decode_png 1": {"channels": 1},
+    "decode_png 4": {"channels": 4},
+    "decode_png wide": {"dtype": "uint16"},
+    "decode_bmp": {},
+    "decode_bmp 3": {"channels": 3},
+    "decode_gif": {},
     "extract_jpeg_shape": {},
 }
 

@@ -539,3 +539,65 @@ def test_seeds_of_any_size_and_sign(monkeypatch):  # orders are TensorFlow's
     monkeypatch.setattr(rng, "chosen", None)
     assert values(D.range(10).shuffle(10, seed=-1)) == [8, 3, 7, 5, 6, 2, 1, 0, 9, 4]
     assert values(D.range(10).shuffle(10, seed=2**40)) == [6, 8, 0, 4, 1, 3, 7, 9, 5, 2]
+
+
+@tf.function
+def total_of(x):
+    return (
+        D.from_tensor_slices(x)
+        .window(2)
+        .flat_map(lambda w: w.batch(2))
+        .reduce(0.0, lambda s, v: s + tf.reduce_max(v))
+    )
+
+
+@tf.function
+def total_below(n):
+    total = tf.constant(0, tf.int64)
+    for number in D.range(n).filter(lambda v: v % 2 == 0):
+        total += number
+    return total
+
+
+def test_data_sets_of_what_a_function_is_given():
+    assert total_of(tf.constant([1.0, 2.0, 3.0])).numpy() == 5.0
+    assert total_below(tf.constant(7, tf.int64)).numpy() == 12
+
+
+def test_elements_as_numpy_has_them():
+    dataset = D.from_tensors(
+        (1, None, tf.ragged.constant([[1], [2]]), tf.SparseTensor([[0]], [1], [2]))
+    )
+    number, nothing, ragged, sparse = next(dataset.as_numpy_iterator())
+    assert type(number) is np.int32 and nothing is None
+    assert ragged.tolist() == [[1], [2]] and sparse.tolist() == [1, 0]
+
+
+def test_the_end_of_an_iterator_as_an_optional():
+    elements = iter(D.range(1))
+    optional = tf.data.experimental.get_next_as_optional(elements)
+    assert optional.has_value() and optional.get_value().numpy() == 0
+    ended = elements.get_next_as_optional().has_value()
+    assert isinstance(ended, tf.Tensor) and not ended
+
+
+def test_a_number_beyond_the_last_element():
+    with pytest.raises(tf.errors.OutOfRangeError, match="index=9"):
+        tf.data.experimental.at(D.range(5), 9)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="No files matched"):
+        D.list_files("/no/such/file*")
+    with pytest.raises(tf.errors.InvalidArgumentError, match="buffer_size"):
+        D.range(3).shuffle(-1)
+    with pytest.raises(ValueError, match="mixes bools and numbers"):
+        D.from_tensor_slices([True, 1])
+
+
+def test_clocks_and_files_are_read_in_each_call(tmp_path):
+    @tf.function
+    def stored(path, text):
+        tf.io.write_file(path, text)
+        return tf.io.read_file(path), tf.timestamp()
+
+    calls = [stored(str(tmp_path / "x"), tf.constant(text)) for text in ("a", "b")]
+    assert [text.numpy() for text, _ in calls] == [b"a", b"b"]
+    assert calls[0][1] < calls[1][1]
