@@ -73,15 +73,21 @@ class StreamData:
         self._once = hasattr(source, "__next__") and iter(source) is source
         self.fixed_steps = steps is not None
 
-    def example(self) -> Batch:
-        """The shapes and dtypes of the first batch, which is kept for the epoch."""
+    def is_empty(self) -> bool:
+        """Whether there is no first batch; one that there is, is kept for the epoch."""
         if not self._peeked:
             if self._iterator is None and processes.are_several() and is_batched(self.source):
                 self._iterator = one_by_one(self.source)  # grain's own iterator reads far ahead.
             try:
                 self._peeked.append(self._next())
             except StopIteration:
-                raise ValueError("x gives no batches: the generator is empty.") from None
+                return True
+        return False
+
+    def example(self) -> Batch:
+        """The shapes and dtypes of the first batch, which is kept for the epoch."""
+        if self.is_empty():
+            raise ValueError("x gives no batches: the generator is empty.")
         batch, _ = self._peeked[0]
         self.has_text = holds_text(batch)
 

@@ -126,11 +126,7 @@ class Trainer(Steps):
         )
         steps_per_epoch = _limited(steps_per_epoch, source)
         validate = None
-        if validation_data is not None and _is_empty(validation_data):
-            arguments.warn_user(
-                "validation_data is empty: the model is trained without validation."
-            )
-        elif validation_data is not None:
+        if validation_data is not None and not _is_empty(validation_data):
             validate = _validation_source(
                 validation_data,
                 validation_batch_size or batch_size,
@@ -175,7 +171,10 @@ class Trainer(Steps):
                     if given is None:
                         break
                     logs = floats(given) if wait else given
-                    if validate is not None and _validates(epoch, validation_freq):
+                    due = _validates(epoch, validation_freq)
+                    if due and validation is None and validate is not None and _is_empty(validate):
+                        validate = None
+                    if due and validate is not None:
                         if validation is None:
                             validation = self._evaluation_feed(validate, events, epochs - epoch)
                         val = self._evaluate(validation, events, validation_steps)
@@ -454,9 +453,16 @@ def _name(log: tuple[str, Any]) -> str:
 
 
 def _is_empty(validation_data: Any) -> bool:
-    """Whether validation data consists of arrays without samples, which Keras ignores."""
-    arrays = [a for a in jax.tree.leaves(validation_data) if hasattr(a, "shape")]
-    return bool(arrays) and all(a.shape and a.shape[0] == 0 for a in arrays)
+    """Whether validation data are arrays without samples or a source without batches. The model is
+    trained without validation then, which a warning says."""
+    if isinstance(validation_data, StreamData):
+        empty = validation_data.is_empty()
+    else:
+        arrays = [a for a in jax.tree.leaves(validation_data) if hasattr(a, "shape")]
+        empty = bool(arrays) and all(a.shape and a.shape[0] == 0 for a in arrays)
+    if empty:
+        arguments.warn_user("validation_data is empty: the model is trained without validation.")
+    return empty
 
 
 def _validation_source(

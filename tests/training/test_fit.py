@@ -484,10 +484,12 @@ def test_train_step_overridden_in_keras_stateless_form():
 
 
 def test_empty_validation_data_are_none():
-    """Keras, too, trains without validation then."""
-    with pytest.warns(UserWarning, match="validation_data is empty"):
-        history = make().fit(X, Y, validation_data=(X[:0], Y[:0]), verbose=0).history
-    assert sorted(history) == ["loss", "mae"]
+    """Keras, too, trains without validation where they are arrays."""
+    batches = keras.data.Dataset.from_tensor_slices((X[:0], Y[:0])).batch(2)
+    for empty in ((X[:0], Y[:0]), batches, batches.map(lambda x, y: (x, y))):
+        with pytest.warns(UserWarning, match="validation_data is empty"):
+            history = make().fit(X, Y, validation_data=empty, epochs=2, verbose=0).history
+        assert sorted(history) == ["loss", "mae"]
 
 
 # -- what is refused ----------------------------------------------------------------------------
