@@ -81,7 +81,7 @@ $(EXPORT_STAMP): pyproject.toml
 	@touch $@
 
 test-export: $(EXPORT_STAMP)
-	$(EXPORT_RUN) -m pytest -q --noconftest tests/export/runtimes.py $(ARGS)
+	$(EXPORT_RUN) -m pytest -q --noconftest tests/export/runtimes/*.py $(ARGS)
 
 # The page of examples/browser in Chromium, which comes from the system's packages.
 test-browser: $(EXPORT_STAMP)

@@ -226,7 +226,7 @@ class Distiller(Model):
     def compile(
         self, optimizer: Any = "adam", loss: Any = None, metrics: Any = None, **kwargs: Any
     ) -> None:
-        """As `Model.compile`; the loss, which is the student's own, must be given."""
+        """Like `Model.compile`; the loss, which is the student's own, must be given."""
         if loss is None:
             raise ValueError("'loss' cannot be `None`.")
         if metrics is not None and not isinstance(metrics, (list, tuple)):

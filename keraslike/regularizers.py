@@ -18,7 +18,10 @@ from keraslike.ops.wrap import array
 def validate_float_arg(value: Any, name: str) -> float:
     """The value as a float; raises ValueError unless it is a finite number of at least 0."""
     if not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
-        raise ValueError(f"{name} must be a number of at least 0. Received: {name}={value!r}")
+        raise ValueError(
+            f"Invalid value for argument {name}: expected a non-negative float. "
+            f"Received: {name}={value!r}"
+        )
     return float(value)
 
 

@@ -274,17 +274,6 @@ def remove_long_seq(maxlen: int, seq: Sequence[Any], label: Sequence[Any]) -> tu
     return [seq[i] for i in short], [label[i] for i in short]
 
 
-def validate_float_arg(value: Any, name: str) -> float:
-    """A finite number of at least 0 as a float; raises ValueError for any other."""
-    number = isinstance(value, (float, int)) and not isinstance(value, bool)
-    if not number or not 0 <= value < float("inf"):
-        raise ValueError(
-            f"Invalid value for argument {name}: expected a non-negative float. "
-            f"Received: {name}={value}"
-        )
-    return float(value)
-
-
 def standardize_tuple(value: Any, n: int, name: str, allow_zero: bool = False) -> tuple[int, ...]:
     """The sizes along `n` axes; ValueError for what is no size, or not one an axis.
 
@@ -495,7 +484,7 @@ class TrackedSet(set):
     """
 
     def tree_flatten(self) -> tuple[list[Any], None]:
-        """Its items."""
+        """The items of the set."""
         return list(self), None
 
     @classmethod

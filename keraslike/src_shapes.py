@@ -1,5 +1,5 @@
-"""What packages use of `keras.src` about shapes, axes and the padding of convolutions;
-`src_names.py` names it."""
+"""Functions of `keras.src` for shapes, axes and the padding of convolutions that packages use;
+`src_names.py` lists them."""
 
 from __future__ import annotations
 

@@ -287,7 +287,7 @@ def lists_to_tuples(structure: Any) -> Any:
 
 
 def map_shape_structure(func: Callable, structure: Any) -> Any:
-    """As `map_structure`, with shapes (lists and tuples of integers and `None`) as leaves.
+    """Like `map_structure`, with shapes (lists and tuples of integers and `None`) as leaves.
 
     >>> map_shape_structure(len, {"a": (None, 3), "b": [(2,)]})
     {'a': 2, 'b': [1]}

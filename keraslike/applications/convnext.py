@@ -38,7 +38,7 @@ _MEANS, _DEVIATIONS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class StochasticDepth(layers.Layer):
-    """In training, zeros in place of whole samples, at a rate, and the others larger to make up.
+    """In training, zeroes whole samples with probability `drop_path_rate`, scales the others up.
 
     Huang et al., Deep networks with stochastic depth, 2016, https://arxiv.org/abs/1603.09382
 

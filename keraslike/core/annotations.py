@@ -194,7 +194,7 @@ def check(function: Callable, args: tuple, kwargs: dict[str, Any]) -> None:
 
 
 def explain(function: Callable, args: tuple, kwargs: dict[str, Any]) -> None:
-    """As `check`, for an op that has failed: its `axis` is checked against the rank as well."""
+    """Like `check`, for an op that has failed: its `axis` is checked against the rank as well."""
     if not is_ours(function):
         return
     check(function, args, kwargs)

@@ -52,8 +52,7 @@ _nan_in_data = "warn"
 
 
 def nan_in_data() -> str:
-    """What happens if data that is passed to a model contains NaN: `"warn"`, `"raise"` or
-    `"ignore"`.
+    """The reaction to NaN in data that is passed to a model: `"warn"`, `"raise"` or `"ignore"`.
 
     >>> nan_in_data()
     'warn'

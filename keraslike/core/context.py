@@ -1,4 +1,4 @@
-"""What a call inherits from the calls around it: training, dtype, names, losses and masks."""
+"""The state that a call inherits from enclosing calls: training, dtype, names, losses and masks."""
 
 from __future__ import annotations
 

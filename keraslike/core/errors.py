@@ -24,7 +24,7 @@ class InvalidIndex(IndexError, ValueError):
 
 
 class NoSuchFile(FileNotFoundError, ValueError):
-    """There is no file at the path: Python and Keras raise different exceptions for that.
+    """Raised if there is no file at a path. It is an instance of Python's and of Keras's exception.
 
     >>> issubclass(NoSuchFile, FileNotFoundError) and issubclass(NoSuchFile, ValueError)
     True

@@ -38,7 +38,7 @@ def metadata_of(variable: nnx.Variable) -> dict[str, Any]:
 
 
 def fill(variable: nnx.Variable, value: Any, **metadata: Any) -> None:
-    """What `nnx.Variable.__init__` does for a class without hooks, but faster."""
+    """A faster `nnx.Variable.__init__` for classes without hooks."""
     defaults = variablelib.var_defaults()
     if defaults.hijax or defaults.ref:
         nnx.Variable.__init__(variable, value, **metadata)

@@ -89,7 +89,7 @@ def memory(shape: Sequence[int], dtype: Any, make: Callable = np.empty) -> np.nd
 
 
 def zeros(shape: Sequence[int], dtype: Any) -> np.ndarray:
-    """As `memory`, with zeros. Large arrays take no memory and no time before they are first
+    """Like `memory`, with zeros. Large arrays take no memory and no time before they are first
     accessed, which may be never, if a model's weights are loaded."""
     return memory(shape, dtype, np.zeros)
 
@@ -168,7 +168,7 @@ def draws(key: Any, shape: Sequence[int], dtype: Any, *others: Any) -> bool:
 
 
 def uniform(key: Any, shape: Sequence[int], minval: float = 0.0, maxval: float = 1.0) -> np.ndarray:
-    """What `jax.random.uniform` gives, in float32.
+    """The numbers of `jax.random.uniform`, in float32.
 
     >>> key = np.array([3, 4], "uint32")
     >>> bool((uniform(key, (5, 3)) == jax.random.uniform(key, (5, 3))).all())
@@ -187,12 +187,12 @@ def uniform(key: Any, shape: Sequence[int], minval: float = 0.0, maxval: float =
 
 
 def normal(key: Any, shape: Sequence[int]) -> np.ndarray:
-    """What `jax.random.normal` gives, in float32, to 1e-5."""
+    """The numbers of `jax.random.normal`, in float32, to 1e-5."""
     return _quantiles(uniform(key, shape, np.nextafter(np.float32(-1), np.float32(0)), 1.0))
 
 
 def truncated_normal(key: Any, shape: Sequence[int], cut: float) -> np.ndarray:
-    """What `jax.random.truncated_normal` gives between `-cut` and `cut`, to 1e-5."""
+    """The numbers of `jax.random.truncated_normal` between `-cut` and `cut`, to 1e-5."""
     edge = math.erf(cut / math.sqrt(2))
     most = np.nextafter(np.float32(cut), np.float32(0))
     return np.clip(_quantiles(uniform(key, shape, -edge, edge)), -most, most)

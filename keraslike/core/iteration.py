@@ -1,4 +1,4 @@
-"""Iterators that go on after an error: the element that could not be made is missing, no other."""
+"""Iterators that continue after an error: only the element that raised it is missing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 
 class Failed(NamedTuple):
-    """In the place of an element: why there is none."""
+    """Stands for an element that could not be made, and holds the error."""
 
     error: Exception
 
@@ -18,7 +18,7 @@ _SAFE = (type(iter(range(0))), type(iter([])), type(iter(())), itertools.count)
 
 
 def tried(elements: Iterable[Any]) -> Iterator[Any]:
-    """The elements, with a `Failed` for each error that was raised in the place of one.
+    """The elements; each one that raises an error is replaced by a `Failed`.
 
     >>> [type(x).__name__ for x in tried(map(int, ["1", "x", "3"]))]
     ['int', 'Failed', 'int']
@@ -41,7 +41,7 @@ def _tried(take: Callable[[], Any]) -> Iterator[Any]:
 
 
 def begun(begin: Callable[[], Iterable[Any]]) -> Iterator[Any]:
-    """The elements of an iterator, as `tried`; a `Failed` also where it cannot be begun."""
+    """Like `tried`, for the iterator that a function makes; a `Failed` if the function raises."""
     try:
         elements = begin()
     except Exception as error:
@@ -51,7 +51,7 @@ def begun(begin: Callable[[], Iterable[Any]]) -> Iterator[Any]:
 
 
 def attempted(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """The function, which returns a `Failed` for an error, and for a `Failed` itself."""
+    """The function, changed to return a `Failed` for an error, and a `Failed` it is given."""
 
     def attempt(element: Any) -> Any:
         if type(element) is Failed:
@@ -96,7 +96,7 @@ class Enduring:
 
 
 class Steps:
-    """What a function returns each time that it is called, until it raises StopIteration."""
+    """The results of repeated calls of a function, until it raises StopIteration."""
 
     def __init__(self, step: Callable[[], Any]):
         self._step = step
@@ -109,7 +109,7 @@ class Steps:
 
 
 def cut(elements: Iterator[Any], first: int, end: int | None = None, step: int = 1) -> Any:
-    """As `itertools.islice`, which ends with the first error.
+    """Like `itertools.islice`, but continues after an error.
 
     >>> list(cut(iter(range(9)), 2, 7, 2))
     [2, 4, 6]

@@ -85,8 +85,8 @@ def any_of(what: str, mine: bool) -> bool:
 
 @contextlib.contextmanager
 def gathered(variables: Sequence[Any]) -> Iterator[None]:
-    """Within the block each process has all of what several have parts of, so that the first one
-    may read and write it alone. All have to come here.
+    """Within the block each process holds the whole of values that are divided among processes, so
+    that the first one may read and write them alone. All processes must enter the block.
 
     >>> with gathered([]):
     ...     pass

@@ -44,7 +44,7 @@ def _matches(pattern: str, name: str) -> bool:
         return True
     try:
         return re.fullmatch(pattern, name) is not None
-    except re.error:  # a name, and no expression
+    except re.error:  # a name that is not a regular expression
         return False
 
 

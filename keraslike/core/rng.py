@@ -98,7 +98,7 @@ _global: SeedGenerator | None = None
 chosen: int | None = None  # The last argument of `set_random_seed`.
 # Seeds for TensorFlow's operations without a seed, after `set_random_seed`.
 _of_operations = random.Random()
-# How far each of those with a seed has counted.
+# How far each seeded generator has counted.
 drawn: dict[Any, int] = {}
 
 
@@ -134,18 +134,19 @@ _runs: SeedGenerator | None = None  # counts the runs of traced functions with s
 _run_count = 0  # of functions that are not traced
 _counts: dict[int, int] = {}  # of draws elsewhere, by the seeds of operations
 _SEEDED, _WORD, _MOST_COUNTS = 87654321, 0xFFFFFFFF, 4096
-_here = threading.local()  # `run` and `trace`: what all draws of one run have in common
+_here = threading.local()  # `run` and `trace`: shared by all draws of one run
 
 
 def in_run() -> bool:
-    """Whether all operations with one seed draw alike now, as in one run of a function."""
+    """Whether all operations with the same seed now draw the same numbers, as in one run of a
+    function."""
     return getattr(_here, "run", None) is not None
 
 
 def operation_key(seed: int) -> jax.Array:
-    """A key for an operation of TensorFlow's that was given a seed: another one each time that it
-    runs. In one run of a function all operations with this seed get the same key, as an image and
-    its mask are to be flipped alike.
+    """A key for an operation of TensorFlow that was given a seed; each run of the operation gets a
+    new key. In one run of a function all operations with this seed get the same key, since an
+    image and its mask must be flipped together.
 
     >>> first, second = operation_key(7), operation_key(7)
     >>> bool((first == second).all())
@@ -171,7 +172,7 @@ def operation_key(seed: int) -> jax.Array:
     if known is None or known[0]() is not trace:
         try:
             number = _run_stream().next()[1]
-        except TraceContextError:  # the trace does not have the stream among its arguments
+        except TraceContextError:  # the stream is no argument of the traced function
             number = np.uint32(0)
         _here.trace = known = weakref.ref(trace), number
     return jnp.stack([jnp.uint32(mixed), jnp.asarray(known[1]).astype("uint32")])
@@ -179,7 +180,7 @@ def operation_key(seed: int) -> jax.Array:
 
 @contextlib.contextmanager
 def one_run() -> Iterator[None]:
-    """A block that is one run of a function, for `operation_key`."""
+    """A block that `operation_key` takes for one run of a function."""
     before = getattr(_here, "run", None)
     _here.run = [0]
     try:

@@ -207,8 +207,8 @@ def serialize(obj: Any) -> Any:
 
 
 def serialize_shared(obj: Any) -> Any:
-    """As `serialize`, with a number for each object that occurs more than once (a regularizer of
-    two layers, say), by which `sharing()` makes it one object again."""
+    """Like `serialize`, with a number for each object that occurs more than once (such as a
+    regularizer of two layers), by which `sharing()` restores it as one object."""
     with _numbering({}, None):
         config = serialize(obj)
     numbered: list[dict[str, Any]] = []
@@ -256,7 +256,7 @@ def _serialize_function(function: Any) -> Any:
 
 
 def serialize_argument(value: Any) -> Any:
-    """As `serialize`, but a public function becomes its bare name, as Keras's configs have it."""
+    """Like `serialize`, but a public function becomes its bare name, as Keras's configs have it."""
     name = public_name(value)[1]
     if name is not None and not inspect.isclass(value):
         return name

@@ -324,7 +324,7 @@ def _unknown_size(axis: int) -> Any:
 
 @functools.cache
 def size_of_values() -> Any:
-    """In a trace of shapes, the size of a result whose size depends on values."""
+    """The symbol, in a trace of shapes, for a size that depends on values."""
     (dim,) = export.symbolic_shape("found", scope=_dims_scope)
     return dim
 

@@ -77,10 +77,10 @@ class Text:
         return Text(self.values, shape, self.results, self.place)
 
     def apply(self, name: Any, function: Callable, spec: Callable[[tuple], Any] | None) -> Any:
-        """What a function of an array of bytes gives: an array of numbers.
+        """Applies a function from an array of bytes to an array of numbers.
 
         Args:
-            name: what tells the function from others.
+            name: a key that distinguishes the function from others.
             spec: gives the shape and the dtype of the result for the shape of the texts, for
                 traces of shapes.
         """

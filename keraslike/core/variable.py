@@ -403,7 +403,7 @@ class Variable(_Leaf):
         return self.get_raw_value()
 
     def _assign(self, value: Any) -> None:
-        """As `assign`, for callers that do not need the array back."""
+        """Like `assign`, for callers that do not need the array back."""
         # In a trace, a read records that the Variable is used there.
         raw = self._spec if state.outsiders is None else self._raw_value
         if isinstance(value, nnx.Variable):

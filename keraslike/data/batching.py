@@ -124,12 +124,12 @@ class Batching(Pipeline):
         return self._then(enduring(make), self._count_of_rows(), spec=known, batch_size=None)
 
     def _count_of_rows(self) -> int:
-        """The number of rows in all elements, where the specs say that."""
+        """The number of rows of each element, if the specs determine it."""
         if self._count < 0 or (self._known_spec is None and self._find_spec is None):
             return unless(self._count)
         try:
             shapes = [getattr(s, "shape", None) for s in iter_leaves(self._spec())]
-        except Exception:  # of an element that cannot be made
+        except Exception:  # raised by an element that cannot be made
             return UNKNOWN
         sizes = [tuple(shape)[0] for shape in shapes if shape is not None and len(shape)]
         return self._count * int(sizes[0]) if sizes and sizes[0] is not None else UNKNOWN
@@ -150,7 +150,7 @@ class Batching(Pipeline):
 
         def make() -> Iterator[Any]:
             elements, turns = rows._start(0), itertools.cycle(sizes)
-            ahead: list[Any] = []  # whether there is another, an empty batch does not tell
+            ahead: list[Any] = []  # an empty batch does not tell whether there is another element
 
             def following() -> Any:
                 if not ahead:
@@ -171,7 +171,7 @@ class Batching(Pipeline):
         )
 
     def _nothing_of(self, element: Any) -> Any:
-        """A batch of no such elements."""
+        """An empty batch of such elements."""
         return map_leaves(lambda leaf: leaf[:0], self._stacked([element]))
 
     def padded_batch(

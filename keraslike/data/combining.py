@@ -188,11 +188,8 @@ class Combining(Pipeline):
             parts = [part for part, weight in zip(parts, share) if weight]
             share = share[share > 0]
 
-        def numbers(ended: set[int]) -> Iterator[int]:
-            seeds = made._seeds
-            if rerandomize_each_iteration:
-                seeds = philox.of_iteration(seeds, made._times)
-            made._times += 1
+        def numbers() -> Iterator[int]:
+            seeds = made._next_seeds(rerandomize_each_iteration)
             shares: Any = itertools.repeat(share)
             if isinstance(weights, Pipeline):
                 shares = (np.ravel(now).astype("float64") for now in weights._start(0))
@@ -220,7 +217,7 @@ class Combining(Pipeline):
         parts = list(datasets)
         choice_dataset._view.check_numbers(choice_dataset._spec())
 
-        def numbers(ended: set[int]) -> Iterator[int]:
+        def numbers() -> Iterator[int]:
             for number in choice_dataset._start(0):
                 if not 0 <= int(number) < len(parts):
                     raise choice_dataset._view.error(
@@ -234,7 +231,7 @@ class Combining(Pipeline):
 def _chosen(
     cls: Any,
     parts: list[Any],
-    numbers: Callable[[set[int]], Iterator[int]],
+    numbers: Callable[[], Iterator[int]],
     stop: bool,
     others: tuple[Any, ...] = (),
 ) -> Any:
@@ -246,7 +243,7 @@ def _chosen(
     def make() -> Iterator[Any]:
         ended: set[int] = set()
         iterators = [tried(part._start(0)) for part in parts]
-        for number in numbers(ended):
+        for number in numbers():
             if number in ended:
                 continue
             element = next(iterators[number], ended)
@@ -271,7 +268,7 @@ def _chosen(
 
 
 def _together(iterators: list[Iterator[Any]]) -> Iterator[Any]:
-    """As `zip`; where one raises an error, the others go on by an element, too."""
+    """Like `zip`, but if one iterator raises an error the others advance by an element, too."""
 
     def following() -> Any:
         items, failed = [], None

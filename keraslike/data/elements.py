@@ -80,12 +80,12 @@ class View:
     window), or what the room that a view belongs to has besides.
     """
 
-    of_tensors: View | None = None  # that of `tf.data`, which the room `tf` puts here
+    of_tensors: View | None = None  # the view of `tf.data`; the room `tf` sets it
     copies = False  # whether a data set of a user's arrays copies them
     error: type[Exception] = ValueError  # for arguments and elements that do not fit
-    missing: type[Exception] = NoSuchFile  # where there is no such file
-    unready: type[Exception] = ValueError  # for a state that does not allow what is asked
-    damaged: type[Exception] = ValueError  # for elements that are larger than was said
+    missing: type[Exception] = NoSuchFile  # for missing files
+    unready: type[Exception] = ValueError  # for a request that the current state does not allow
+    damaged: type[Exception] = ValueError  # for elements larger than declared
     ended: type[Exception] = StopIteration  # by `get_next` after the last element
 
     def array(self, value: Any) -> Any:
@@ -170,7 +170,7 @@ class View:
         raise TypeError(f"There is no example of {spec}.")
 
     def called(self, begin: Callable[[], Iterator[Any]]) -> Iterator[Any]:
-        """The iterator that a user's generator gives, with errors as users get them."""
+        """The iterator of a user's generator, whose errors have the types that users expect."""
         return begin()
 
     def element(self, returned: Any) -> Any:

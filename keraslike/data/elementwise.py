@@ -105,7 +105,7 @@ class Elementwise(Pipeline):
         return made
 
     def _calls(self, num_parallel_calls: Any) -> int | None:
-        """By how many threads, AUTOTUNE or none; raises an error for what is neither."""
+        """The number of threads, AUTOTUNE or `None`; raises an error for anything else."""
         number = as_int(num_parallel_calls)
         if num_parallel_calls is None or number == AUTOTUNE:
             return number
@@ -287,10 +287,7 @@ class Elementwise(Pipeline):
 
         def shuffled(start: Start) -> Start:
             def make() -> Iterator[Any]:
-                seeds = made._seeds
-                if reshuffle_each_iteration is not False:
-                    seeds = philox.of_iteration(seeds, made._times)
-                made._times += 1
+                seeds = made._next_seeds(reshuffle_each_iteration is not False)
                 return philox.rolled(tried(start(0)), size, philox.numbers(seeds))
 
             return enduring(make)
@@ -436,7 +433,7 @@ class Elementwise(Pipeline):
                 found = f"more than {count}" if number > count else number
                 yield Failed(
                     self._view.unready(
-                        f"The data set was said to have {count} elements. There are {found}."
+                        f"The data set was declared to have {count} elements, but has {found}."
                     )
                 )
 

@@ -60,7 +60,7 @@ class _OfFiles(Dataset):
         self._set(enduring(make), UNKNOWN, (names,) if known else (), lambda: spec)
 
     def _of_file(self, read: Callable[[str], Iterator[Any]], path: str) -> Iterator[Any]:
-        """What is read, with the errors that users get."""
+        """The elements that are read; errors have the types that users expect."""
         for element in begun(lambda: read(path)):
             error = element.error if type(element) is Failed else None
             if isinstance(error, FileNotFoundError):
@@ -167,7 +167,7 @@ class FixedLengthRecordDataset(_OfFiles):
 
 
 def number_of(text: str) -> float:
-    """A number in the notation of C, which hexadecimal digits belong to; raises ValueError."""
+    """A number in C's notation, which includes hexadecimal digits; raises ValueError for others."""
     if not text.isascii() or "_" in text:
         raise ValueError(f"Not a number: {text!r}")
     return float.fromhex(text) if text.lstrip("+-")[:2] in ("0x", "0X") else float(text)
@@ -229,12 +229,12 @@ _QUOTED = re.compile(r'"((?:[^"]|"")*+)"')
 
 
 class _Open(ValueError):
-    """A quoted field that does not end in the line."""
+    """Raised for a quoted field that continues on the next line."""
 
 
 def split(text: str, delimiter: str = ",", quotes: bool = True) -> list[str]:
-    """The fields of a row of CSV text, whose end of line has been taken off; raises ValueError for
-    quotes and ends of lines in a field that does not begin with a quote."""
+    """The fields of a row of CSV text without its line end; raises ValueError for quotes and line
+    ends in an unquoted field."""
     found, place = [], 0
     while True:
         quoted = quotes and text.startswith('"', place)
@@ -259,8 +259,8 @@ def split(text: str, delimiter: str = ",", quotes: bool = True) -> list[str]:
 
 
 def rows(lines: Iterable[str], delimiter: str = ",", quotes: bool = True) -> Iterator[Any]:
-    """The rows of lines of CSV text, each as its fields; a `Failed` for one that is not well
-    formed. A quoted field may go over several lines."""
+    """The rows of CSV text, each as a list of fields, or a `Failed` for a malformed row. A quoted
+    field may span several lines."""
     row = ""
     for line in lines:
         row += line
@@ -280,7 +280,7 @@ def rows(lines: Iterable[str], delimiter: str = ",", quotes: bool = True) -> Ite
 
 
 def check_layout(delimiter: Any, select_cols: Any, columns: int, error: type[Exception]) -> None:
-    """Raises an error for a delimiter of several characters and for columns out of order."""
+    """Raises an error for a delimiter of several characters and for unordered columns."""
     if not isinstance(delimiter, str) or len(delimiter) != 1:
         raise error(f"field_delim should be only 1 char. Received: field_delim={delimiter!r}")
     if select_cols is None:

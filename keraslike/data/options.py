@@ -100,7 +100,7 @@ class ThreadingOptions(_Options):
 
 
 class ServiceOptions(_Options):
-    """Options of TensorFlow's data service: all None until they are set.
+    """Options of TensorFlow's data service; each is `None` until it is set.
 
     >>> Options().experimental_service
     <ServiceOptions {'pinned': None}>

@@ -58,8 +58,8 @@ def mixed(counter: Sequence[Any], key: Sequence[Any]) -> tuple[Any, Any, Any, An
 
 
 def scrambled(seeds: Any) -> tuple[Any, Any, Any, Any]:
-    """Key and upper half of the counter, two words each, of what TensorFlow's operations draw which
-    keep no state, for the two seeds along the first axis."""
+    """The key and the upper half of the counter, two words each, with which TensorFlow's stateless
+    operations draw; `seeds` has the two seeds along its first axis."""
     words = [half for seed in seeds for half in (seed & _LOW, seed >> _HALF)]
     return mixed(words, [np.uint64(k) for k in _SCRAMBLING])
 
@@ -112,7 +112,7 @@ def of_iteration(seeds: Seeds, times: int) -> Seeds:
 
 
 def rolled(items: Iterator, size: int, draws: Iterator[int]) -> Iterator:
-    """The items, each drawn among the next `size` of them; a `Failed` when it comes."""
+    """The items, each drawn from a buffer of the next `size`; a `Failed` is passed on at once."""
     buffer: list[Any] = []
     for item in items:
         if type(item) is Failed:

@@ -12,6 +12,7 @@ from keraslike.core import context
 from keraslike.core.iteration import Enduring, Failed, cut, tried
 from keraslike.core.shares import Rows, Share
 from keraslike.core.structures import iter_leaves, map_leaves
+from keraslike.data import philox
 from keraslike.data.elements import INFINITE, UNKNOWN, NeedsPython, Value, View
 
 # Returns an iterator of the elements from the given number on.
@@ -26,7 +27,7 @@ class Fetched(NamedTuple):
     arrays: Any = None  # arrays whose rows are the elements, if keys are the numbers of rows
 
 
-_TRIED = 9  # elements that are made, at most, to find out what they are like, if they raise errors
+_TRIED = 9  # elements to try at most for the spec, if they raise errors
 
 
 class RowsOf(NamedTuple):
@@ -46,7 +47,7 @@ class Pipeline:
     _boxes = False  # whether the class is that of `tf.data`, whose elements are tensors
     _base: type[Pipeline]  # `Dataset`
     _shown_as = ""  # the name of TensorFlow's class for this data set
-    is_map = False  # whether it is made by `map`, which TensorFlow makes one with a `batch`
+    is_map = False  # whether `map` made it; TensorFlow fuses `map` and `batch`
 
     def _set(
         self,
@@ -115,9 +116,17 @@ class Pipeline:
             made._shares = lambda rows: order(shares(rows))
         return made
 
+    def _next_seeds(self, each_has_its_own: bool | None) -> philox.Seeds:
+        """The seeds of the iteration that begins."""
+        seeds = self._seeds
+        if each_has_its_own:
+            seeds = philox.of_iteration(seeds, self._times)
+        self._times += 1
+        return seeds
+
     def rows_of_arrays(self) -> RowsOf | None:
-        """Of which arrays the batches are rows, and how these are found, where they are nothing
-        else: whoever has the arrays on a device can do without the batches."""
+        """The arrays of which the batches are rows, if they are nothing else. With these arrays on
+        a device the batches themselves are not needed."""
         return self._rows()
 
     # -- how it is asked for ------------------------------------------------------------------
@@ -207,7 +216,7 @@ class Pipeline:
 
 
 class NoElements(ValueError):
-    """There is no element, and nothing else determines the spec."""
+    """Raised if there is no element, and nothing else determines the spec."""
 
 
 _NOTHING: Any = object()
@@ -361,7 +370,7 @@ def passing(make: Callable[[], Iterable[Any]]) -> Start:
 
 
 def enduring(make: Callable[[], Iterable[Any]]) -> Start:
-    """As `passing`, of a generator that gives a `Failed` in the place of an error."""
+    """Like `passing`, for a generator that gives a `Failed` in place of an error."""
     return passing(lambda: Enduring(make()))
 
 

@@ -79,7 +79,7 @@ def lines(path: str, kind: Any = "") -> Iterator[bytes]:
     """The lines of a text file, without line endings."""
     with opened(path, kind) as file:
         for line in file:
-            if b"\r" in line:  # which TensorFlow leaves out wherever it is
+            if b"\r" in line:  # TensorFlow drops every carriage return
                 line = line.replace(b"\r", b"")
             yield line[:-1] if line.endswith(b"\n") else line
 
@@ -186,7 +186,7 @@ class RecordWriter:
         if not isinstance(record, bytes):
             record = getattr(record, "numpy", lambda: record)()
             if not isinstance(record, (str, bytes, bytearray, memoryview)):
-                raise TypeError(f"A record is bytes or a text. Received: {record!r}")
+                raise TypeError(f"A record must be bytes or a string. Received: {record!r}")
             record = record.encode() if isinstance(record, str) else bytes(record)
         self._held.append(record)
         self._size += len(record) + 16
@@ -224,8 +224,8 @@ class RecordWriter:
         self.close()
 
 
-# What else may be in an element, by the names that files have for it: the class, what gives the
-# arrays and texts of such a value as a tuple, and what makes a value of these.
+# Other values that an element may contain, by their names in files: the class, a function that
+# returns the arrays and strings of a value as a tuple, and one that makes a value of such a tuple.
 STRUCTURES: dict[str, tuple[type, Any, Any]] = {}
 
 

@@ -124,7 +124,7 @@ class Sources(Pipeline):
         def make() -> Iterator[Any]:
             def fitted(element: Any) -> Any:
                 found = view.element(element) if specs is None else _fitted(element, specs, view)
-                return map_leaves(_copied, found)  # it may fill one array again and again
+                return map_leaves(_copied, found)  # the function may reuse one array
 
             return map(fitted, view.called(lambda: iter(generator(*given))))
 
@@ -142,11 +142,7 @@ class Sources(Pipeline):
         """Random numbers below 2**32, without end; each iteration the same by default."""
 
         def make() -> Iterator[Any]:
-            seeds = made._seeds
-            if rerandomize_each_iteration:
-                seeds = philox.of_iteration(seeds, made._times)
-            made._times += 1
-            return map(np.int64, philox.numbers(seeds))
+            return map(np.int64, philox.numbers(made._next_seeds(rerandomize_each_iteration)))
 
         made = cls._make(passing(make), INFINITE, (), lambda: ArraySpec((), "int64"))
         made._seeds = philox.seeds(seed)

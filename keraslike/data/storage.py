@@ -15,8 +15,8 @@ from keraslike.data.elements import ArraySpec, arguments
 from keraslike.data.pipeline import Fetched, Pipeline, enduring
 
 _INFO = "dataset.json"
-# Specs of what `records.STRUCTURES` names: the class, its arguments as plain values, and what makes
-# one of these.
+# Specs of the values in `records.STRUCTURES`: the class, a function that returns its arguments as
+# plain values, and one that makes a spec of these.
 SPECS: dict[str, tuple[type, Any, Any]] = {}
 
 

@@ -35,14 +35,14 @@ def wait_until_free(port: int, seconds: float) -> None:
 
 
 def is_connected(port: int) -> bool:
-    """Whether anybody is connected to a port of this process; true where the system does not say.
+    """Whether a port of this process has a connection; true if the system does not tell.
 
-    A connection that another program made may have the same number at its own end."""
+    A connection of another program may use the same port number at its own end."""
     try:
         tables = [Path(f"/proc/net/{name}").read_text() for name in ("tcp", "tcp6")]
         own = set()
         for file in Path("/proc/self/fd").iterdir():
-            with contextlib.suppress(OSError):  # one that was open for the listing
+            with contextlib.suppress(OSError):  # a file that was open only during the listing
                 own.add(os.readlink(file))
     except OSError:
         return True

@@ -106,21 +106,21 @@ class Distribution:
                 f"read. Received: a dataset of batches of {size} samples, and {parts} parts."
             )
         part = dataset.rebatch(size // parts).shard(parts, self.data_shard_id)
-        part.is_part = True  # which fit() does not divide again
+        part.is_part = True  # so that fit() does not divide it again
         return part
 
     def get_data_layout(self, data_shape: Sequence[int]) -> TensorLayout:
-        """Where a batch goes: divided along its first axis."""
+        """The layout of a batch, which is divided along its first axis."""
         return TensorLayout(
             [self.batch_dim_name, *[None] * (len(data_shape) - 1)], self.device_mesh
         )
 
     def get_tensor_layout(self, path: str) -> TensorLayout | None:
-        """Where the outputs of the layer of this path go; `None` where XLA decides."""
+        """The layout of the outputs of the layer at a path; `None` if XLA decides."""
         return None
 
     def laid_out(self, path: str, outputs: Any) -> Any:
-        """The outputs of the layer of this path, where they go."""
+        """The outputs of the layer at a path, in their layout."""
         layout = self.get_tensor_layout(path)
         if layout is None:
             return outputs
@@ -135,11 +135,11 @@ class Distribution:
 
     @property
     def key(self) -> Any:
-        """What tells its programs apart from those of others that lay Variables out alike."""
+        """Distinguishes its programs from those of other distributions with the same layouts."""
         return None
 
     def get_variable_layout(self, variable: Any) -> TensorLayout:
-        """Where a Variable goes."""
+        """The layout of a Variable."""
         raise NotImplementedError(f"{type(self).__name__} has no get_variable_layout().")
 
     def sharding_of(self, variable: Any) -> NamedSharding:
@@ -193,7 +193,7 @@ class DataParallel(Distribution):
     What `fit`, `evaluate` and `predict` compute is what they compute on one device, but for the
     order of sums: `batch_size` is that of all devices together, batch normalization sees the whole
     batch, random numbers are the same. A batch that does not divide, such as the last one of an
-    epoch, is spread as well, unevenly; nothing is added to any sum. Data that takes less than a
+    epoch, is divided unevenly and its padding enters no sum. Data that takes less than a
     quarter of a device's memory is kept whole on each device.
 
     Args:
@@ -436,13 +436,13 @@ class ModelParallel(Distribution):
 
 
 class FullySharded(ModelParallel):
-    """What `ModelParallel.fsdp` makes: a weight of `min_size` numbers or more is divided along the
-    longest of the axes that the devices divide."""
+    """The layout of `ModelParallel.fsdp`: a weight of at least `min_size` numbers is divided along
+    the longest axis whose size is a multiple of the number of devices."""
 
     min_size = 1024
 
     def get_variable_layout(self, variable: Any) -> TensorLayout:
-        """The layout that it was made with, or one that divides its longest axis that divides."""
+        """The variable's own layout, or one that divides the longest axis that can be divided."""
         shape = variable._raw_value.shape
         own = _own_layout(variable)
         fitting = [
@@ -504,7 +504,7 @@ def set_distribution(value: Distribution | None) -> None:
     if value is not None and not isinstance(value, Distribution):
         raise ValueError(f"value must be a Distribution or None. Received: value={value!r}")
     if value is not None:
-        _ = value.device_mesh.backend_mesh  # its devices are looked for now, not in fit()
+        _ = value.device_mesh.backend_mesh  # looks for the devices now rather than in fit()
     if value is not context.state.distribution:
         placement.leave()
     context.state.distribution = value

@@ -79,11 +79,12 @@ def plan(
     distributions: Sequence[Distribution] | None = None,
     batch: Any = None,
 ) -> list[Plan]:
-    """What a training step of a model needs on each device, under several distributions.
+    """The memory and communication of a model's training step on each device, under several
+    distributions.
 
-    Each step is compiled, with nothing placed and nothing run. The devices may be virtual ones of a
-    CPU (`XLA_FLAGS=--xla_force_host_platform_device_count=8`): weights, slots and gradients are
-    then what they are anywhere; activations are as XLA's CPU backend arranges them.
+    Each step is compiled, but nothing is placed or run. The devices may be virtual devices of a
+    CPU (`XLA_FLAGS=--xla_force_host_platform_device_count=8`). The sizes of weights, slots and
+    gradients are the same on all devices; those of activations are those of XLA's CPU backend.
 
     Args:
         model: a compiled model of which the shapes of inputs are known.

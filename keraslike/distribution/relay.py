@@ -1,8 +1,9 @@
-"""The way from this process to the service by which several find each other.
+"""The connection from this process to the service by which several processes find each other.
 
-JAX's client ends its process by a stack of native code as soon as its connection to the service
-breaks, and cannot be told to call Python instead. So it is connected to this thread, which passes
-on what either side sends; when the service is gone the client hears nothing, and `lost` is called.
+JAX's client aborts its process as soon as its connection to the service breaks, and cannot be told
+to call Python instead. It is therefore connected to a thread of this module, which forwards the
+data of both sides. When the service is lost the client's connection stays open, and `lost` is
+called.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-_SECONDS = 10.0  # to connect
+_SECONDS = 10.0  # the timeout for connecting
 _BYTES = 1 << 16
 _HERE = "127.0.0.1"
 
 
 class Relay(threading.Thread):
-    """Passes on what a client and the service at `address` (`"host:port"`) send each other."""
+    """Forwards the data between a client and the service at `address` (`"host:port"`)."""
 
     def __init__(self, address: str):
         super().__init__(name="keraslike-relay", daemon=True)
@@ -28,7 +29,7 @@ class Relay(threading.Thread):
         self._service = host.strip("[]"), int(port)
         self._server = socket.create_server((_HERE, 0))
         self.address = f"{_HERE}:{self._server.getsockname()[1]}"
-        self.lost: Callable[[], Any] | None = None  # before it is set a client may connect anew
+        self.lost: Callable[[], Any] | None = None  # until it is set a client may reconnect
 
     def run(self) -> None:
         while True:
@@ -39,7 +40,7 @@ class Relay(threading.Thread):
         try:
             service = socket.create_connection(self._service, _SECONDS)
         except OSError:
-            client.close()  # which tries again
+            client.close()  # the client then retries
             return
         service.settimeout(None)
         for one in (client, service):
@@ -61,7 +62,7 @@ class Relay(threading.Thread):
 
 
 def _pass(source: socket.socket, target: socket.socket) -> bool:
-    """Until one of the two is closed; whether it was the source."""
+    """Forwards data until one of the two is closed; returns whether it was the source."""
     while True:
         try:
             data = source.recv(_BYTES)
@@ -77,7 +78,7 @@ def _pass(source: socket.socket, target: socket.socket) -> bool:
 
 @contextlib.contextmanager
 def without_proxy() -> Iterator[None]:
-    """Within the block gRPC asks no proxy of the environment for a connection to a relay."""
+    """Within the block gRPC connects to a relay without the proxy that the environment names."""
     name = "no_grpc_proxy"
     before = os.environ.get(name)
     known = os.environ.get("no_proxy", "") if before is None else before

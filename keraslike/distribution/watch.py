@@ -31,7 +31,7 @@ _TO_TAKE, _TO_END = 1.0, 20.0
 # Seconds that process 0, which keeps the others together, waits for them at its end.
 _LAST = 300.0
 
-# What JAX raises of its runtime's errors, some as ValueError.
+# The exceptions that JAX raises for errors of its runtime; some are ValueErrors.
 _NATIVE = re.compile("(UNKNOWN|INTERNAL|UNAVAILABLE|DEADLINE_EXCEEDED|ABORTED|CANCELLED)\\b")
 
 
@@ -49,11 +49,11 @@ class Watch(threading.Thread):
         self.store, self.process, self.count, self.timeout = store, process, count, timeout
         self.lost = threading.Event()
         self.message = ""
-        self.failed = ""  # what this process has failed by
+        self.failed = ""  # the error that this process has failed with
         self.ending = False  # the program is past its own code
-        self._main = threading.current_thread()  # which `initialize` was called in
+        self._main = threading.current_thread()  # the thread that called `initialize`
         self._giving_up = threading.Lock()
-        self._answered = time.monotonic()  # when the store did last
+        self._answered = time.monotonic()  # the time of the store's last answer
         self._pause = max(0.1, timeout / 8)
 
     def start(self) -> None:
@@ -61,12 +61,13 @@ class Watch(threading.Thread):
         threading.Thread(target=self._expect_answers, name=f"{self.name}-2", daemon=True).start()
 
     def _expect_answers(self) -> None:
-        """Gives up where the store is silent: a call of it returns minutes later."""
+        """Ends the process if the store does not answer: a call of the store would return only
+        minutes later."""
         before = time.monotonic()
         while not self.lost.is_set():
             time.sleep(self._pause)
             now = time.monotonic()
-            if now - before > self.timeout / 2 + self._pause:  # this process was stopped
+            if now - before > self.timeout / 2 + self._pause:  # this process had been suspended
                 self._answered = now
             before = now
             if now - self._answered > self.timeout:
@@ -98,7 +99,7 @@ class Watch(threading.Thread):
             except jax.errors.JaxRuntimeError:
                 pass  # no answer
             time.sleep(self._pause)
-            if time.monotonic() - began > self.timeout / 2 + self._pause:  # it was stopped
+            if time.monotonic() - began > self.timeout / 2 + self._pause:  # it had been suspended
                 now = time.monotonic()
                 seen = {i: (sign, now) for i, (sign, _) in seen.items()}
 
@@ -115,7 +116,8 @@ class Watch(threading.Thread):
         self.give_up(f"{_SERVICE} is gone: process 0, or the machine that it ran on, has died.")
 
     def give_up(self, message: str) -> None:
-        """Ends this process by a `ProcessLost` that begins with the message."""
+        """Ends this process with a `ProcessLost`, raised in the main thread, that begins with the
+        message."""
         with self._giving_up:
             if self.lost.is_set():
                 return
@@ -172,8 +174,8 @@ class Watch(threading.Thread):
 
 
 def begin(timeout: float, *relays: Relay) -> None:
-    """Begins to watch the other processes, and whether the service is there that the relays lead
-    to; the end of this process is told to the others."""
+    """Starts to watch the other processes and the service behind the relays; announces the end of
+    this process to the others."""
     store = jax_internals.shared_store()
     if store is None or jax.process_count() == 1:
         return

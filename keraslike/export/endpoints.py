@@ -126,7 +126,7 @@ class Endpoint:
         self.changes = False  # whether the function changes some of them
         self._shared_symbols = False  # whether all inputs have one symbol for an unknown axis
         self.multiple = 1  # unknown sizes, other than the batch, are multiples of this number
-        self.reason = ""  # which call needs these multiples
+        self.reason = ""  # the call that needs these multiples
         self._trace()
 
     @property

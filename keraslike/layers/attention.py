@@ -129,7 +129,7 @@ class Attention(Layer):
 
 
 class AdditiveAttention(Attention):
-    """As `Attention`, its scores `sum(scale * tanh(query + key))`, Bahdanau's (arXiv:1409.0473).
+    """Bahdanau's attention (arXiv:1409.0473), with scores `sum(scale * tanh(query + key))`.
 
     Args:
         use_scale: whether there is a weight `scale`, of the features' size.

@@ -30,8 +30,8 @@ class _Hosted(Layer):
 
     A subclass has `_parameter_variables` and `_state_variables`, lists of Variables. `_compute`
     returns the outputs and the new values of `_state_variables`, which are assigned in training.
-    `values` are those of the two lists and of the arguments; `how` is the structure of the
-    arguments, whether it is a training call, and a number to seed with.
+    `values` are the values of the two lists and of the arguments; `how` consists of the structure
+    of the arguments, whether it is a training call, and a seed.
     """
 
     _untracked = Layer._untracked | {"_specs", "_lock"}

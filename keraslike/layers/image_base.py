@@ -215,8 +215,6 @@ class BaseImagePreprocessingLayer(DataLayer):
         shape.
 
         Subclasses defined by users are not compiled, since their methods may have side effects.
-
-        A user's class runs as plain Python: its methods may do anything.
         """
         if not is_ours(type(self)) or not context.trace_state_clean() or context.state.tapes:
             return self._transformed(data, batched, training, alone)

@@ -11,7 +11,7 @@ from keraslike.core.annotations import checked
 
 
 class InputSpec:
-    """What a layer asks of an input: dtype, rank, shape and sizes along axes.
+    """A layer's requirements for an input: dtype, rank, shape and sizes along axes.
 
     A layer whose `input_spec` is one, or a structure of one for each input, refuses other inputs.
 

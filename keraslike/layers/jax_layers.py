@@ -76,7 +76,6 @@ class JaxLayer(Layer):
         self._params, self._state = self._make(params, True), self._make(state, False)
         self._structures = _leaves(params)[1], _leaves(state)[1]
         self._given = params is not None or state is not None
-        self.built = self._given
 
     def _make(self, values: Any, trainable: bool) -> list[Any]:
         """The leaves of a structure of values; arrays and numbers become Variables."""

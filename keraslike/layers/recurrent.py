@@ -252,6 +252,26 @@ class _CellRNN(RNN):
     _saves_activity_regularizer = True
     _cell: type[_Cell]
 
+    # Properties, which read the attributes of the cell.
+    units: int
+    activation: Any
+    recurrent_activation: Any
+    use_bias: bool
+    unit_forget_bias: bool
+    kernel_initializer: Any
+    recurrent_initializer: Any
+    bias_initializer: Any
+    kernel_regularizer: Any
+    recurrent_regularizer: Any
+    bias_regularizer: Any
+    kernel_constraint: Any
+    recurrent_constraint: Any
+    bias_constraint: Any
+    dropout: float
+    recurrent_dropout: float
+    reset_after: bool
+    seed: int | None
+
     def __init__(self, **arguments: Any):
         names = set(names_of(self._cell)) | {"implementation"}
         cell_arguments = {name: arguments.pop(name) for name in names & set(arguments)}
@@ -282,7 +302,7 @@ def _cell_attribute(name: str) -> property:
     return property(lambda self: getattr(self.cell, name))
 
 
-for _name in dict.fromkeys([*names_of(LSTMCell), *names_of(GRUCell)]):
+for _name in vars(_CellRNN)["__annotations__"].keys() - {"_cell"}:
     setattr(_CellRNN, _name, _cell_attribute(_name))
 
 

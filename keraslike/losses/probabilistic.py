@@ -293,7 +293,7 @@ def dice(y_true: Any, y_pred: Any, axis: Any = None) -> jax.Array:
 def tversky(
     y_true: Any, y_pred: Any, alpha: float = 0.5, beta: float = 0.5, axis: Any = None
 ) -> jax.Array:
-    """As `dice`, with weights `alpha` and `beta` for what only targets or only predictions have.
+    """Like `dice`, with weights `alpha` and `beta` for what only targets or only predictions have.
 
     Over axes, or all values (Salehi et al., arXiv:1706.05721).
 

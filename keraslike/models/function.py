@@ -14,9 +14,9 @@ from keraslike.models.graph import trace_graph
 
 
 class Function(Operation):
-    """What is between symbolic tensors, to be computed for others and for arrays.
+    """The computation between symbolic tensors, which can be applied to other tensors and arrays.
 
-    It has no weights of its own: a layer in it keeps its own, as everywhere.
+    It has no weights of its own; the layers in it keep theirs.
 
     Args:
         inputs: symbolic tensors, or a structure of them; also such as no `Input` made.

@@ -15,9 +15,9 @@ class _OfGraph(type(Model)):
 
 
 class Functional(Model, metaclass=_OfGraph):
-    """What `Model(inputs, outputs)` makes.
+    """The class of `Model(inputs, outputs)`.
 
-    A model of a class of one's own that is made so is an instance of it, too.
+    A model that a subclass of `Model` makes from inputs and outputs is an instance of it, too.
     """
 
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any):

@@ -396,7 +396,7 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
 
 @op
 def array_split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[jax.Array]:
-    """As `split`; parts may differ in size by 1.
+    """Like `split`, but parts may differ in size by 1.
 
     >>> [part.tolist() for part in array_split([1, 2, 3], 2)]
     [[1, 2], [3]]

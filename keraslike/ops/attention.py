@@ -17,8 +17,8 @@ from keraslike.ops.wrap import array, public
 
 # The size of scores, in bytes, that fits into the CPU's caches.
 _CACHED = 1 << 22
-# With a causal mask so many targets are looked at in blocks, each beside no source that is after
-# all of it. For fewer it takes longer to compile than it saves.
+# From this number of targets on, causal attention is computed in blocks of targets, and each block
+# leaves out the sources after it. For fewer targets compilation costs more than this saves.
 _IN_BLOCKS, _BLOCKS = 512, 4
 
 
@@ -162,7 +162,7 @@ def _plain(q: jax.Array, k: jax.Array, v: jax.Array, *rest: Any) -> jax.Array:
 def _deferred(q: jax.Array, k: jax.Array, v: jax.Array, *rest: Any) -> jax.Array:
     *arrays, names, scale, causal, rate = rest
     given = dict(zip(names, arrays))
-    # A target that a mask hides everything from sees, as elsewhere, the mean of all sources.
+    # As elsewhere, a target whose sources are all masked gets the mean of all sources.
     form = _in_blocks if causal and not {"mask", "bias"} & set(given) else _some
     some = functools.partial(form, scale=scale, causal=causal, rate=rate)
     batch, size = q.shape[0], (q.shape[2], q.shape[1], k.shape[1])
@@ -210,7 +210,7 @@ def _some(
     rate: float,
     first: int = 0,
 ) -> jax.Array:
-    """Of targets that begin at the place `first`."""
+    """The attention of targets from the position `first` on."""
     q, k, v = qkv
     batch, targets, heads, dim = q.shape
     sources, groups = k.shape[1:3]

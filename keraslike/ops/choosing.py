@@ -154,7 +154,7 @@ def view(x: Any, dtype: Any = None) -> jax.Array:
 
 @op
 def searchsorted(sorted_sequence: Any, values: Any, side: str = "left") -> jax.Array:
-    """Where values would go in an ascending sequence.
+    """The indices at which values would be inserted into an ascending sequence.
 
     >>> searchsorted([1, 3, 5], [3, 4]).tolist()
     [1, 2]

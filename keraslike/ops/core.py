@@ -33,7 +33,7 @@ def cast(x: Any, dtype: Any) -> jax.Array:
 
 @op
 def saturate_cast(x: Any, dtype: Any) -> jax.Array:
-    """As `cast`; what does not fit becomes the nearest value that does.
+    """Like `cast`, but values out of range become the nearest value of the dtype.
 
     >>> saturate_cast([-5, 300], "uint8").tolist()
     [0, 255]
@@ -246,7 +246,7 @@ def scan(
 
 @op
 def associative_scan(f: Callable, elems: Any, reverse: bool = False, axis: int = 0) -> Any:
-    """As a scan of an associative function of two elements, in logarithmic depth.
+    """A scan with an associative function of two elements, computed in logarithmic depth.
 
     >>> associative_scan(jnp.add, jnp.array([1, 2, 3])).tolist()
     [1, 3, 6]

@@ -214,7 +214,8 @@ def _dense(x: jax.Array, kernel: jax.Array, g: Geometry) -> jax.Array:
 
 
 def _by_blocks(x: jax.Array, kernel: jax.Array, g: Geometry) -> jax.Array:
-    """A convolution with strides as one without: of blocks of inputs, each a channel of its own."""
+    """A strided convolution, computed as one without strides: the positions of a block of inputs
+    become channels."""
     *window, channels, filters = kernel.shape
     n, (size, strides) = len(window), (x.shape[1:-1], g.strides)
     taps = [-(-k // s) for k, s in zip(window, strides)]
@@ -420,7 +421,7 @@ def _patches(x: jax.Array, kernel: jax.Array, g: Geometry) -> jax.Array:
 
 
 def _patches_apart(x: jax.Array, kernel: jax.Array, g: Geometry) -> jax.Array:
-    """As `_patches`, with the windows along the last axis: for few channels this moves less
+    """Like `_patches`, with the windows along the last axis: for few channels this moves less
     memory."""
     *window, channels, filters = kernel.shape
     planes = jnp.moveaxis(x, -1, 0)[..., None]

@@ -17,7 +17,8 @@ from keraslike.ops.wrap import array, public
 def ctc_loss(
     target: Any, output: Any, target_length: Any, output_length: Any, mask_index: int = 0
 ) -> jax.Array:
-    """What it costs to read labels out of a longer sequence of scores, `-log(p)` for each sample.
+    """Connectionist temporal classification: `-log(p)` of the labels of each sample, given a longer
+    sequence of scores.
 
     Args:
         target: `(batch, labels)`, the numbers of the classes.

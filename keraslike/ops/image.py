@@ -299,7 +299,7 @@ def extract_patches_3d(
     padding: str = "valid",
     data_format: str | None = None,
 ) -> jax.Array:
-    """As `extract_patches`, of `(depth, height, width, channels)` or batches of them.
+    """Like `extract_patches`, for `(depth, height, width, channels)` or batches of them.
 
     >>> extract_patches_3d(jnp.ones((4, 4, 4, 1)), 2).shape
     (2, 2, 2, 8)

@@ -237,7 +237,7 @@ def bent(
     data_format: str | None,
     largest: float,
 ) -> jax.Array:
-    """As `elastic_transform`, but `sigma` (at most `largest`) may be a tracer, and `seed` a key."""
+    """Like `elastic_transform`; `sigma` (at most `largest`) may be a tracer, and `seed` a key."""
     order = _order(interpolation)
     _check_fill_mode(fill_mode)
     # The same key for both directions.

@@ -142,7 +142,7 @@ def solve(a: Any, b: Any) -> jax.Array:
 
 @op
 def solve_triangular(a: Any, b: Any, lower: bool = False) -> jax.Array:
-    """As `solve`, for a triangular matrix.
+    """Like `solve`, for a triangular matrix.
 
     >>> solve_triangular([[2.0, 0.0], [1.0, 1.0]], [2.0, 3.0], lower=True).tolist()
     [1.0, 2.0]

@@ -40,7 +40,7 @@ def array(x: Any) -> jax.Array:
 
 
 def operand(x: Any) -> Any:
-    """As `array`, but a Python number is returned unchanged, so that it takes the dtype of the
+    """Like `array`, but a Python number is returned unchanged, so that it takes the dtype of the
     other operand."""
     return x if isinstance(x, (bool, int, float, complex)) else array(x)
 
@@ -59,7 +59,8 @@ def integers(x: Any) -> jax.Array:
 
 
 def found(*shape: Any, dtype: Any = "int32") -> jax.Array:
-    """In a trace of shapes, a result whose sizes along the axes named `None` depend on values."""
+    """The result, in a trace of shapes, of an operation whose sizes along the axes given as `None`
+    depend on values."""
     return jnp.zeros([size_of_values() if n is None else n for n in shape], dtype)
 
 
@@ -148,7 +149,7 @@ def binary(like: Callable, name: str | None = None, sparse: Callable | None = No
 
 
 def bitwise(like: Callable, name: str | None = None) -> Callable:
-    """As `binary`, with Keras's argument names `x` and `y`."""
+    """Like `binary`, with Keras's argument names `x` and `y`."""
 
     def function(x: Any, y: Any) -> Any:
         return like(operand(x), operand(y))

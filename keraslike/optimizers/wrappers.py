@@ -28,7 +28,7 @@ class Wrapper(Optimizer):
         """The inner optimizers apply constraints."""
 
     def _constructor_args(self) -> dict[str, Any]:
-        """Of the shared arguments only those that the constructor names."""
+        """The constructor's arguments; of the shared ones only those that it names."""
         names = inspect.signature(type(self).__init__).parameters
         return {k: v for k, v in super()._constructor_args().items() if k in names}
 

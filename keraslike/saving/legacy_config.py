@@ -42,7 +42,7 @@ def legacy_identifiers(value: Any) -> Any:
 
 
 def legacy_loss(value: Any) -> Any:
-    """As `legacy_identifiers`, but with the full names of losses: Keras cannot read "mse" back."""
+    """Like `legacy_identifiers`, with the full names of losses: Keras cannot read "mse" back."""
     if isinstance(value, str):
         return getattr(registry.names_of("losses").get(value), "__name__", value)
     if isinstance(value, list):

@@ -300,7 +300,7 @@ def load(
 
 
 def load_all(model: Any, file: Any, path: str) -> None:
-    """As `load`, including the optimizer's state."""
+    """Like `load`, including the optimizer's state."""
     optimizer = isinstance(getattr(model, "optimizer", None), Optimizer)
     _load(model, Reader(file, path), False, False, optimizer)
 

@@ -96,7 +96,7 @@ def _has_graph(obj: Any) -> bool:
 
 
 def _listed(model: Any) -> list[Any]:
-    """What Keras 2 lists as a model's layers: dicts in the order of their keys."""
+    """The layers of a model in the order of Keras 2, which sorts dicts by their keys."""
     found: dict[int, Any] = {}
 
     def visit(value: Any) -> None:
@@ -143,7 +143,7 @@ def converted(layer: Any, stored: Sequence[Any], origin: Origin) -> list[Any]:
     if getattr(layer, "_graph", None) is not None:
         return _of_model(layer, arrays, origin)
     if isinstance(layer, (layers.LSTM, layers.GRU)):
-        return _of_gates(layer, arrays, origin)
+        return _of_gates(layer, arrays)
     if isinstance(layer, _MIRRORED):
         return [_kernel(layer, arrays[0], origin), *arrays[1:]]
     return arrays
@@ -174,7 +174,7 @@ def _count(layer: Any, arrays: list[Any], origin: Origin) -> int:
     return gates * 3 if gates and origin.version < (2,) and count == 3 else count
 
 
-def _of_gates(layer: Any, arrays: list[Any], origin: Origin) -> list[Any]:
+def _of_gates(layer: Any, arrays: list[Any]) -> list[Any]:
     is_lstm = isinstance(layer, layers.LSTM)
     gates = 4 if is_lstm else 3
     if len(arrays) == 3 * gates:  # Keras 1: kernel, recurrent kernel and bias of each gate.

@@ -170,8 +170,8 @@ class Checkpoints:
         return None
 
     def _finished(self) -> list[int]:
-        """The numbers of the finished checkpoints, the same in all processes: each would find what
-        is there when it looks."""
+        """The steps of the finished checkpoints, as the first process finds them: other processes
+        might look at another time."""
         what = f"checkpoints in '{self.directory}'"
         return processes.of_first(what, lambda: finished(self.directory))
 
@@ -192,7 +192,7 @@ class Checkpoints:
     def delete(self) -> None:
         """Deletes all checkpoints, and the directory if it contains nothing else."""
         manager = self._manager()
-        for number in self._finished():  # for each of which orbax lets all processes meet
+        for number in self._finished():  # orbax synchronizes all processes for each
             manager.delete(number)
         self.close()
         with contextlib.suppress(OSError):

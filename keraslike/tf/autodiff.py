@@ -1,4 +1,5 @@
-"""`tf.autodiff`: derivatives along with the values, and those of what a function has computed."""
+"""`tf.autodiff`, and `tf.gradients` and `tf.hessians` of values that a traced function has
+computed."""
 
 from __future__ import annotations
 
@@ -26,13 +27,13 @@ from keraslike.tf.tensor import Tensor, _is_inexact, precision, raw, run
 
 
 class ForwardAccumulator:
-    """Computes derivatives along a direction, together with the values, within its block.
+    """Computes derivatives along a direction in its block, together with the values.
 
     Args:
         primals: a tensor or variable, or a structure of them.
         tangents: the direction, a tensor for each of these.
 
-    Raises ValueError for tangents of another number, shape or dtype.
+    Raises ValueError for tangents that differ from the primals in number, shape or dtype.
 
     >>> from keraslike import tf
     >>> x = tf.constant([2.0, 3.0])
@@ -65,7 +66,7 @@ class ForwardAccumulator:
 
     def __enter__(self) -> ForwardAccumulator:
         if self._active:
-            raise ValueError("This accumulator accumulates already.")
+            raise ValueError("The block of this accumulator has been entered already.")
         context.state.tapes = (*context.state.tapes, self)
         self._active = True
         return self
@@ -78,7 +79,7 @@ class ForwardAccumulator:
         """The derivatives of tensors, in their structure.
 
         Args:
-            unconnected_gradients: `"none"` or `"zero"` for what no primal leads to.
+            unconnected_gradients: `"none"` or `"zero"`, for tensors that depend on no primal.
         """
         check_unconnected(unconnected_gradients)
         found = [self._tangents.get(id(x)) for x in leaves_of(primals)]
@@ -111,7 +112,7 @@ class ForwardAccumulator:
         if not any(self._follows(x) for x in node.inputs):
             return
         around = context.state.tapes
-        # Tapes around this one record what is computed here.
+        # The enclosing tapes record this computation.
         outer = around[: around.index(self)] if self in around else ()
         with context.using(tapes=outer):
             tangents = [
@@ -143,11 +144,11 @@ def _along(node: Node, tangents: list[Tensor]) -> list[Tensor]:
 
 
 class NeedsHistory(Exception):
-    """A function that is traced asks for gradients of what was computed in it."""
+    """A traced function asks for gradients of values that it has computed."""
 
 
 class History(GradientTape):
-    """A tape that follows everything: a traced function is recorded from its beginning on."""
+    """A tape that records a traced function from its beginning and watches all tensors."""
 
     def __init__(self) -> None:
         super().__init__(persistent=True)
@@ -168,15 +169,16 @@ def gradients(
     stop_gradients: Any = None,
     unconnected_gradients: str = UnconnectedGradients.NONE,
 ) -> list[Any]:
-    """In a `tf.function`: the gradients of the sum of `ys`, a list with one for each of `xs`.
+    """Within a `tf.function`, the gradients of the sum of `ys` with respect to each of `xs`.
 
     Args:
         ys, xs: a tensor, or a list of them.
-        grad_ys: the gradients by `ys`, ones where it is left out.
-        stop_gradients: tensors that are constants for this.
-        unconnected_gradients: `"none"` or `"zero"` where no `ys` depends on one of `xs`.
+        grad_ys: the gradients with respect to `ys`, by default ones.
+        stop_gradients: tensors to treat as constants.
+        unconnected_gradients: `"none"` or `"zero"`, the gradient if no `ys` depends on one of
+            `xs`.
 
-    Raises RuntimeError outside of a `tf.function`, where a `GradientTape` serves.
+    Raises RuntimeError outside of a `tf.function`; use a `GradientTape` there.
 
     >>> from keraslike import tf
     >>> slope = tf.function(lambda x: tf.gradients(x**2, x))
@@ -204,7 +206,7 @@ def hessians(
     gate_gradients: bool = False,
     aggregation_method: Any = None,
 ) -> list[Any]:
-    """In a `tf.function`: the second derivatives of the sum of `ys` by each of `xs`.
+    """Within a `tf.function`, the Hessians of the sum of `ys` with respect to each of `xs`.
 
     Raises RuntimeError outside of a `tf.function`.
 
@@ -237,13 +239,13 @@ def _history(name: str) -> History:
             return tape
     if trace_state_clean():
         raise RuntimeError(
-            f"tf.{name} is there in a tf.function only: use tf.GradientTape instead."
+            f"tf.{name} works only within a tf.function. Use tf.GradientTape instead."
         )
-    raise NeedsHistory(f"tf.{name} is there in what tf.function traces, not in other traces.")
+    raise NeedsHistory(f"tf.{name} works only in a trace of tf.function, not in other traces.")
 
 
 def recorded(function: Callable) -> Callable:
-    """The function, recorded from its beginning on if it asks for gradients of what it computes."""
+    """The function, recorded from its beginning if it asks for gradients of its own values."""
 
     def run_recorded(*args: Any, **kwargs: Any) -> Any:
         try:

@@ -78,9 +78,9 @@ def _scope_class() -> type:
         """The body of a rewritten function."""
 
         def ret(self, value: Any, did_return: Any) -> Any:
-            """What the function returns.
+            """The value that the function returns.
 
-            Raises ValueError where only the compiled program will know whether it returns anything.
+            Raises ValueError if only the compiled program determines whether it returns a value.
             """
             if not isinstance(did_return, bool) and not (
                 value is None or isinstance(value, UndefinedReturnValue)

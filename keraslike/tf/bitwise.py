@@ -11,7 +11,7 @@ from keraslike.tf.operation import operation
 
 
 def _places(x: Any, y: Any) -> Any:
-    """By how many places to shift: of others than the dtype has the nearest that it has."""
+    """The number of bits to shift by, clipped to those that the dtype has."""
     return jnp.clip(y, 0, x.dtype.itemsize * 8 - 1).astype(y.dtype)
 
 

@@ -92,7 +92,7 @@ def take(function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any = N
 
 
 def _asks_wide(args: tuple, kwargs: dict[str, Any]) -> bool:
-    """Whether an argument names a dtype of 64 bits, which tensors keep."""
+    """Whether an argument names a dtype of 64 bits; tensors keep such dtypes."""
     return any(
         (x.name if isinstance(x, (DType, np.dtype)) else x) in _WIDE_NAMES
         for x in (*args[1:], *kwargs.values())
@@ -145,10 +145,10 @@ def _make_state(layer: Any, args: tuple, kwargs: dict[str, Any]) -> None:
 
 
 def constant_when_assigned(variables: Sequence[Any]) -> None:
-    """While these hold tracers: no gradient passes through what they are assigned.
+    """While these Variables hold tracers, no gradient passes through values assigned to them.
 
-    A gradient by a variable is that of all reads of it, before and after it was changed, as in
-    TensorFlow; JAX alone would differentiate what the new value was computed of.
+    As in TensorFlow, the gradient with respect to a variable counts all reads of it, before and
+    after an assignment; JAX alone would differentiate the computation of the new value.
     """
     for variable in variables:
         held = context.state.held.get(id(variable))
@@ -163,8 +163,8 @@ def _assigned(first: Any, value: Any) -> Any:
 
 @jax.custom_jvp
 def _read_again(value: Any, first: Any) -> Any:
-    """The value; its derivative is that of what the variable held first."""
-    return jax.lax.select_n(np.True_, first, value)  # the program shows that both count
+    """The value, with the derivative of the variable's first value."""
+    return jax.lax.select_n(np.True_, first, value)  # so that the program depends on both
 
 
 _read_again.defjvp(lambda primals, tangents: (primals[0], tangents[1]))

@@ -58,7 +58,7 @@ class ConcreteFunction:
 
     @property
     def graph(self) -> graph.Graph:
-        """The operations, under TensorFlow's names."""
+        """The operations, with TensorFlow's names."""
         return self._seen[0]
 
     @property
@@ -99,7 +99,7 @@ class ConcreteFunction:
 
     @property
     def function_def(self) -> graph.FunctionDef:
-        """Its signature and operations."""
+        """The signature and the operations of the function."""
         given, found = (
             [graph.Argument(t.op.name.lower(), t.dtype) for t in ts]
             for ts in (self.inputs, self.outputs)
@@ -221,7 +221,7 @@ class ConcreteFunction:
         else:
             self.run = _Call(on_values)
         self.output_structure, self._order = found
-        self.output_shapes = closed.out_avals  # what changed comes last
+        self.output_shapes = closed.out_avals  # changed variables come last
         self.variables = [variables[i] for i in used]
         self._closed = closed, self.variables, used
         self.changed = [variables[i] for i in changed]
@@ -269,7 +269,7 @@ class ConcreteFunction:
 
     @property
     def has_effects(self) -> bool:
-        """Whether the compiled program does more than compute."""
+        """Whether the compiled program has side effects."""
         return bool(self._closed[0].effects)
 
     @property

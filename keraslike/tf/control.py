@@ -365,7 +365,7 @@ def while_loop(
 
 
 class ShapeChanges(ValueError):
-    """A variable of a traced loop gets another shape on the way."""
+    """A variable of a traced loop changes its shape."""
 
 
 def _as_given(loop_vars: Any, values: list[Any]) -> Any:

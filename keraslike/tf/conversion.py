@@ -100,7 +100,8 @@ def convert_to_tensor(
 
 
 def _widened(array: jax.Array, target: Any) -> jax.Array:
-    """Integers of JAX's own, which has cut them to 32 bits, in the 64 of the tensor they meet."""
+    """Converts integers of JAX's arrays, which JAX has narrowed to 32 bits, to the 64 bits of the
+    other operand."""
     kind = array.dtype.kind
     if target is None or kind not in "iu" or array.dtype.itemsize != 4:
         return array
@@ -123,7 +124,7 @@ _stack = operates(stacked, "stack")
 
 
 def _tensors_in(values: Any) -> Iterator[Any]:
-    """The tensors and variables in a list of lists, those of the list itself first."""
+    """The tensors and variables in a nested list; those of outer lists come first."""
     yield from (v for v in values if isinstance(v, (Tensor, nnx.Variable)))
     for value in values:
         if isinstance(value, (list, tuple)):
@@ -190,10 +191,10 @@ def _holds_tensors(value: Any) -> bool:
 
 
 def _numpy_of(value: Any, wanted: DType | None, hint: DType | None) -> np.ndarray:
-    """The value as numpy's array of the dtype that is wanted, or else of the hint where it can be.
+    """The value as a numpy array of the wanted dtype, or else, if possible, of the hint's.
 
-    As TensorFlow has it, arrays of numpy become any dtype as numpy casts them; Python's numbers
-    keep to their kind, and integers that do not fit a narrower one are wrapped.
+    As in TensorFlow, numpy arrays are cast to any dtype by numpy's rules. Python numbers are only
+    converted to dtypes of their kind, and integers that do not fit are wrapped.
     """
     if isinstance(value, TensorShape):
         value = value.as_list()
@@ -246,12 +247,12 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 
 def _too_large(value: Any) -> ValueError:
-    return ValueError(f"{value!r} is beyond the range of its dtype: name a wider one by dtype=.")
+    return ValueError(f"{value!r} is beyond the range of its dtype. Give a wider dtype=.")
 
 
 def _default_width(array: np.ndarray, value: Any) -> np.ndarray:
-    """Python's numbers as int32, or int64 where they need it, and float32; numpy's floats and
-    arrays, of which the first decides, keep their dtype in a list."""
+    """Python's integers as int32, or int64 if one needs it, and floats as float32; a list with
+    numpy floats or arrays gets the dtype of the first of these."""
     kind = array.dtype.kind
     first = value
     while isinstance(first, (list, tuple)) and first:
@@ -277,14 +278,14 @@ def _default_width(array: np.ndarray, value: Any) -> np.ndarray:
 
 
 def _forced(array: np.ndarray, target: DType) -> np.ndarray | None:
-    """An array of numpy in any other dtype, as numpy casts it; `None` for numbers as text, and text
-    that is no number."""
+    """A numpy array cast to another dtype by numpy; `None` from numbers to strings, and for strings
+    that are no numbers."""
     if (target is dtypes.string) != (array.dtype.kind in "SUO"):
         if target is dtypes.string:
             return np.empty(array.shape, object) if not array.size else None
     elif target is dtypes.string:
         return None
-    with warnings.catch_warnings():  # of parts of complex numbers, NaN and what is out of range
+    with warnings.catch_warnings():  # of discarded imaginary parts, NaN and values out of range
         warnings.simplefilter("ignore")
         try:
             return array.astype(target.as_numpy_dtype)
@@ -292,14 +293,15 @@ def _forced(array: np.ndarray, target: DType) -> np.ndarray | None:
             return None
 
 
-# To which Python's numbers are converted at once: bools, too, and integers of any length.
+# To these, Python's numbers are converted directly, including bools and integers of any length.
 _DIRECT = frozenset(
     {"bool", "float16", "float32", "float64", "int32", "int64", "uint64", "complex128"}
 )
 
 
 def _in_kind(array: np.ndarray, target: DType) -> np.ndarray | None:
-    """An array of Python's numbers in a dtype of their kind or a more general one, else `None`."""
+    """An array of Python's numbers in a dtype of their kind or a more general one; otherwise
+    `None`."""
     kind, to = array.dtype.kind, "f" if target is dtypes.bfloat16 else target.dtype.kind
     if array.size == 0:
         return array.astype(target.as_numpy_dtype)
@@ -367,8 +369,9 @@ def cast_value(value: Any, dtype: DType) -> Any:
 
 
 def _truncated(value: Any, dtype: DType) -> Any:
-    """Floating-point numbers as integers, those out of range as processors (and TensorFlow) make
-    them, where JAX takes the nearest: the lowest, of which a narrower dtype has the last bits."""
+    """Floating-point numbers as integers. Numbers out of range become the lowest integer, of which
+    a narrower dtype has the last bits, as processors and TensorFlow convert them; JAX would take
+    the nearest."""
     if dtype is dtypes.uint64:
         return value.astype(dtype.dtype)
     wide = np.dtype(np.int64 if dtype.size == 8 or dtype is dtypes.uint32 else np.int32)

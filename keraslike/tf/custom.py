@@ -109,7 +109,7 @@ def grad_pass_through(f: Callable) -> Callable:
 
 
 def recompute_grad(f: Callable) -> Callable:
-    """The function, computed once more where its gradient is taken: nothing is kept until then.
+    """The function, recomputed for its gradient instead of keeping intermediate values.
 
     >>> from keraslike import tf
     >>> cube = recompute_grad(lambda x: x**3)
@@ -268,7 +268,7 @@ def _run_eagerly(f: Callable, tensors: list[Any], kwargs: dict[str, Any]) -> Any
     inputs = [*tensors, *variables]
     own = [
         t for t in tapes
-        if not isinstance(t, ForwardAccumulator)  # it goes on by the operations in `f`
+        if not isinstance(t, ForwardAccumulator)  # it follows the operations in `f`
         and any(t._follows(x) and _is_inexact(raw(x)) for x in inputs)
     ]  # fmt: skip
     with context.using(tapes=tuple(t for t in tapes if t not in own)):

@@ -108,12 +108,12 @@ class ReplicaContext:
     def merge_call(self, merge_fn: Callable, args: tuple = (), kwargs: Any = None) -> Any:
         """The result of `merge_fn(strategy, *args, **kwargs)` for a single replica.
 
-        Raises NotImplementedError for several replicas, which are one program here.
+        Raises NotImplementedError for several replicas, which run here as one program.
         """
         if self.num_replicas_in_sync > 1:
             raise NotImplementedError(
-                "merge_call() needs the values of all replicas at once, which are one program "
-                "here: all_reduce() and all_gather() combine them."
+                "merge_call() needs the values of all replicas at once, but the replicas run "
+                "here as one program. Use all_reduce() or all_gather() to combine values."
             )
         return merge_fn(self.strategy, *args, **(kwargs or {}))
 

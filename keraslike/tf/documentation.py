@@ -1,7 +1,7 @@
-"""What functions compute that no `def` of their own makes, and an example of each; the outputs are
-TensorFlow's.
+"""The docstrings of functions that are made by tables rather than by a `def`. The outputs of the
+examples are TensorFlow's.
 
-The first table is that of `tf.math`; names in the second begin with their module, where it is not
+The first table is for `tf.math`. Names in the second table begin with their module, unless it is
 `tf` or `tf.math`.
 """
 
@@ -253,7 +253,7 @@ reciprocal
 [0.5, -0.25]
 
 add
-`x + y`; text is joined.
+`x + y`; strings are concatenated.
 >>> from keraslike import tf
 >>> tf.math.add([1.0, 2.0], 3.0).numpy().tolist()
 [4.0, 5.0]
@@ -283,13 +283,13 @@ pow
 [4.0, 9.0]
 
 maximum
-The larger of both; NaN where either is NaN.
+The larger of `x` and `y`; NaN if either is NaN.
 >>> from keraslike import tf
 >>> tf.math.maximum([1.0, 5.0], 3.0).numpy().tolist()
 [3.0, 5.0]
 
 minimum
-The smaller of both; NaN where either is NaN.
+The smaller of `x` and `y`; NaN if either is NaN.
 >>> from keraslike import tf
 >>> tf.math.minimum([1.0, 5.0], 3.0).numpy().tolist()
 [1.0, 3.0]
@@ -349,49 +349,49 @@ Whether `x >= y`.
 [False, True]
 
 logical_and
-True where both are.
+True where both `x` and `y` are True.
 >>> from keraslike import tf
 >>> tf.math.logical_and([True, False], True).numpy().tolist()
 [True, False]
 
 logical_or
-True where one of them is.
+True where `x` or `y` is True.
 >>> from keraslike import tf
 >>> tf.math.logical_or([True, False], False).numpy().tolist()
 [True, False]
 
 logical_xor
-True where exactly one of them is.
+True where exactly one of `x` and `y` is True.
 >>> from keraslike import tf
 >>> tf.math.logical_xor([True, False], True).numpy().tolist()
 [False, True]
 
 reduce_sum
-The sum along `axis`, of all elements where it is None.
+The sum along `axis`, or of all elements if `axis` is None.
 >>> from keraslike import tf
 >>> tf.math.reduce_sum([[1.0, 2.0], [3.0, 4.0]], 0).numpy().tolist()
 [4.0, 6.0]
 
 reduce_mean
-The mean along `axis`, of all elements where it is None; of integers an integer.
+The mean along `axis`, or of all elements if `axis` is None; the mean of integers is an integer.
 >>> from keraslike import tf
 >>> tf.math.reduce_mean([[1.0, 2.0], [3.0, 4.0]], 0).numpy().tolist()
 [2.0, 3.0]
 
 reduce_max
-The largest element along `axis`, of all where it is None.
+The largest element along `axis`, or of all elements if `axis` is None.
 >>> from keraslike import tf
 >>> tf.math.reduce_max([[1.0, 2.0], [3.0, 4.0]], 0).numpy().tolist()
 [3.0, 4.0]
 
 reduce_min
-The smallest element along `axis`, of all where it is None.
+The smallest element along `axis`, or of all elements if `axis` is None.
 >>> from keraslike import tf
 >>> tf.math.reduce_min([[1.0, 2.0], [3.0, 4.0]], 0).numpy().tolist()
 [1.0, 2.0]
 
 reduce_prod
-The product along `axis`, of all elements where it is None.
+The product along `axis`, or of all elements if `axis` is None.
 >>> from keraslike import tf
 >>> tf.math.reduce_prod([[1.0, 2.0], [3.0, 4.0]], 0).numpy().tolist()
 [3.0, 8.0]
@@ -415,7 +415,7 @@ reduce_logsumexp
 1000.0
 
 reduce_std
-The standard deviation along `axis`, divided by the number of elements.
+The square root of `reduce_variance`, the standard deviation along `axis`.
 >>> from keraslike import tf
 >>> tf.math.reduce_std([1.0, 3.0]).numpy().tolist()
 1.0
@@ -451,7 +451,7 @@ reciprocal_no_nan
 [0.5, 0.0]
 
 zeta
-Hurwitz's zeta function, the sum of `(k + q)**-x` over `k` from 0; NaN for `x` below 1.
+Hurwitz's zeta function, the sum of `(k + q)**-x` for `k = 0, 1, ...`; NaN for `x` below 1.
 >>> from keraslike import tf
 >>> tf.math.zeta([0.5], [1.0]).numpy().tolist()
 [nan]
@@ -499,7 +499,7 @@ The permutation `y` with `y[x[i]] == i`.
 [1, 2, 0]
 
 l2_normalize
-`x / sqrt(max(sum(x**2), epsilon))`, the sum along `axis`.
+`x / sqrt(max(sum(x**2), epsilon))`, with the sum along `axis`.
 >>> from keraslike import tf
 >>> tf.math.l2_normalize([0.0, 4.0]).numpy().tolist()
 [0.0, 1.0]
@@ -553,7 +553,7 @@ The regularized upper incomplete gamma function, `1 - igamma(a, x)`.
 [1.0]
 
 lbeta
-The logarithm of the beta function of the numbers along the last axis.
+The logarithm of the beta function of the elements along the last axis.
 >>> from keraslike import tf
 >>> tf.math.lbeta([1.0, 1.0]).numpy().round(4).tolist()
 0.0
@@ -565,13 +565,13 @@ The floating-point number next to `x1` in the direction of `x2`.
 [1.0]
 
 is_non_decreasing
-Whether no element is below the one before it.
+Whether no element is less than the one before it.
 >>> from keraslike import tf
 >>> tf.math.is_non_decreasing([1, 1, 2]).numpy().tolist()
 True
 
 is_strictly_increasing
-Whether each element is above the one before it.
+Whether each element is greater than the one before it.
 >>> from keraslike import tf
 >>> tf.math.is_strictly_increasing([1, 1, 2]).numpy().tolist()
 False
@@ -581,128 +581,128 @@ DOCUMENTATION = read(_TEXT)
 
 _MADE = r"""
 argmax
-Where along an axis, the first where none is given, the largest value is; int64, or `output_type`.
+The index of the largest value along `axis`, by default the first; int64, or `output_type`.
 >>> from keraslike import tf
 >>> tf.argmax([[1, 5, 2], [3, 0, 9]], 1).numpy().tolist()
 [1, 2]
 
 argmin
-Where along an axis, the first where none is given, the smallest value is; int64, or `output_type`.
+The index of the smallest value along `axis`, by default the first; int64, or `output_type`.
 >>> from keraslike import tf
 >>> tf.argmin([[1, 5, 2], [3, 0, 9]], 1).numpy().tolist()
 [0, 1]
 
 tensor_scatter_nd_add
-The tensor with updates added at the places that the last axis of `indices` names.
+The tensor with `updates` added at the positions that the last axis of `indices` holds.
 >>> from keraslike import tf
 >>> tf.tensor_scatter_nd_add([1, 2, 3], [[0], [2]], [10, 20]).numpy().tolist()
 [11, 2, 23]
 
 tensor_scatter_nd_max
-The tensor with the larger of its values and updates at the places that `indices` names.
+The tensor with the larger of its elements and `updates` at the positions in `indices`.
 >>> from keraslike import tf
 >>> tf.tensor_scatter_nd_max([1, 2, 3], [[0], [2]], [10, 0]).numpy().tolist()
 [10, 2, 3]
 
 tensor_scatter_nd_min
-The tensor with the smaller of its values and updates at the places that `indices` names.
+The tensor with the smaller of its elements and `updates` at the positions in `indices`.
 >>> from keraslike import tf
 >>> tf.tensor_scatter_nd_min([1, 2, 3], [[0], [2]], [10, 0]).numpy().tolist()
 [1, 2, 0]
 
 tensor_scatter_nd_sub
-The tensor with updates subtracted at the places that the last axis of `indices` names.
+The tensor with `updates` subtracted at the positions that the last axis of `indices` holds.
 >>> from keraslike import tf
 >>> tf.tensor_scatter_nd_sub([1, 2, 3], [[0], [2]], [10, 20]).numpy().tolist()
 [-9, 2, -17]
 
 angle
-The angle of complex numbers in the plane, in radians; of real numbers 0 or pi.
+The angle of complex numbers in the complex plane, in radians; for real numbers 0 or pi.
 >>> from keraslike import tf
 >>> tf.math.angle(tf.constant([1 + 0j, -1 + 0j])).numpy().round(4).tolist()[0]
 0.0
 
 imag
-The imaginary part of complex numbers; of real ones zeros.
+The imaginary part of complex numbers; for real numbers zeros.
 >>> from keraslike import tf
 >>> tf.math.imag(tf.constant([1 + 2j])).numpy().tolist()
 [2.0]
 
 real
-The real part of complex numbers; real ones as they are.
+The real part of complex numbers; real numbers are returned unchanged.
 >>> from keraslike import tf
 >>> tf.math.real(tf.constant([1 + 2j])).numpy().tolist()
 [1.0]
 
 segment_max
-The largest of the rows of each segment; `segment_ids` are in ascending order. 0 of a segment
+The maximum of the rows of each segment, for `segment_ids` in ascending order; 0 for a segment
 without rows.
 >>> from keraslike import tf
 >>> tf.math.segment_max([1, 4, 3], [0, 0, 1]).numpy().tolist()
 [4, 3]
 
 segment_mean
-The mean of the rows of each segment; `segment_ids` are in ascending order. 0 of a segment without
+The mean of the rows of each segment, for `segment_ids` in ascending order; 0 for a segment without
 rows.
 >>> from keraslike import tf
 >>> tf.math.segment_mean([1.0, 4.0, 3.0], [0, 0, 1]).numpy().tolist()
 [2.5, 3.0]
 
 segment_min
-The smallest of the rows of each segment; `segment_ids` are in ascending order. 0 of a segment
+The minimum of the rows of each segment, for `segment_ids` in ascending order; 0 for a segment
 without rows.
 >>> from keraslike import tf
 >>> tf.math.segment_min([1, 4, 3], [0, 0, 1]).numpy().tolist()
 [1, 3]
 
 segment_prod
-The product of the rows of each segment; `segment_ids` are in ascending order. 1 of a segment
+The product of the rows of each segment, for `segment_ids` in ascending order; 1 for a segment
 without rows.
 >>> from keraslike import tf
 >>> tf.math.segment_prod([2, 4, 3], [0, 0, 1]).numpy().tolist()
 [8, 3]
 
 segment_sum
-The sum of the rows of each segment; `segment_ids` are in ascending order. 0 of a segment without
+The sum of the rows of each segment, for `segment_ids` in ascending order; 0 for a segment without
 rows.
 >>> from keraslike import tf
 >>> tf.math.segment_sum([1, 4, 3], [0, 0, 1]).numpy().tolist()
 [5, 3]
 
 unsorted_segment_max
-The largest of the rows of each of `num_segments` segments; the lowest number of the dtype for one
-without rows.
+The maximum of the rows of each of `num_segments` segments; the lowest number of the dtype for a
+segment without rows.
 >>> from keraslike import tf
 >>> tf.math.unsorted_segment_max([1, 4, 3], [1, 0, 1], 2).numpy().tolist()
 [4, 3]
 
 unsorted_segment_mean
-The mean of the rows of each of `num_segments` segments; 0 for one without rows.
+The mean of the rows of each of `num_segments` segments; 0 for a segment without rows.
 >>> from keraslike import tf
 >>> tf.math.unsorted_segment_mean([1.0, 4.0, 3.0], [1, 0, 1], 2).numpy().tolist()
 [4.0, 2.0]
 
 unsorted_segment_min
-The smallest of the rows of each of `num_segments` segments; the highest number of the dtype for one
-without rows.
+The minimum of the rows of each of `num_segments` segments; the highest number of the dtype for a
+segment without rows.
 >>> from keraslike import tf
 >>> tf.math.unsorted_segment_min([1, 4, 3], [1, 0, 1], 2).numpy().tolist()
 [4, 1]
 
 unsorted_segment_prod
-The product of the rows of each of `num_segments` segments; 1 for one without rows.
+The product of the rows of each of `num_segments` segments; 1 for a segment without rows.
 >>> from keraslike import tf
 >>> tf.math.unsorted_segment_prod([2, 4, 3], [1, 0, 1], 2).numpy().tolist()
 [4, 6]
 
 unsorted_segment_sum
-The sum of the rows of each of `num_segments` segments; 0 for one without rows.
+The sum of the rows of each of `num_segments` segments; 0 for a segment without rows.
 >>> from keraslike import tf
 >>> tf.math.unsorted_segment_sum([1, 4, 3], [1, 0, 1], 2).numpy().tolist()
 [4, 4]
 
 unsorted_segment_sqrt_n
-The sum of the rows of each of `num_segments` segments, divided by the root of their number.
+The sum of the rows of each of `num_segments` segments, divided by the square root of their number.
 >>> from keraslike import tf
 >>> tf.math.unsorted_segment_sqrt_n(
 ...     [1.0, 4.0, 3.0, 2.0, 2.0], [1, 0, 1, 1, 1], 2
@@ -722,25 +722,25 @@ The bits that are set in either integer.
 [14, 14]
 
 bitwise.bitwise_xor
-The bits that are set in one of two integers and not in both.
+The bits that are set in exactly one of the two integers.
 >>> from keraslike import tf
 >>> tf.bitwise.bitwise_xor([6, 12], [10, 10]).numpy().tolist()
 [12, 6]
 
 bitwise.invert
-Every bit of an integer flipped.
+The integer with every bit inverted.
 >>> from keraslike import tf
 >>> tf.bitwise.invert([0, 5]).numpy().tolist()
 [-1, -6]
 
 bitwise.left_shift
-`x * 2**y` of integers, by a shift of their bits.
+`x * 2**y` for integers: the bits of `x` shifted left by `y`.
 >>> from keraslike import tf
 >>> tf.bitwise.left_shift([1, 3], [2, 2]).numpy().tolist()
 [4, 12]
 
 bitwise.right_shift
-`floor(x / 2**y)` of integers, by a shift of their bits.
+`floor(x / 2**y)` for integers: the bits of `x` shifted right by `y`.
 >>> from keraslike import tf
 >>> tf.bitwise.right_shift([8, -5], [1, 1]).numpy().tolist()
 [4, -3]
@@ -752,7 +752,7 @@ The conjugate transpose of matrices `(..., n, m)`: `(..., m, n)`.
 [[(1-1j)], [(2-0j)]]
 
 linalg.cholesky
-The lower triangular factor of positive definite matrices: `factor @ adjoint(factor)` is the matrix.
+The lower triangular factor of positive definite matrices, `factor @ adjoint(factor) == input`.
 >>> from keraslike import tf
 >>> tf.linalg.cholesky([[4.0, 2.0], [2.0, 5.0]]).numpy().tolist()
 [[2.0, 0.0], [1.0, 2.0]]
@@ -764,16 +764,16 @@ The determinants `(...)` of square matrices `(..., n, n)`.
 3.0
 
 linalg.eig
-The eigenvalues `(..., n)`, in no order, and the eigenvectors as columns of square matrices;
-complex.
+The eigenvalues `(..., n)`, in no particular order, and the eigenvectors, as columns, of square
+matrices; both complex.
 >>> from keraslike import tf
 >>> values, vectors = tf.linalg.eig(tf.constant([[2.0, 0.0], [0.0, 3.0]]))
 >>> values.numpy().tolist()
 [(2+0j), (3+0j)]
 
 linalg.eigh
-The eigenvalues, in ascending order, and the eigenvectors as columns of symmetric or Hermitian
-matrices, of which the lower triangle is read.
+The eigenvalues, in ascending order, and the eigenvectors, as columns, of symmetric or Hermitian
+matrices. Only the lower triangle is read.
 >>> from keraslike import tf
 >>> values, vectors = tf.linalg.eigh([[2.0, 0.0], [0.0, 3.0]])
 >>> values.numpy().tolist()
@@ -786,14 +786,14 @@ The eigenvalues `(..., n)` of square matrices; complex.
 [(2+0j), (3+0j)]
 
 linalg.eigvalsh
-The eigenvalues, in ascending order, of symmetric or Hermitian matrices, of which the lower triangle
-is read.
+The eigenvalues, in ascending order, of symmetric or Hermitian matrices. Only the lower triangle is
+read.
 >>> from keraslike import tf
 >>> tf.linalg.eigvalsh([[2.0, 0.0], [0.0, 3.0]]).numpy().tolist()
 [2.0, 3.0]
 
 linalg.expm
-The exponential of square matrices: the sum of `x**k / k!`.
+The exponential of square matrices, the sum of `x**k / k!` for `k = 0, 1, ...`.
 >>> from keraslike import tf
 >>> tf.linalg.expm([[0.0, 1.0], [0.0, 0.0]]).numpy().tolist()
 [[1.0, 1.0], [0.0, 1.0]]
@@ -805,34 +805,34 @@ The logarithm of the determinant of Hermitian positive definite matrices.
 0.0
 
 linalg.qr
-The orthogonal and the upper triangular factor of matrices: `(q, r)`; with `full_matrices` `q` is
-square.
+The QR decomposition `(q, r)` of matrices, with orthogonal `q` and upper triangular `r`; with
+`full_matrices` `q` is square.
 >>> from keraslike import tf
 >>> q, r = tf.linalg.qr([[0.0, 2.0], [3.0, 0.0]])
 >>> tf.abs(r).numpy().round(4).tolist()
 [[3.0, 0.0], [0.0, 2.0]]
 
 linalg.slogdet
-The sign of the determinant of square matrices, and the logarithm of its absolute value.
+The sign and the logarithm of the absolute value of the determinant of square matrices.
 >>> from keraslike import tf
 >>> sign, logarithm = tf.linalg.slogdet([[0.0, 1.0], [1.0, 0.0]])
 >>> sign.numpy().tolist(), logarithm.numpy().tolist()
 (-1.0, 0.0)
 
 linalg.sqrtm
-The matrix whose product with itself is `x`; NaN where there is none.
+The matrix square root, `y @ y == x`; NaN if there is none.
 >>> from keraslike import tf
 >>> tf.linalg.sqrtm([[4.0, 0.0], [0.0, 9.0]]).numpy().round(4).tolist()
 [[2.0, 0.0], [0.0, 3.0]]
 
 linalg.tensor_diag
-A tensor of shape `shape(x) * 2` with the elements on its diagonal.
+A tensor of shape `shape(x) * 2` with the elements of `x` on its diagonal.
 >>> from keraslike import tf
 >>> tf.linalg.tensor_diag([1, 2]).numpy().tolist()
 [[1, 0], [0, 2]]
 
 linalg.tensor_diag_part
-The diagonal of a tensor whose shape is one twice over: the inverse of `tensor_diag`.
+The diagonal of a tensor of shape `shape * 2`; the inverse of `tensor_diag`.
 >>> from keraslike import tf
 >>> tf.linalg.tensor_diag_part([[1, 2], [3, 4]]).numpy().tolist()
 [1, 4]
@@ -844,7 +844,8 @@ The sum of the main diagonal of matrices.
 5
 
 nn.avg_pool
-The mean of each window over one, two or three axes, as `input` has axes (channels last).
+Average pooling over all axes of `input` between the batch and the channels (channels last): one,
+two or three.
 >>> from keraslike import tf
 >>> tf.nn.avg_pool(tf.constant([[[[1.0], [3.0]]]]), 2, 2, "SAME").numpy().tolist()
 [[[[2.0]]]]
@@ -856,8 +857,8 @@ The mean of each window of `ksize` steps of `(batch, steps, channels)`.
 [[[2.0], [4.0]]]
 
 nn.avg_pool2d
-The mean of each window of `ksize` of `(batch, rows, columns, channels)`; what lies in the padding
-does not count.
+The mean of each window of size `ksize` of `(batch, rows, columns, channels)`, without padded
+positions.
 >>> from keraslike import tf
 >>> tf.nn.avg_pool2d(
 ...     [[[[1.0], [3.0]], [[5.0], [7.0]]]], [1, 2, 2, 1], [1, 2, 2, 1], "VALID"
@@ -865,13 +866,14 @@ does not count.
 [[[[4.0]]]]
 
 nn.avg_pool3d
-The mean of each window of `ksize` of `(batch, depth, rows, columns, channels)`.
+The mean of each window of size `ksize` of `(batch, depth, rows, columns, channels)`.
 >>> from keraslike import tf
 >>> tf.nn.avg_pool3d(tf.ones([1, 2, 2, 2, 1]), 2, 2, "VALID").numpy().tolist()
 [[[[[1.0]]]]]
 
 nn.conv1d_transpose
-The gradient of `conv1d` by its input: from `(batch, steps, channels)` to `output_shape`.
+The gradient of `conv1d` with respect to its input: from `(batch, steps, channels)` to
+`output_shape`.
 >>> from keraslike import tf
 >>> tf.nn.conv1d_transpose(
 ...     [[[1.0], [2.0]]], [[[1.0]], [[1.0]]], [1, 4, 1], 2
@@ -879,7 +881,8 @@ The gradient of `conv1d` by its input: from `(batch, steps, channels)` to `outpu
 [[[1.0], [1.0], [2.0], [2.0]]]
 
 nn.conv2d
-Convolution of `(batch, rows, columns, channels)` with filters `(rows, columns, channels, filters)`.
+The convolution of `(batch, rows, columns, channels)` with filters `(rows, columns, channels,
+filters)`.
 >>> from keraslike import tf
 >>> tf.nn.conv2d(
 ...     tf.ones([1, 2, 2, 1]), tf.ones([2, 2, 1, 1]), [1, 1, 1, 1], "VALID"
@@ -887,7 +890,8 @@ Convolution of `(batch, rows, columns, channels)` with filters `(rows, columns, 
 [[[[4.0]]]]
 
 nn.conv2d_transpose
-The gradient of `conv2d` by its input: from `(batch, rows, columns, channels)` to `output_shape`.
+The gradient of `conv2d` with respect to its input: from `(batch, rows, columns, channels)` to
+`output_shape`.
 >>> from keraslike import tf
 >>> tf.nn.conv2d_transpose(
 ...     tf.ones([1, 1, 1, 1]), tf.ones([2, 2, 1, 1]), [1, 2, 2, 1], 2
@@ -895,7 +899,7 @@ The gradient of `conv2d` by its input: from `(batch, rows, columns, channels)` t
 [[[[1.0], [1.0]], [[1.0], [1.0]]]]
 
 nn.conv3d
-Convolution of `(batch, depth, rows, columns, channels)` with filters `(depth, rows, columns,
+The convolution of `(batch, depth, rows, columns, channels)` with filters `(depth, rows, columns,
 channels, filters)`.
 >>> from keraslike import tf
 >>> tf.nn.conv3d(
@@ -904,8 +908,8 @@ channels, filters)`.
 [[[[[8.0]]]]]
 
 nn.conv3d_transpose
-The gradient of `conv3d` by its input: from `(batch, depth, rows, columns, channels)` to
-`output_shape`.
+The gradient of `conv3d` with respect to its input: from `(batch, depth, rows, columns, channels)`
+to `output_shape`.
 >>> from keraslike import tf
 >>> tf.nn.conv3d_transpose(
 ...     tf.ones([1, 1, 1, 1, 1]), tf.ones([2, 2, 2, 1, 1]), [1, 2, 2, 2, 1], 2
@@ -919,19 +923,20 @@ nn.elu
 array([-0.6321,  2.    ], dtype=float32)
 
 nn.max_pool
-The largest of each window over one, two or three axes, as `input` has axes (channels last).
+Maximum pooling over all axes of `input` between the batch and the channels (channels last): one,
+two or three.
 >>> from keraslike import tf
 >>> tf.nn.max_pool(tf.constant([[[[1.0], [3.0]]]]), 2, 2, "SAME").numpy().tolist()
 [[[[3.0]]]]
 
 nn.max_pool1d
-The largest of each window of `ksize` steps of `(batch, steps, channels)`.
+The maximum of each window of `ksize` steps of `(batch, steps, channels)`.
 >>> from keraslike import tf
 >>> tf.nn.max_pool1d([[[1.0], [3.0], [2.0]]], 2, 1, "VALID").numpy().tolist()
 [[[3.0], [3.0]]]
 
 nn.max_pool2d
-The largest of each window of `ksize` of `(batch, rows, columns, channels)`.
+The maximum of each window of size `ksize` of `(batch, rows, columns, channels)`.
 >>> from keraslike import tf
 >>> tf.nn.max_pool2d(
 ...     [[[[1.0], [3.0]], [[5.0], [7.0]]]], [1, 2, 2, 1], [1, 2, 2, 1], "VALID"
@@ -939,7 +944,7 @@ The largest of each window of `ksize` of `(batch, rows, columns, channels)`.
 [[[[7.0]]]]
 
 nn.max_pool3d
-The largest of each window of `ksize` of `(batch, depth, rows, columns, channels)`.
+The maximum of each window of size `ksize` of `(batch, depth, rows, columns, channels)`.
 >>> from keraslike import tf
 >>> tf.nn.max_pool3d(tf.ones([1, 2, 2, 2, 1]), 2, 2, "VALID").numpy().tolist()
 [[[[[1.0]]]]]
@@ -981,13 +986,13 @@ The Fourier transform of complex numbers along the last three axes.
 [[[(2+0j), 0j]]]
 
 signal.hamming_window
-`0.54 - 0.46 cos(2 pi i / n)`, a window to multiply a frame by.
+`0.54 - 0.46 cos(2 pi i / n)`, a window for multiplying frames.
 >>> from keraslike import tf
 >>> tf.signal.hamming_window(4, periodic=False).numpy().round(2)
 array([0.08, 0.77, 0.77, 0.08], dtype=float32)
 
 signal.hann_window
-`0.5 - 0.5 cos(2 pi i / n)`, a window to multiply a frame by.
+`0.5 - 0.5 cos(2 pi i / n)`, a window for multiplying frames.
 >>> from keraslike import tf
 >>> tf.signal.hann_window(4).numpy().round(4)
 array([0. , 0.5, 1. , 0.5], dtype=float32)
@@ -1011,63 +1016,62 @@ The inverse Fourier transform of complex numbers along the last three axes.
 [[[(1+0j), (1+0j)]]]
 
 signal.irfft
-Real numbers of their Fourier transform along the last axis, as `rfft` gives it; `fft_length` of
-them.
+The inverse of `rfft` along the last axis: `fft_length` real numbers.
 >>> from keraslike import tf
 >>> tf.signal.irfft([2 + 0j, 0j]).numpy().tolist()
 [1.0, 1.0]
 
 signal.rfft
-The Fourier transform of real numbers along the last axis: its first half and the middle.
+The Fourier transform of `n` real numbers along the last axis: its first `n // 2 + 1` values.
 >>> from keraslike import tf
 >>> tf.signal.rfft([1.0, 1.0]).numpy().tolist()
 [(2+0j), 0j]
 
 image.hsv_to_rgb
-Colours as red, green and blue, of hue, saturation and value; all from 0 to 1.
+Converts colours from hue, saturation and value to red, green and blue; all range from 0 to 1.
 >>> from keraslike import tf
 >>> tf.image.hsv_to_rgb([[[0.5, 1.0, 1.0]]]).numpy().tolist()
 [[[0.0, 1.0, 1.0]]]
 
 image.rgb_to_hsv
-Colours as hue, saturation and value, of red, green and blue; all from 0 to 1.
+Converts colours from red, green and blue to hue, saturation and value; all range from 0 to 1.
 >>> from keraslike import tf
 >>> tf.image.rgb_to_hsv([[[0.0, 1.0, 1.0]]]).numpy().tolist()
 [[[0.5, 1.0, 1.0]]]
 
 image.rgb_to_yiq
-Colours as brightness and the two components of NTSC, of red, green and blue.
+Converts colours from red, green and blue to NTSC's luma and two chroma components.
 >>> from keraslike import tf
 >>> tf.image.rgb_to_yiq([[[0.0, 0.0, 1.0]]]).numpy().round(3).tolist()[0][0][0]
 0.11400000005960464
 
 image.rgb_to_yuv
-Colours as brightness and the two components of PAL, of red, green and blue.
+Converts colours from red, green and blue to PAL's luma and two chroma components.
 >>> from keraslike import tf
 >>> tf.image.rgb_to_yuv([[[0.0, 0.0, 1.0]]]).numpy().round(3)
 array([[[ 0.114,  0.436, -0.1  ]]], dtype=float32)
 
 image.yiq_to_rgb
-Colours as red, green and blue, of brightness and the two components of NTSC.
+Converts colours from NTSC's luma and two chroma components to red, green and blue.
 >>> from keraslike import tf
 >>> tf.image.yiq_to_rgb([[[1.0, 0.0, 0.0]]]).numpy().tolist()
 [[[1.0, 1.0, 1.0]]]
 
 image.yuv_to_rgb
-Colours as red, green and blue, of brightness and the two components of PAL.
+Converts colours from PAL's luma and two chroma components to red, green and blue.
 >>> from keraslike import tf
 >>> tf.image.yuv_to_rgb([[[1.0, 0.0, 0.0]]]).numpy().tolist()
 [[[1.0, 1.0, 1.0]]]
 
 image.stateless_random_brightness
-`adjust_brightness` by a number of `[-max_delta, max_delta)` that follows from a seed of two
-numbers.
+`adjust_brightness` with a `delta` in `[-max_delta, max_delta)` that is drawn with the seed, two
+integers.
 >>> from keraslike import tf
 >>> tf.image.stateless_random_brightness(tf.zeros([2, 2, 3]), 0.5, seed=(1, 2)).shape
 TensorShape([2, 2, 3])
 
 image.stateless_random_contrast
-`adjust_contrast` by a factor of `[lower, upper)` that follows from a seed of two numbers.
+`adjust_contrast` with a factor in `[lower, upper)` that is drawn with the seed, two integers.
 >>> from keraslike import tf
 >>> tf.image.stateless_random_contrast(
 ...     tf.zeros([2, 2, 3]), 0.5, 1.5, seed=(1, 2)
@@ -1075,13 +1079,13 @@ image.stateless_random_contrast
 np.float32(0.0)
 
 image.stateless_random_crop
-A part of a tensor of this size, where in it follows from a seed of two numbers.
+A part of the given size of a tensor, whose position is drawn with the seed, two integers.
 >>> from keraslike import tf
 >>> tf.image.stateless_random_crop([1, 2, 3, 4], [2], seed=(1, 2)).shape
 TensorShape([2])
 
 image.stateless_random_flip_left_right
-Mirrored or not, each picture of a batch for itself, as follows from a seed of two numbers.
+Flips each image of a batch horizontally or not, as drawn with the seed, two integers.
 >>> from keraslike import tf
 >>> bool(
 ...     tf.reduce_sum(tf.image.stateless_random_flip_left_right([[[1], [2]]], seed=(1, 2)))
@@ -1090,7 +1094,7 @@ Mirrored or not, each picture of a batch for itself, as follows from a seed of t
 True
 
 image.stateless_random_flip_up_down
-Upside down or not, each picture of a batch for itself, as follows from a seed of two numbers.
+Flips each image of a batch vertically or not, as drawn with the seed, two integers.
 >>> from keraslike import tf
 >>> bool(
 ...     tf.reduce_sum(tf.image.stateless_random_flip_up_down([[[1]], [[2]]], seed=(1, 2)))
@@ -1099,53 +1103,53 @@ Upside down or not, each picture of a batch for itself, as follows from a seed o
 True
 
 image.stateless_random_hue
-`adjust_hue` by a number of `[-max_delta, max_delta)` that follows from a seed of two numbers.
+`adjust_hue` with a `delta` in `[-max_delta, max_delta)` that is drawn with the seed, two integers.
 >>> from keraslike import tf
 >>> tf.image.stateless_random_hue(tf.zeros([2, 2, 3]), 0.25, seed=(1, 2)).shape
 TensorShape([2, 2, 3])
 
 image.stateless_random_jpeg_quality
-`adjust_jpeg_quality` to one that follows from a seed of two numbers.
+`adjust_jpeg_quality` with a quality that is drawn with the seed, two integers.
 >>> from keraslike import tf
 >>> tf.image.stateless_random_jpeg_quality(tf.zeros([8, 8, 3]), 50, 90, seed=(1, 2)).shape
 TensorShape([8, 8, 3])
 
 image.stateless_random_saturation
-`adjust_saturation` by a factor of `[lower, upper)` that follows from a seed of two numbers.
+`adjust_saturation` with a factor in `[lower, upper)` that is drawn with the seed, two integers.
 >>> from keraslike import tf
 >>> tf.image.stateless_random_saturation(tf.zeros([2, 2, 3]), 0.5, 1.5, seed=(1, 2)).shape
 TensorShape([2, 2, 3])
 
 sparse.maximum
-The larger of both at each place where either has a value; no value counts as 0.
+The elementwise maximum at each position where either tensor has a value; missing values count as 0.
 >>> from keraslike import tf
 >>> x, y = tf.sparse.from_dense([0, 1]), tf.sparse.from_dense([2, 0])
 >>> tf.sparse.to_dense(tf.sparse.maximum(x, y)).numpy().tolist()
 [2, 1]
 
 sparse.minimum
-The smaller of both at each place where either has a value; no value counts as 0.
+The elementwise minimum at each position where either tensor has a value; missing values count as 0.
 >>> from keraslike import tf
 >>> x, y = tf.sparse.from_dense([0, 1]), tf.sparse.from_dense([2, 0])
 >>> tf.sparse.to_dense(tf.sparse.minimum(x, y)).numpy().tolist()
 [0, 0]
 
 sparse.reduce_max
-The largest of the values along the axes, of all where `axis` is None; 0 where there is no value.
-Dense, or sparse with `output_is_sparse`.
+The largest of the values along `axis`, or of all if it is None; 0 if there is no value. Dense, or
+sparse with `output_is_sparse`.
 >>> from keraslike import tf
 >>> tf.sparse.reduce_max(tf.sparse.from_dense([[0, 1], [2, 3]]), 1).numpy().tolist()
 [1, 3]
 
 sparse.reduce_sum
-The sum of the values along the axes, of all where `axis` is None; 0 where there is no value. Dense,
-or sparse with `output_is_sparse`.
+The sum of the values along `axis`, or of all if it is None; 0 if there is no value. Dense, or
+sparse with `output_is_sparse`.
 >>> from keraslike import tf
 >>> tf.sparse.reduce_sum(tf.sparse.from_dense([[0, 1], [2, 3]]), 1).numpy().tolist()
 [1, 5]
 
 sparse.segment_mean
-The mean of the rows of `data` that `indices` names, by segment.
+The mean of the rows of `data` selected by `indices`, for each segment.
 >>> from keraslike import tf
 >>> tf.sparse.segment_mean(
 ...     tf.constant([[1.0], [3.0], [5.0]]), [0, 1, 2], [0, 0, 1]
@@ -1153,7 +1157,8 @@ The mean of the rows of `data` that `indices` names, by segment.
 [[2.0], [5.0]]
 
 sparse.segment_sqrt_n
-The sum of the rows of `data` that `indices` names, by segment, divided by the root of their number.
+The sum of the rows of `data` selected by `indices`, for each segment, divided by the square root of
+their number.
 >>> from keraslike import tf
 >>> tf.sparse.segment_sqrt_n(
 ...     tf.constant([[1.0], [3.0], [5.0]]), [0, 1, 2], [0, 0, 1]
@@ -1161,7 +1166,7 @@ The sum of the rows of `data` that `indices` names, by segment, divided by the r
 [5.0]
 
 sparse.segment_sum
-The sum of the rows of `data` that `indices` names, by segment.
+The sum of the rows of `data` selected by `indices`, for each segment.
 >>> from keraslike import tf
 >>> tf.sparse.segment_sum(
 ...     tf.constant([[1.0], [3.0], [5.0]]), [0, 1, 2], [0, 0, 1]
@@ -1169,44 +1174,44 @@ The sum of the rows of `data` that `indices` names, by segment.
 [[4.0], [5.0]]
 
 strings.lower
-The text in lower case: ASCII letters only, or with `encoding="utf-8"` all letters.
+The strings in lower case: ASCII letters only, or with `encoding="utf-8"` all letters.
 >>> from keraslike import tf
 >>> tf.strings.lower("AbC").numpy()
 b'abc'
 
 strings.upper
-The text in upper case: ASCII letters only, or with `encoding="utf-8"` all letters.
+The strings in upper case: ASCII letters only, or with `encoding="utf-8"` all letters.
 >>> from keraslike import tf
 >>> tf.strings.upper("AbC").numpy()
 b'ABC'
 
 compat.v1.enable_control_flow_v2
-Nothing: branches and loops are those of TensorFlow 2 already.
+Has no effect: branches and loops are always those of TensorFlow 2.
 >>> from keraslike import tf
 >>> tf.compat.v1.enable_control_flow_v2()
 
 compat.v1.enable_resource_variables
-Nothing: variables are those of TensorFlow 2 already.
+Has no effect: variables are always those of TensorFlow 2.
 >>> from keraslike import tf
 >>> tf.compat.v1.enable_resource_variables()
 
 compat.v1.enable_tensor_equality
-Nothing: `==` compares tensors element by element already.
+Has no effect: `==` always compares tensors element by element.
 >>> from keraslike import tf
 >>> tf.compat.v1.enable_tensor_equality()
 
 compat.v1.enable_v2_behavior
-Nothing: all is as in TensorFlow 2 already.
+Has no effect: the behaviour is always that of TensorFlow 2.
 >>> from keraslike import tf
 >>> tf.compat.v1.enable_v2_behavior()
 
 compat.v1.enable_v2_tensorshape
-Nothing: sizes in shapes are integers already.
+Has no effect: sizes in shapes are always integers.
 >>> from keraslike import tf
 >>> tf.compat.v1.enable_v2_tensorshape()
 
 compat.v1.disable_control_flow_v2
-Raises NotImplementedError: there are no branches and loops of TensorFlow 1.
+Raises NotImplementedError: branches and loops of TensorFlow 1 are not available.
 >>> from keraslike import tf
 >>> try:
 ...     tf.compat.v1.disable_control_flow_v2()
@@ -1215,7 +1220,7 @@ Raises NotImplementedError: there are no branches and loops of TensorFlow 1.
 not here
 
 compat.v1.disable_eager_execution
-Raises NotImplementedError: there are no graphs of TensorFlow 1.
+Raises NotImplementedError: graphs of TensorFlow 1 are not available.
 >>> from keraslike import tf
 >>> try:
 ...     tf.compat.v1.disable_eager_execution()
@@ -1224,7 +1229,7 @@ Raises NotImplementedError: there are no graphs of TensorFlow 1.
 not here
 
 compat.v1.disable_resource_variables
-Raises NotImplementedError: there are no variables of TensorFlow 1.
+Raises NotImplementedError: variables of TensorFlow 1 are not available.
 >>> from keraslike import tf
 >>> try:
 ...     tf.compat.v1.disable_resource_variables()
@@ -1242,7 +1247,7 @@ Raises NotImplementedError: `==` always compares tensors element by element.
 not here
 
 compat.v1.disable_v2_behavior
-Raises NotImplementedError: all is as in TensorFlow 2.
+Raises NotImplementedError: the behaviour is always that of TensorFlow 2.
 >>> from keraslike import tf
 >>> try:
 ...     tf.compat.v1.disable_v2_behavior()
@@ -1260,38 +1265,38 @@ Raises NotImplementedError: sizes in shapes are always integers.
 not here
 
 compat.v1.to_bfloat16
-The tensor as bfloat16.
+The tensor cast to bfloat16.
 >>> from keraslike import tf
 >>> tf.compat.v1.to_bfloat16([1]).dtype
 tf.bfloat16
 
 compat.v1.to_double
-The tensor as float64.
+The tensor cast to float64.
 >>> from keraslike import tf
 >>> tf.compat.v1.to_double([1]).dtype
 tf.float64
 
 compat.v1.to_float
-The tensor as float32.
+The tensor cast to float32.
 >>> from keraslike import tf
 >>> tf.compat.v1.to_float([1]).dtype
 tf.float32
 
 compat.v1.to_int32
-The tensor as int32; fractions are cut off.
+The tensor cast to int32; fractions are truncated.
 >>> from keraslike import tf
 >>> tf.compat.v1.to_int32([1.7]).numpy().tolist()
 [1]
 
 compat.v1.to_int64
-The tensor as int64; fractions are cut off.
+The tensor cast to int64; fractions are truncated.
 >>> from keraslike import tf
 >>> tf.compat.v1.to_int64([1.7]).dtype
 tf.int64
 
 data.experimental.bucket_by_sequence_length
-`Dataset.bucket_by_sequence_length` as a function for `Dataset.apply`: batches of elements of
-similar lengths.
+`Dataset.bucket_by_sequence_length` as a function for `Dataset.apply`: batches elements of similar
+lengths.
 >>> from keraslike import tf
 >>> dataset = tf.data.Dataset.from_generator(
 ...     lambda: [[1], [2, 3], [4]], output_signature=tf.TensorSpec([None], tf.int32)
@@ -1303,7 +1308,7 @@ similar lengths.
 [[[1], [4]], [[2, 3]]]
 
 data.experimental.dense_to_ragged_batch
-`Dataset.ragged_batch` as a function for `Dataset.apply`: batches of elements of any lengths.
+`Dataset.ragged_batch` as a function for `Dataset.apply`: batches elements of any lengths.
 >>> from keraslike import tf
 >>> dataset = tf.data.Dataset.range(1, 3).map(lambda n: tf.range(n))
 >>> [b.to_list() for b in dataset.apply(tf.data.experimental.dense_to_ragged_batch(2))]
@@ -1318,14 +1323,15 @@ data.experimental.dense_to_sparse_batch
 [[[0, 0, 0], [0, 1, 0]]]
 
 data.experimental.enumerate_dataset
-`Dataset.enumerate` as a function for `Dataset.apply`: pairs of a number and an element.
+`Dataset.enumerate` as a function for `Dataset.apply`: pairs each element with its number.
 >>> from keraslike import tf
 >>> dataset = tf.data.Dataset.range(5, 7).apply(tf.data.experimental.enumerate_dataset())
 >>> [(int(i), int(n)) for i, n in dataset]
 [(0, 5), (1, 6)]
 
 data.experimental.group_by_window
-`Dataset.group_by_window` as a function for `Dataset.apply`: elements of one key, so many together.
+`Dataset.group_by_window` as a function for `Dataset.apply`: groups elements with the same key into
+windows.
 >>> from keraslike import tf
 >>> by_parity = tf.data.experimental.group_by_window(
 ...     lambda n: n % 2, lambda key, group: group.batch(2), 2
@@ -1334,7 +1340,7 @@ data.experimental.group_by_window
 [[0, 2], [1, 3]]
 
 data.experimental.ignore_errors
-`Dataset.ignore_errors` as a function for `Dataset.apply`: without the elements that raise.
+`Dataset.ignore_errors` as a function for `Dataset.apply`: drops elements that raise an error.
 >>> from keraslike import tf
 >>> dataset = tf.data.Dataset.from_tensor_slices([1.0, 0.0]).map(
 ...     lambda x: tf.debugging.check_numerics(1.0 / x, "infinite")
@@ -1343,8 +1349,8 @@ data.experimental.ignore_errors
 [1.0]
 
 data.experimental.rejection_resample
-`Dataset.rejection_resample` as a function for `Dataset.apply`: classes as often as `target_dist`
-says.
+`Dataset.rejection_resample` as a function for `Dataset.apply`: resamples the classes to the
+distribution `target_dist`.
 >>> from keraslike import tf
 >>> resample = tf.data.experimental.rejection_resample(
 ...     lambda n: tf.cast(n % 2, tf.int32), [0.0, 1.0], [0.5, 0.5], seed=1
@@ -1353,7 +1359,7 @@ says.
 {1}
 
 data.experimental.scan
-`Dataset.scan` as a function for `Dataset.apply`: `map` with a state that is handed on.
+`Dataset.scan` as a function for `Dataset.apply`: a `map` that passes on a state.
 >>> from keraslike import tf
 >>> running = tf.data.experimental.scan(
 ...     tf.constant(0, tf.int64), lambda total, n: (total + n, total + n)
@@ -1362,7 +1368,7 @@ data.experimental.scan
 [0, 1, 3, 6]
 
 data.experimental.snapshot
-`Dataset.snapshot` as a function for `Dataset.apply`: elements that are kept in files.
+`Dataset.snapshot` as a function for `Dataset.apply`: stores the elements in files.
 >>> from keraslike import tf
 >>> import tempfile
 >>> dataset = tf.data.Dataset.range(2).apply(
@@ -1372,7 +1378,8 @@ data.experimental.snapshot
 [0, 1]
 
 data.experimental.take_while
-`Dataset.take_while` as a function for `Dataset.apply`: the elements before the first that fails.
+`Dataset.take_while` as a function for `Dataset.apply`: the elements before the first for which the
+predicate is false.
 >>> from keraslike import tf
 >>> dataset = tf.data.Dataset.range(9).apply(
 ...     tf.data.experimental.take_while(lambda n: n < 2)
@@ -1381,14 +1388,14 @@ data.experimental.take_while
 [0, 1]
 
 data.experimental.unbatch
-`Dataset.unbatch` as a function for `Dataset.apply`: the rows of batches.
+`Dataset.unbatch` as a function for `Dataset.apply`: splits batches into their rows.
 >>> from keraslike import tf
 >>> dataset = tf.data.Dataset.range(4).batch(2).apply(tf.data.experimental.unbatch())
 >>> [int(n) for n in dataset]
 [0, 1, 2, 3]
 
 data.experimental.unique
-`Dataset.unique` as a function for `Dataset.apply`: each element once.
+`Dataset.unique` as a function for `Dataset.apply`: each distinct element once.
 >>> from keraslike import tf
 >>> dataset = tf.data.Dataset.from_tensor_slices([1, 2, 1]).apply(
 ...     tf.data.experimental.unique()
@@ -1397,63 +1404,63 @@ data.experimental.unique
 [1, 2]
 
 debugging.assert_equal
-Raises InvalidArgumentError unless `x == y` of all elements.
+Raises InvalidArgumentError unless `x == y` holds for all elements.
 >>> from keraslike import tf
 >>> tf.debugging.assert_equal([1, 2], [1, 2])
 
 debugging.assert_greater
-Raises InvalidArgumentError unless `x > y` of all elements.
+Raises InvalidArgumentError unless `x > y` holds for all elements.
 >>> from keraslike import tf
 >>> tf.debugging.assert_greater([2, 3], 1)
 
 debugging.assert_less
-Raises InvalidArgumentError unless `x < y` of all elements.
+Raises InvalidArgumentError unless `x < y` holds for all elements.
 >>> from keraslike import tf
 >>> tf.debugging.assert_less([0, 1], 2)
 
 debugging.assert_greater_equal
-Raises InvalidArgumentError unless `x >= y` of all elements.
+Raises InvalidArgumentError unless `x >= y` holds for all elements.
 >>> from keraslike import tf
 >>> tf.debugging.assert_greater_equal([2, 3], 2)
 
 debugging.assert_less_equal
-Raises InvalidArgumentError unless `x <= y` of all elements.
+Raises InvalidArgumentError unless `x <= y` holds for all elements.
 >>> from keraslike import tf
 >>> tf.debugging.assert_less_equal([0, 2], 2)
 
 debugging.assert_negative
-Raises InvalidArgumentError unless `x < 0` of all elements.
+Raises InvalidArgumentError unless `x < 0` holds for all elements.
 >>> from keraslike import tf
 >>> tf.debugging.assert_negative([-1.0])
 
 debugging.assert_non_negative
-Raises InvalidArgumentError unless `x >= 0` of all elements.
+Raises InvalidArgumentError unless `x >= 0` holds for all elements.
 >>> from keraslike import tf
 >>> tf.debugging.assert_non_negative([0, 1])
 
 debugging.assert_non_positive
-Raises InvalidArgumentError unless `x <= 0` of all elements.
+Raises InvalidArgumentError unless `x <= 0` holds for all elements.
 >>> from keraslike import tf
 >>> tf.debugging.assert_non_positive([0, -1])
 
 debugging.assert_none_equal
-Raises InvalidArgumentError unless `x != y` of all elements.
+Raises InvalidArgumentError unless `x != y` holds for all elements.
 >>> from keraslike import tf
 >>> tf.debugging.assert_none_equal([1, 2], [2, 3])
 
 debugging.assert_positive
-Raises InvalidArgumentError unless `x > 0` of all elements.
+Raises InvalidArgumentError unless `x > 0` holds for all elements.
 >>> from keraslike import tf
 >>> tf.debugging.assert_positive([1, 2])
 
 train.BytesList
-The values of a feature as texts: a message of protocol buffers.
+The values of a feature as bytes, a protocol buffer message.
 >>> from keraslike import tf
 >>> tf.train.BytesList(value=[b"a"]).value[0]
 b'a'
 
 train.Example
-Features by name, as files of records have them: a message of protocol buffers.
+Features by name, the records of TFRecord files; a protocol buffer message.
 >>> from keraslike import tf
 >>> feature = tf.train.Feature(int64_list=tf.train.Int64List(value=[7]))
 >>> example = tf.train.Example(features=tf.train.Features(feature={"a": feature}))
@@ -1463,46 +1470,46 @@ Features by name, as files of records have them: a message of protocol buffers.
 7
 
 train.Feature
-A `bytes_list`, a `float_list` or an `int64_list`: a message of protocol buffers.
+A `bytes_list`, a `float_list` or an `int64_list`; a protocol buffer message.
 >>> from keraslike import tf
 >>> tf.train.Feature(float_list=tf.train.FloatList(value=[0.5])).float_list.value[0]
 0.5
 
 train.FeatureList
-The features of a sequence, one a step: a message of protocol buffers.
+The features of a sequence, one for each step; a protocol buffer message.
 >>> from keraslike import tf
 >>> step = tf.train.Feature(int64_list=tf.train.Int64List(value=[7]))
 >>> len(tf.train.FeatureList(feature=[step, step]).feature)
 2
 
 train.FeatureLists
-Lists of features by name: a message of protocol buffers.
+Feature lists by name; a protocol buffer message.
 >>> from keraslike import tf
 >>> lists = tf.train.FeatureLists(feature_list={"a": tf.train.FeatureList()})
 >>> list(lists.feature_list)
 ['a']
 
 train.Features
-Features by name: a message of protocol buffers.
+Features by name; a protocol buffer message.
 >>> from keraslike import tf
 >>> list(tf.train.Features(feature={"a": tf.train.Feature()}).feature)
 ['a']
 
 train.FloatList
-The values of a feature as float32: a message of protocol buffers.
+The values of a feature as float32; a protocol buffer message.
 >>> from keraslike import tf
 >>> tf.train.FloatList(value=[0.5]).value[0]
 0.5
 
 train.Int64List
-The values of a feature as int64: a message of protocol buffers.
+The values of a feature as int64; a protocol buffer message.
 >>> from keraslike import tf
 >>> tf.train.Int64List(value=[7]).value[0]
 7
 
 train.SequenceExample
-Features of a whole sequence (`context`) and of its steps (`feature_lists`): a message of protocol
-buffers.
+Features of a whole sequence (`context`) and of its steps (`feature_lists`); a protocol buffer
+message.
 >>> from keraslike import tf
 >>> lists = tf.train.FeatureLists(feature_list={"a": tf.train.FeatureList()})
 >>> list(tf.train.SequenceExample(feature_lists=lists).feature_lists.feature_list)
@@ -1513,7 +1520,7 @@ MADE = read(_MADE)
 
 
 def describe(names: dict[str, Any], module: str = "") -> None:
-    """Gives the functions of a module that are made by others their documentation."""
+    """Sets the docstrings of the functions of a module that are in the second table."""
     for name, text in MADE.items():
         of, _, last = name.rpartition(".")
         if of == module and last in names:

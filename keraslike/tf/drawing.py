@@ -1,4 +1,4 @@
-"""What all of `tf.random` is made of: TensorFlow's numbers for a counter and a key, and checks."""
+"""The base of `tf.random`: TensorFlow's numbers for a counter and a key; checks of arguments."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from keraslike.tf.tensor import WIDE, raw
 
 
 def check_ends(bounds: tuple[Any, Any], wanted: dtypes.DType, whole: bool = False) -> None:
-    """Raises ValueError where integers have no end.
+    """Raises ValueError if integers have no upper bound.
 
     Args:
-        whole: whether both may be left out, for all values of the dtype.
+        whole: whether both bounds may be left out, for all values of the dtype.
     """
     if None in bounds and not (whole and bounds == (None, None)):
         raise ValueError(f"maxval must be given for dtype={wanted.name}. Received: {bounds}")
@@ -30,7 +30,7 @@ def sizes_of(shape: Any) -> tuple[int, ...]:
 
 
 def check_bounds(minval: Any, maxval: Any) -> None:
-    """Raises InvalidArgumentError where no integer is at least `minval` and below `maxval`."""
+    """Raises InvalidArgumentError unless `minval < maxval` for all integers."""
 
     def check(low: Any, high: Any) -> None:
         if (low >= high).any():

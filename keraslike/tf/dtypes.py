@@ -91,12 +91,12 @@ class DType:
 
     @property
     def real_dtype(self) -> DType:
-        """The dtype of the real part of complex numbers; of others the dtype itself."""
+        """The dtype of the real part of complex numbers; for all others the dtype itself."""
         return {"complex64": float32, "complex128": float64}.get(self.name, self)
 
     @property
     def limits(self) -> tuple[Any, Any]:
-        """The least and the largest value; of floating-point numbers 0 and 1, as of pictures."""
+        """The least and the largest value; for floating-point numbers 0 and 1, as in images."""
         return (0, 1) if self.is_floating else (self.min, self.max)
 
     def is_compatible_with(self, other: Any) -> bool:
@@ -232,14 +232,14 @@ class TensorShape(Shape):
         )
 
     def is_subtype_of(self, other: Any) -> bool:
-        """Whether each tensor of this shape has the other shape, too."""
+        """Whether each tensor of this shape also has the other shape."""
         other = TensorShape(other)
         if other is UNKNOWN_SHAPE:
             return True
         return len(self) == len(other) and all(b is None or a == b for a, b in zip(self, other))
 
     def merge_with(self, other: Any) -> TensorShape:
-        """The sizes that either shape knows; ValueError where they know different ones."""
+        """The known sizes of both shapes; ValueError if they differ."""
         other = TensorShape(other)
         self.assert_is_compatible_with(other)
         if other is UNKNOWN_SHAPE:
@@ -247,53 +247,53 @@ class TensorShape(Shape):
         return TensorShape([b if a is None else a for a, b in zip(self, other)])
 
     def most_specific_compatible_shape(self, other: Any) -> TensorShape:
-        """The sizes on which both agree, unknown where they do not."""
+        """The sizes on which both agree; others are unknown."""
         other = TensorShape(other)
         if other is UNKNOWN_SHAPE or len(self) != len(other):
             return UNKNOWN_SHAPE
         return TensorShape([a if a == b else None for a, b in zip(self, other)])
 
     def with_rank(self, rank: int) -> TensorShape:
-        """The shape; ValueError where it has another number of sizes."""
+        """The shape; ValueError if it has another rank."""
         if len(self) != rank:
             raise ValueError(f"Shape {self} must have rank {rank}.")
         return self
 
     def with_rank_at_least(self, rank: int) -> TensorShape:
-        """The shape; ValueError where it has fewer sizes."""
+        """The shape; ValueError if it has a lower rank."""
         if len(self) < rank:
             raise ValueError(f"Shape {self} must have rank at least {rank}.")
         return self
 
     def with_rank_at_most(self, rank: int) -> TensorShape:
-        """The shape; ValueError where it has more sizes."""
+        """The shape; ValueError if it has a higher rank."""
         if len(self) > rank:
             raise ValueError(f"Shape {self} must have rank at most {rank}.")
         return self
 
     def assert_has_rank(self, rank: int) -> None:
-        """Raises ValueError for another number of sizes."""
+        """Raises ValueError for another rank."""
         if self.rank not in (None, rank):
             raise ValueError(f"Shape {self} must have rank {rank}.")
 
     def assert_same_rank(self, other: Any) -> None:
-        """Raises ValueError where the other shape has more sizes, or fewer."""
+        """Raises ValueError if the other shape has another rank."""
         other = TensorShape(other)
         if None not in (self.rank, other.rank) and self.rank != other.rank:
             raise ValueError(f"Shapes {self} and {other} must have the same rank.")
 
     def assert_is_compatible_with(self, other: Any) -> None:
-        """Raises ValueError where no tensor may have both shapes."""
+        """Raises ValueError if no tensor can have both shapes."""
         if not self.is_compatible_with(other):
             raise ValueError(f"Shapes {self} and {TensorShape(other)} are not compatible.")
 
     def assert_is_fully_defined(self) -> None:
-        """Raises ValueError where a size is not known."""
+        """Raises ValueError if a size is unknown."""
         if not self.is_fully_defined():
             raise ValueError(f"Shape {self} is not fully defined.")
 
     def concatenate(self, other: Any) -> TensorShape:
-        """The sizes of both, one after the other."""
+        """The shape with the sizes of both, one after the other."""
         other = TensorShape(other)
         return other if other is UNKNOWN_SHAPE else TensorShape((*self, *other))
 

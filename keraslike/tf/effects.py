@@ -1,4 +1,4 @@
-"""What a compiled function does besides computing: text that it prints, checks that fail."""
+"""Side effects of compiled functions: printed text and failing checks."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import numpy as np
 from keraslike.core import context
 from keraslike.core.jax_internals import current_trace
 
-_failed: list[Exception] = []  # in the function that runs now
-_waiting = 0  # how many blocks wait for what runs
+_failed: list[Exception] = []  # errors of the running function
+_waiting = 0  # the number of blocks that wait for running programs
 
 
 def call_back(function: Callable, values: Sequence[Any]) -> None:
-    """Calls a function with a list of arrays and other values; while something is traced, whenever
-    the compiled program runs.
+    """Calls a function with a list of arrays and other values; in a trace, each time that the
+    compiled program runs.
 
     Such calls are made in the order in which they were traced. JAX orders them on one device only,
     so not within a distribution.
@@ -32,7 +32,7 @@ def call_back(function: Callable, values: Sequence[Any]) -> None:
     known = [None if i in places else value for i, value in enumerate(values)]
 
     def called(*given: Any) -> None:
-        if _failed:  # XLA may go on for a while after a failure
+        if _failed:  # XLA may run on for a while after a failure
             return
         try:
             filled = list(known)
@@ -49,15 +49,15 @@ def call_back(function: Callable, values: Sequence[Any]) -> None:
 
 
 class Watch:
-    """The checks that a function makes while it is traced, of values which its program gives."""
+    """The checks that a function makes during its trace, of values that its program returns."""
 
     def __init__(self) -> None:
         self.trace = current_trace()
-        self.checks: list[tuple[Callable, int]] = []  # each with how many of the values are its
+        self.checks: list[tuple[Callable, int]] = []  # each with the number of its values
         self.values: list[Any] = []
 
     def verify(self, values: Sequence[Any]) -> None:
-        """Makes the checks of what a program has given; raises what they raise."""
+        """Runs the checks of the values that a program has returned; raises their errors."""
         left = iter(values)
         for check, count in self.checks:
             check(*[next(left) for _ in range(count)])
@@ -68,8 +68,8 @@ _watches = threading.local()
 
 @contextlib.contextmanager
 def watched() -> Iterator[Watch]:
-    """A block in which a function is traced whose program is to be followed by its checks, which
-    costs less than that the program calls them."""
+    """A block in which a function is traced whose checks run after its program. This costs less
+    than calls from within the program."""
     before = getattr(_watches, "watch", None)
     _watches.watch = watch = Watch()
     try:
@@ -79,15 +79,15 @@ def watched() -> Iterator[Watch]:
 
 
 def noted(check: Callable, values: Sequence[Any]) -> bool:
-    """Whether `check`, which raises an error or does nothing, will be called with the arrays each
-    time that what is traced runs: within `watched`."""
+    """Arranges that `check`, which raises an error or does nothing, is called with the arrays each
+    time that the traced function runs; returns whether it could, which is within `watched`."""
     watch = getattr(_watches, "watch", None)
     if watch is None:
         return False
     if current_trace() is watch.trace:
         watch.checks.append((check, len(values)))
         watch.values += values
-    else:  # in the body of a loop or of a branch, which need not run
+    else:  # in the body of a loop or a branch, which may not run
         call_back(lambda given: check(*given), values)
     return True
 
@@ -102,9 +102,9 @@ def checked(check: Callable, *values: Any) -> None:
 
 @contextlib.contextmanager
 def awaited() -> Iterator[None]:
-    """A block at whose end what compiled functions were to call has been called.
+    """A block at whose end all calls that compiled functions make have been made.
 
-    An error that was raised there is raised here, where JAX would raise a JaxRuntimeError.
+    An error raised in such a call is raised here; JAX would raise a JaxRuntimeError.
     """
     global _waiting
     _waiting += 1

@@ -48,18 +48,18 @@ class InvalidArgumentError(OpError, ValueError):
 
 
 class _InvalidIndex(InvalidArgumentError, IndexError):
-    """An index beyond its axis, for those who expect either error."""
+    """An index beyond its axis; both an InvalidArgumentError and an IndexError."""
 
 
 _InvalidIndex.__name__ = _InvalidIndex.__qualname__ = "InvalidArgumentError"
 
 
 def as_invalid_argument(error: Exception, name: str = "") -> InvalidArgumentError:
-    """What an operation raises for arguments that its function refuses, with the same message.
+    """The error of an operation whose function refuses the arguments, with the same message.
 
     Args:
-        error: what that function raised.
-        name: of the operation, which begins the message where it is known.
+        error: the error of that function.
+        name: the name of the operation, if known, with which the message begins.
     """
     text = str(error)
     if name and not text.startswith("tf."):
@@ -71,7 +71,7 @@ def as_invalid_argument(error: Exception, name: str = "") -> InvalidArgumentErro
 
 
 class OutOfRangeError(OpError, IndexError):
-    """There is no further element, or a queue is closed and empty.
+    """Raised at the end of an iterator, or if a queue is closed and empty.
 
     >>> from keraslike import tf
     >>> try:
@@ -113,7 +113,7 @@ class NotFoundError(OpError, FileNotFoundError):
 
 
 class AlreadyExistsError(OpError, FileExistsError):
-    """Something that was to be made, and is there already: a file.
+    """Raised if something to be created, such as a file, exists already.
 
     >>> from keraslike import tf
     >>> issubclass(tf.errors.AlreadyExistsError, FileExistsError)
@@ -122,7 +122,7 @@ class AlreadyExistsError(OpError, FileExistsError):
 
 
 class PermissionDeniedError(OpError, PermissionError):
-    """What may not be done: reading a file that is opened for writing.
+    """Raised for an operation that is not permitted, such as reading a file opened for writing.
 
     >>> from keraslike import tf
     >>> issubclass(tf.errors.PermissionDeniedError, PermissionError)
@@ -131,7 +131,7 @@ class PermissionDeniedError(OpError, PermissionError):
 
 
 class UnimplementedError(OpError, NotImplementedError):
-    """There is no implementation of an operation.
+    """Raised for an operation that is not implemented.
 
     >>> from keraslike import tf
     >>> issubclass(tf.errors.UnimplementedError, tf.errors.OpError)

@@ -1,4 +1,4 @@
-"""`tf.random.Generator`: streams of random numbers, and the one that a program has."""
+"""`tf.random.Generator`: streams of random numbers, and the program's global one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _global: list[Any] = []
 
 
 def get_global_generator() -> Generator:
-    """The generator of the program, which is made with a random seed at first.
+    """The global generator of the program; it is made with a random seed when first asked for.
 
     >>> from keraslike import tf
     >>> tf.random.get_global_generator().normal([2]).shape
@@ -33,7 +33,7 @@ def get_global_generator() -> Generator:
 
 
 def set_global_generator(generator: Generator) -> None:
-    """Makes a generator that of the program.
+    """Makes a generator the global one of the program.
 
     >>> from keraslike import tf
     >>> tf.random.set_global_generator(tf.random.Generator.from_seed(1))
@@ -44,10 +44,10 @@ def set_global_generator(generator: Generator) -> None:
 
 
 class Generator(base.Object):
-    """A random stream of its own: TensorFlow's numbers of a seed.
+    """An independent random stream, which gives the same numbers for a seed as TensorFlow.
 
     Args:
-        state: two numbers of a counter and a key, int64.
+        state: two numbers of the counter, then the key, int64.
         alg: only `"philox"`.
 
     >>> Generator.from_seed(7).uniform([2]).numpy().round(4)
@@ -67,22 +67,22 @@ class Generator(base.Object):
 
     @classmethod
     def from_seed(cls, seed: int, alg: Any = None) -> Generator:
-        """The generator of a seed."""
+        """A generator for a seed."""
         return cls(state=create_rng_state(seed), alg=alg)
 
     @classmethod
     def from_state(cls, state: Any, alg: Any = None) -> Generator:
-        """The generator whose state was another's."""
+        """A generator with the given state."""
         return cls(state=state, alg=alg)
 
     @classmethod
     def from_key_counter(cls, key: Any, counter: Any, alg: Any = None) -> Generator:
-        """The generator of a key and a counter of two numbers."""
+        """A generator for a key and a counter of two numbers."""
         return cls(state=[*static(counter), static(key)], alg=alg)
 
     @classmethod
     def from_non_deterministic_state(cls, alg: Any = None) -> Generator:
-        """A generator whose state is random."""
+        """A generator with a random state."""
         return cls(state=[*(secrets.randbits(63) for _ in range(2)), 0], alg=alg)
 
     @property
@@ -91,7 +91,7 @@ class Generator(base.Object):
 
     @property
     def state(self) -> Variable:
-        """Two numbers of the counter, and the key."""
+        """The two numbers of the counter, then the key."""
         return self._state_var
 
     @property
@@ -111,7 +111,7 @@ class Generator(base.Object):
         self.reset([*static(counter), static(key)])
 
     def skip(self, delta: Any) -> Tensor:
-        """The state; then goes on as if so many numbers had been drawn."""
+        """Returns the state, then advances it as if `delta` numbers had been drawn."""
         before = self._state_var.value()
         with WIDE(True):
             new = philox.after(jnp.asarray(before._value).astype(np.uint64), static(delta))
@@ -135,7 +135,7 @@ class Generator(base.Object):
         dtype: Any = dtypes.float32,
         name: Any = None,
     ) -> Tensor:
-        """Draws of a normal distribution."""
+        """Draws from a normal distribution."""
         return self._scaled("normal", shape, mean, stddev, dtype)
 
     def truncated_normal(
@@ -146,7 +146,7 @@ class Generator(base.Object):
         dtype: Any = dtypes.float32,
         name: Any = None,
     ) -> Tensor:
-        """Draws of a normal distribution within two standard deviations."""
+        """Draws from a normal distribution, truncated at two standard deviations."""
         return self._scaled("truncated_normal", shape, mean, stddev, dtype)
 
     def uniform(
@@ -157,7 +157,7 @@ class Generator(base.Object):
         dtype: Any = dtypes.float32,
         name: Any = None,
     ) -> Tensor:
-        """Draws of a uniform distribution over `[minval, maxval)`."""
+        """Draws from the uniform distribution over `[minval, maxval)`."""
         wanted = dtypes.as_dtype(dtype)
         if wanted.is_integer:
             check_ends((static(minval), static(maxval)), wanted)
@@ -166,11 +166,11 @@ class Generator(base.Object):
         return self._draws("uniform", shape, dtype, minval, 1.0 if maxval is None else maxval)
 
     def uniform_full_int(self, shape: Any, dtype: Any = dtypes.uint64, name: Any = None) -> Tensor:
-        """Integers of all values of the dtype."""
+        """Integers drawn from all values of the dtype."""
         return self._draws("integers", shape, dtype, None, None)
 
     def make_seeds(self, count: int = 1) -> Tensor:
-        """Seeds for functions that keep no state, in columns."""
+        """Seeds for stateless functions, one in each column."""
         keys = self.uniform_full_int([count], dtypes.int64)
         return stack([keys, cast([0] * count, dtypes.int64)])
 
@@ -181,7 +181,7 @@ class Generator(base.Object):
 
 
 def create_rng_state(seed: Any, alg: Any = None) -> np.ndarray:
-    """The state of a generator of a seed, int64.
+    """The state of a generator for a seed, int64.
 
     >>> from keraslike import tf
     >>> tf.random.create_rng_state(7, "philox").tolist()

@@ -1,4 +1,4 @@
-"""`tf.io.gfile`: local files, with TensorFlow's names of functions."""
+"""`tf.io.gfile`: TensorFlow's functions for files, here local ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _path(path: Any) -> str:
 
 @contextlib.contextmanager
 def errors(path: Any) -> Iterator[None]:
-    """A block in which errors of the system with a file are those of `tf.errors`."""
+    """A block in which OSErrors for a file are raised as errors of `tf.errors`."""
     try:
         yield
     except OpError:
@@ -44,14 +44,14 @@ _MODES = ("r", "w", "a", "r+", "w+", "a+")
 
 
 class GFile:
-    """A file, opened when it is first used. Of a text the bytes are UTF-8, and ends of lines stay
-    what they are.
+    """A file, which is opened when it is first used. Text is encoded as UTF-8, and line ends are
+    not translated.
 
     Args:
-        mode: "r", "w", "a", or one of these with "+"; with "b" bytes are read.
+        mode: "r", "w", "a", or one of these with "+"; with an added "b", `read` returns bytes.
 
-    Raises NotFoundError where there is no such file, PermissionDeniedError for reading what is
-    opened for writing and the other way round.
+    Raises NotFoundError for a missing file, PermissionDeniedError for reading a file that is open
+    for writing only, and for writing one that is open for reading only.
 
     >>> import tempfile
     >>> name = os.path.join(tempfile.mkdtemp(), "file")
@@ -91,7 +91,7 @@ class GFile:
         return data if self._binary else data.decode()
 
     def size(self) -> int:
-        """The number of bytes."""
+        """The size in bytes."""
         if self._file is not None and self._kind != "r":
             self._file.flush()
         return stat(self._name).length
@@ -102,41 +102,42 @@ class GFile:
             return self._shown(self._opened("read").read(n))
 
     def readline(self) -> Any:
-        """The next line with its end; nothing after the last."""
+        """The next line with its line end; empty at the end of the file."""
         return self._shown(self._opened("read").readline())
 
     def readlines(self) -> list[Any]:
-        """All lines that are left."""
+        """All remaining lines."""
         return list(self)
 
     def write(self, file_content: Any) -> None:
-        """Adds a text or bytes."""
+        """Writes a string or bytes."""
         data = file_content.encode() if isinstance(file_content, str) else bytes(file_content)
         self._opened("write").write(data)
 
     def seek(self, offset: int | None = None, whence: int = 0, position: int | None = None) -> None:
-        """Goes to a byte, counted from the beginning, from here or from the end."""
+        """Moves to a byte, counted from the beginning (`whence=0`), the current position (1) or the
+        end (2)."""
         if offset is None:
             if position is None:
-                raise TypeError("seek(): offset is to be given")
+                raise TypeError("seek() needs an offset")
             offset = position
         self._opened().seek(offset, whence)
 
     def seekable(self) -> bool:
-        """That a byte can be gone to."""
+        """Always true."""
         return True
 
     def tell(self) -> int:
-        """The number of bytes before this place."""
+        """The current position in bytes."""
         return self._opened().tell()
 
     def flush(self) -> None:
-        """Writes out what is held back."""
+        """Writes buffered data to the file."""
         if self._file is not None:
             self._file.flush()
 
     def close(self) -> None:
-        """Ends the use of the file; a file that was to be written is there afterwards."""
+        """Closes the file; one opened for writing exists afterwards even if nothing was written."""
         if self._file is None and self._kind in ("w", "w+", "a", "a+"):
             self._opened()
         if self._file is not None:
@@ -160,7 +161,7 @@ class GFile:
 
 
 class FileStatistics(NamedTuple):
-    """What is known of a file."""
+    """The size, the time of the last change and the kind of a path."""
 
     length: int
     mtime_nsec: int
@@ -173,7 +174,7 @@ def exists(path: Any) -> bool:
 
 
 def isdir(path: Any) -> bool:
-    """Whether a path is that of a directory."""
+    """Whether a path is a directory."""
     return os.path.isdir(_path(path))
 
 
@@ -203,7 +204,7 @@ def makedirs(path: Any) -> None:
 
 
 def mkdir(path: Any) -> None:
-    """Makes a directory, where there is none; that above it must be there."""
+    """Creates a directory, if it does not exist; its parent must exist."""
     if not isdir(path):
         with errors(path):
             os.mkdir(_path(path))
@@ -223,37 +224,37 @@ def rmtree(path: Any) -> None:
 
 def _free(path: str, overwrite: bool) -> str:
     if os.path.exists(path) and not overwrite:
-        raise AlreadyExistsError(f"There is a file already: {path}. overwrite=True replaces it.")
+        raise AlreadyExistsError(f"The file exists already: {path}. overwrite=True replaces it.")
     return path
 
 
 def copy(src: Any, dst: Any, overwrite: bool = False) -> None:
-    """Copies a file; raises AlreadyExistsError where there is one and `overwrite` is not set."""
+    """Copies a file; raises AlreadyExistsError if `dst` exists and `overwrite` is false."""
     with errors(src):
         shutil.copyfile(_path(src), _free(_path(dst), overwrite))
 
 
 def rename(src: Any, dst: Any, overwrite: bool = False) -> None:
-    """Moves a file; raises AlreadyExistsError where there is one and `overwrite` is not set."""
+    """Moves a file; raises AlreadyExistsError if `dst` exists and `overwrite` is false."""
     with errors(src):
         os.replace(_path(src), _free(_path(dst), overwrite))
 
 
 def stat(path: Any) -> FileStatistics:
-    """The number of bytes of a file, when it was changed last, and whether it is a directory."""
+    """The size in bytes of a path, the time of its last change, and whether it is a directory."""
     with errors(path):
         found = os.stat(_path(path))
     return FileStatistics(found.st_size, found.st_mtime_ns, os.path.isdir(_path(path)))
 
 
 def join(path: Any, *others: Any) -> Any:
-    """The parts of a path, joined."""
+    """Joins the parts of a path."""
     joined = os.path.join(_path(path), *map(_path, others))
     return os.fsencode(joined) if isinstance(path, bytes) else joined
 
 
 def walk(top: Any, topdown: bool = True, onerror: Any = None) -> Iterator[Any]:
-    """The directories below one, with their entries."""
+    """The directories below a path, each as `(path, directories, files)`."""
     return os.walk(_path(top), topdown, onerror)
 
 

@@ -473,7 +473,7 @@ def _flipped(flip: Callable, image: Any, seed: Any) -> Tensor:
     drawn = random.uniform(image.shape[:-3], seed=seed)  # one number for each image
     if not drawn.ndim and not isinstance(drawn._value, jax.core.Tracer):
         return flip(image) if drawn.numpy() < 0.5 else image
-    # TensorFlow rounds what it draws for a batch, and compares what it draws for one picture.
+    # TensorFlow rounds the draws for a batch, but compares the draw for a single image.
     chosen = drawn > 0.5 if drawn.ndim else drawn < 0.5
     return where(chosen[..., None, None, None], flip(image), image)
 

@@ -87,7 +87,7 @@ def strided_slice(
 def get_item(x: Any, key: Any) -> Tensor:
     """`x[key]` with integers, slices, `...`, `tf.newaxis`, and a boolean mask or a 0-d tensor."""
     x = _as_operand(x)
-    parts = tuple(key) if isinstance(key, (tuple, list)) else (key,)  # a list is a tuple, too
+    parts = tuple(key) if isinstance(key, (tuple, list)) else (key,)  # a list counts as a tuple
     plain: list[Any] = []
     indices: list[Any] = []
     for part in parts:

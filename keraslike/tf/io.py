@@ -53,7 +53,7 @@ class TFRecordOptions:
 
     @classmethod
     def get_compression_type_string(cls, options: Any) -> str:
-        """The name of the compression that options, or a name, stand for."""
+        """The name of the compression that `TFRecordOptions` or a name specify."""
         return (
             options.compression_type if isinstance(options, cls) else records.compression(options)
         )
@@ -63,10 +63,10 @@ class TFRecordWriter(records.RecordWriter):
     """Writes a TFRecord file.
 
     Args:
-        options: how it is compressed: `"GZIP"`, `"ZLIB"`, or `TFRecordOptions`.
+        options: the compression: `"GZIP"`, `"ZLIB"`, or `TFRecordOptions`.
 
-    Raises NotFoundError where the file's directory is missing, FailedPreconditionError for a record
-    after the end.
+    Raises NotFoundError if the file's directory is missing, FailedPreconditionError for a record
+    after `close()`.
 
     >>> import tempfile
     >>> from keraslike import tf
@@ -82,7 +82,7 @@ class TFRecordWriter(records.RecordWriter):
             super().__init__(path, options)
 
     def write(self, record: Any) -> None:
-        """Adds a record: bytes, or a text."""
+        """Writes a record: bytes or a string."""
         if self._file.closed:
             raise FailedPreconditionError("Writer is closed.")
         super().write(record)
@@ -91,7 +91,9 @@ class TFRecordWriter(records.RecordWriter):
 def _one(filename: Any) -> str:
     shape = () if isinstance(filename, os.PathLike) else tuple(convert_to_tensor(filename).shape)
     if shape:
-        raise InvalidArgumentError(f"One name of a file was expected. Received shape: {shape}")
+        raise InvalidArgumentError(
+            f"A single file name was expected. Received a tensor of shape {shape}"
+        )
     return paths(filename)[0]
 
 
@@ -219,7 +221,9 @@ def decode_raw(
     """
     given = np.asarray(convert_to_tensor(input_bytes))
     if given.dtype != object:
-        raise InvalidArgumentError(f"Texts were expected. Received: tensor of {given.dtype.name}")
+        raise InvalidArgumentError(
+            f"A tensor of strings was expected. Received: tensor of {given.dtype.name}"
+        )
     dtype = dtypes.as_dtype(out_type).dtype
     items = given.reshape(-1).tolist()
     if fixed_length is not None:

@@ -131,7 +131,7 @@ def _norm(x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
         raise ValueError(f"expected a tensor of floating-point numbers. Received: {x.dtype.name}")
     if ord in ("euclidean", "fro") or (ord == 2 and not of_matrices):
         out = jnp.sqrt(jnp.sum(jnp.real(x * jnp.conj(x)), axis, keepdims=keepdims))
-        return out.astype(x.dtype)  # complex numbers have a norm that is one, too
+        return out.astype(x.dtype)  # the norm of complex numbers is complex, too
     if of_matrices and ord == 2:
         largest = jnp.linalg.svd(jnp.moveaxis(x, axis, (-2, -1)), compute_uv=False)[..., 0]
         return jnp.expand_dims(largest, axis) if keepdims else largest
@@ -197,7 +197,7 @@ def clip_by_global_norm(t_list: Any, clip_norm: Any, use_norm: Any = None, name:
     """
     length = global_norm(t_list) if use_norm is None else use_norm
     factor = clip_norm / maximum(length, clip_norm)
-    factor = factor + (length - length)  # NaN in every tensor where the norm is not finite
+    factor = factor + (length - length)  # NaN in every tensor if the norm is not finite
     return [None if t is None else t * factor for t in t_list], length
 
 
@@ -401,7 +401,7 @@ def inv(x: Any, adjoint: bool = False) -> Any:
 
 
 def _invertible(x: Any) -> Any:
-    """The matrices; raises where their values are known and elimination meets a pivot of 0."""
+    """The matrices; raises if their values are known and elimination finds a pivot of 0."""
     if not isinstance(x, jax.core.Tracer):
         pivots = jnp.diagonal(jax.lax.linalg.lu(jnp.asarray(x))[0], axis1=-2, axis2=-1)
         if bool(jnp.any(pivots == 0)):

@@ -1,8 +1,10 @@
-"""Loops of any number of steps with gradients, which JAX alone has for a bounded number only.
+"""Loops with gradients and any number of steps; JAX alone differentiates only loops with a bounded
+number of steps.
 
-The number of steps is counted as they are made. Backwards, states of the loop are kept at `_KEPT`
-places, and again between two of these; those in between are computed once more. Up to `_KEPT`
-squared steps each state is computed three times at most, and memory never depends on the number.
+The steps are counted while the loop runs. The backward pass keeps the states of the loop at `_KEPT`
+steps, then again at `_KEPT` steps between two of these, and recomputes the states between them. Up
+to `_KEPT` squared steps each state is computed at most three times, and the memory never depends on
+the number of steps.
 """
 
 from __future__ import annotations
@@ -21,9 +23,9 @@ Arrays = Sequence[Any]
 
 
 def while_loop(going: Callable, step: Callable, state: Arrays) -> list[Any]:
-    """`state = step(state)` as long as `going(state)` holds; of lists of arrays.
+    """Repeats `state = step(state)` while `going(state)` holds; a state is a list of arrays.
 
-    Gradients of any order are taken in reverse mode.
+    It has gradients of any order, in reverse mode.
     """
     on = [jnp.asarray(x) for x in state]
     test = jax.make_jaxpr(lambda *s: going(list(s)))(*on)
@@ -65,7 +67,7 @@ def while_loop(going: Callable, step: Callable, state: Arrays) -> list[Any]:
 
 
 class _Backward:
-    """The gradients of a loop by what it takes and by its first state."""
+    """The gradients of a loop with respect to its inputs and its first state."""
 
     def __init__(self, step: Callable, taken: Arrays, state: Arrays):
         self.step, self.taken, self.state = step, list(taken), list(state)
@@ -82,7 +84,7 @@ class _Backward:
         )
 
     def over(self, start: Arrays, steps: Any, grads: Any, levels: int) -> Any:
-        """The gradients before so many steps from a state on, of those after them."""
+        """The gradients before a number of steps from a state, from those after the steps."""
         if not levels:
 
             def one(done: Any, grads: Any) -> Any:
@@ -111,7 +113,7 @@ class _Backward:
         return _repeated(steps, lambda _, s: self.step(self.taken, s), list(state))
 
     def before(self, state: Arrays, grads: Any) -> Any:
-        """The gradients before one step from this state."""
+        """The gradients before one step from a state."""
         by_taken, by_state = grads
 
         def smooth(taken: Arrays, inner: Arrays) -> list[Any]:
@@ -130,7 +132,7 @@ class _Backward:
 
 
 def _repeated(times: Any, body: Callable, value: Any) -> Any:
-    """`value = body(number, value)`, so many times."""
+    """Repeats `value = body(number, value)` for the given count."""
     leaves, structure = jax.tree.flatten(value)
 
     def step(state: Arrays) -> list[Any]:
@@ -142,7 +144,7 @@ def _repeated(times: Any, body: Callable, value: Any) -> Any:
 
 
 def _spread(grads: Arrays, places: Sequence[int], values: Arrays) -> list[Any]:
-    """The gradients by all values: of what is not continuous there is none."""
+    """The gradients with respect to all values; values that are not floats have none."""
     known = dict(zip(places, grads))
     return [known.get(i, np.zeros(x.shape, jax.dtypes.float0)) for i, x in enumerate(values)]
 
@@ -152,7 +154,7 @@ def _is_inexact(x: Any) -> bool:
 
 
 def _silent(jaxpr: Any) -> Any:
-    """The program without what it prints: what is computed once more prints nothing."""
+    """The program without its debug callbacks, so that recomputation prints nothing."""
     if not jaxpr.effects:
         return jaxpr
     eqns = []

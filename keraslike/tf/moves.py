@@ -1,4 +1,4 @@
-"""Functions that put elements in other places, of text as of numbers."""
+"""Functions that only move elements, and therefore also take text."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from keraslike.data.pipeline import NeedsPython
 
 
 def moves(fn: Callable) -> Callable:
-    """The function of arrays, which only moves elements, for arrays of text, too.
+    """Extends a function that only moves elements of arrays to arrays of text.
 
-    XLA has no strings: the function is run on the numbers of the texts, and what it gives says
-    which text is where. Number 0 is the empty text, with which TensorFlow fills.
+    XLA has no strings. The function is applied to indices of the strings, and its result tells the
+    place of each string. Index 0 is the empty string, with which TensorFlow pads.
     """
 
     @functools.wraps(fn)
@@ -39,7 +39,7 @@ def moves(fn: Callable) -> Callable:
 
 
 def is_text(value: Any) -> bool:
-    """Whether it is an array of text.
+    """Whether a value is an array of text.
 
     >>> is_text(np.array([b"a"], object)), is_text(np.ones(2)), is_text("a")
     (True, False, False)
@@ -49,5 +49,5 @@ def is_text(value: Any) -> bool:
 
 def _named(texts: np.ndarray, numbers: Any) -> Any:
     if isinstance(numbers, jax.core.Tracer):
-        raise NeedsPython("Text cannot be placed by a tensor that is being traced.")
+        raise NeedsPython("Text cannot be moved by the values of a traced tensor.")
     return texts[np.asarray(numbers)]

@@ -125,7 +125,7 @@ def softmax_cross_entropy_with_logits(
     >>> tf.nn.softmax_cross_entropy_with_logits([[1.0, 0.0]], [[0.0, 0.0]]).numpy().round(4)
     array([0.6931], dtype=float32)
     """
-    logits = _as_operand(logits)  # the labels take its dtype where they can
+    logits = _as_operand(logits)  # the labels get its dtype if possible
     labels = labels if is_tensor(labels) else convert_to_tensor(labels, dtype_hint=logits.dtype)
     given = operands("nn.softmax_cross_entropy_with_logits", labels, logits)
     return run(derivatives.softmax_loss, given, (static(axis),))

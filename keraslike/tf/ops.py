@@ -289,7 +289,7 @@ def _arg(name: str, fn: Callable, worst: float) -> Callable:
         with WIDE(True):
             if x.dtype.kind == "f":  # comparisons with NaN are false
                 x = jnp.where(jnp.isnan(x), worst, x)
-            # Places of 32 bits: XLA's programs with others are not compiled outside of this block.
+            # 32-bit indices, since programs with 64-bit ones compile within this block only.
             return fn(jnp.asarray(x), axis, dtype=np.int32).astype(kind)
 
     arg.__name__ = arg.__qualname__ = name
@@ -372,7 +372,7 @@ def add_n(inputs: Sequence[Any], name: str | None = None) -> Tensor:
     same_dtype("add_n", given)
     if len({tuple(x.shape) for x in given}) > 1:
         raise InvalidArgumentError(
-            f"tf.add_n: inputs must have the same shape. Not {[tuple(x.shape) for x in given]}"
+            f"tf.add_n: inputs must have the same shape. Received {[tuple(x.shape) for x in given]}"
         )
     return run(_sum_of, given) if len(given) > 1 else convert_to_tensor(given[0])
 

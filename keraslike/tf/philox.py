@@ -1,5 +1,5 @@
-"""The numbers that TensorFlow's operations draw of a seed: Philox 4x32-10, and what they make of
-its 32-bit words."""
+"""The random numbers of TensorFlow's operations for a seed: the generator Philox 4x32-10, and the
+distributions made from its 32-bit words."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from keraslike.tf.tensor import WIDE
 _LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 # Values of the counter that are kept for each output, or for each four that may be refused.
 _GAP = 256
-_MOST = 2**31 - 1  # seeds are below it
-_DEFAULT = 87654321  # the global seed where only an operation is given one
+_MOST = 2**31 - 1  # the upper bound of seeds
+_DEFAULT = 87654321  # the global seed if only an operation has a seed
 
 
 def state_of(seeds: Any) -> Any:
-    """Counter (two numbers of 64 bits) and key for the seeds of an operation without a state."""
+    """The counter (two numbers of 64 bits) and the key for the seeds of a stateless operation."""
     with WIDE(True):
         given = jnp.asarray(seeds).astype(np.int64).astype(np.uint64)
         words = philox.scrambled((given[0], given[1]))
@@ -30,8 +30,8 @@ def state_of(seeds: Any) -> Any:
 
 
 def state_now(name: str, seed: int | None, count: int, gap: int = _GAP) -> np.ndarray | None:
-    """The same for an operation that draws so many numbers and goes on with its next call; `None`
-    where there is neither a global seed nor its own, and in a function of a data set."""
+    """The same for a stateful operation, whose next call continues after the given count of
+    numbers; `None` if neither a global seed nor its own is set, and in a function of a data set."""
     if rng.in_run() or (seed is None and rng.chosen is None):
         return None
     chosen = _DEFAULT if rng.chosen is None else rng.chosen % _MOST
@@ -46,7 +46,7 @@ def state_now(name: str, seed: int | None, count: int, gap: int = _GAP) -> np.nd
 
 
 def after(state: Any, count: int) -> Any:
-    """The state of a generator that has drawn so many numbers."""
+    """The state of a generator after it has drawn the given count of numbers."""
     with WIDE(True):
         low = state[0] + np.uint64(count * _GAP)
         return jnp.stack([low, state[1] + (low < state[0]).astype(np.uint64), state[2]])
@@ -64,7 +64,7 @@ def _words(state: Any, count: int, step: int = 1, more: int = 1) -> Any:
 
 
 def _pairs(words: Any) -> Any:
-    """Numbers of 64 bits, of which two words are the lower and the upper half."""
+    """Numbers of 64 bits; two words are the lower and the upper half of each."""
     return (words[:, 0::2] | words[:, 1::2] << _HALF).reshape(-1)
 
 
@@ -78,7 +78,7 @@ def _doubles(words: Any) -> Any:
 
 
 def units(state: Any, count: int, dtype: Any = np.float64) -> Any:
-    """Numbers of [0, 1)."""
+    """Numbers in `[0, 1)`."""
     size = np.dtype(dtype).itemsize
     if size == 8:
         return _doubles(_words(state, -(-count // 2)))[:count]
@@ -87,7 +87,7 @@ def units(state: Any, count: int, dtype: Any = np.float64) -> Any:
 
 
 def integers(state: Any, count: int, dtype: Any) -> Any:
-    """Integers of all values of 32 or 64 bits."""
+    """Integers among all values of 32 or 64 bits."""
     dtype = np.dtype(dtype)
     if dtype.itemsize == 8:
         return _pairs(_words(state, -(-count // 2)))[:count].astype(dtype)
@@ -96,7 +96,7 @@ def integers(state: Any, count: int, dtype: Any) -> Any:
 
 
 def between(state: Any, count: int, dtype: Any, low: int, high: int) -> Any:
-    """Integers from `low` up to and without `high`."""
+    """Integers in `[low, high)`."""
     dtype = np.dtype(dtype)
     drawn = integers(state, count, np.uint64 if dtype.itemsize == 8 else np.uint32)
     rest = drawn % np.asarray(int(high) - int(low), drawn.dtype)
@@ -104,7 +104,7 @@ def between(state: Any, count: int, dtype: Any, low: int, high: int) -> Any:
 
 
 def _normal_pairs(first: Any, second: Any, dtype: Any) -> Any:
-    """The numbers that Box and Muller make of two of [0, 1), one after the other."""
+    """Normal numbers, which the Box-Muller transform makes in pairs from two of `[0, 1)`."""
     first, second = first.astype(dtype), second.astype(dtype)
     length = jnp.sqrt(-2.0 * jnp.log(jnp.maximum(first, np.asarray(1e-7, dtype))))
     angle = np.asarray(2 * math.pi, dtype) * second
@@ -122,11 +122,11 @@ def normals(state: Any, count: int, dtype: Any) -> Any:
     )
 
 
-_ROWS = 6  # of words, of which twelve or more numbers come: four of them within bounds
+_ROWS = 6  # of words, for twelve or more numbers, of which four lie within the bounds
 
 
 def truncated_normals(state: Any, count: int, dtype: Any) -> Any:
-    """Those of them that are within two deviations, which TensorFlow draws by fours."""
+    """Normal numbers within two standard deviations, which TensorFlow draws in groups of four."""
     if np.dtype(dtype).itemsize == 8:
         groups, kind = -(-count // 2), np.float64
         drawn = _doubles(_words(state, groups, _GAP, 2 * _ROWS)).reshape(groups, -1, 2)
@@ -141,7 +141,7 @@ def truncated_normals(state: Any, count: int, dtype: Any) -> Any:
 
 
 def classes(state: Any, logits: Any, count: int) -> Any:
-    """Numbers of classes for each row of logits."""
+    """The indices of drawn classes for each row of logits."""
     rows = logits.shape[0]
     drawn = units(state, rows * count).reshape(rows, count)
     wide = logits.astype(np.float64)

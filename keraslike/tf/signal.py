@@ -132,7 +132,7 @@ def _window(name: str, terms: tuple[float, ...]) -> Callable:
         window_length: Any, periodic: bool = True, dtype: Any = dtypes.float32, name: Any = None
     ) -> Tensor:
         n = static(window_length)
-        # TensorFlow's of an odd length is symmetric, whatever `periodic` says.
+        # In TensorFlow a window of odd length is symmetric, whatever `periodic` is.
         angle = 2 * np.pi * np.arange(n) / max(1, n if periodic and n % 2 == 0 else n - 1)
         values = sum(a * np.cos(k * angle) for k, a in enumerate(terms))
         values = np.ones(1) if n == 1 else values

@@ -1,4 +1,4 @@
-"""`tf.sparse.bincount`: how often integers occur, as a sparse tensor."""
+"""`tf.sparse.bincount`: counts of integers as a sparse tensor."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from keraslike.tf.ragged import RaggedTensor
 from keraslike.tf.sparse_tensor import SparseTensor
 from keraslike.tf.structure import host
 
-_KNOWN = "The count of elements that tf.sparse.bincount gives", "call it outside."
+_KNOWN = "The number of elements in the result of tf.sparse.bincount", "call it outside."
 
 
 def bincount(
@@ -24,17 +24,17 @@ def bincount(
     binary_output: bool = False,
     name: str | None = None,
 ) -> SparseTensor:
-    """How often each integer from 0 on occurs; a sparse tensor of those that do.
+    """Counts how often each integer from 0 on occurs, as a sparse tensor without zero counts.
 
     Args:
-        values: a tensor, a ragged or a sparse one, of which the stored values count.
-        weights: what each value counts, of the form of `values`.
-        axis: 0 for one count of all values, -1 for one of each row.
-        minlength, maxlength: the least size of the last axis, and its size; larger values are left
-            out.
-        binary_output: 1 for each value that occurs.
+        values: a tensor, ragged tensor or sparse tensor; of the last the stored values are counted.
+        weights: what each value adds to its count, in the structure of `values`.
+        axis: 0 to count all values together, -1 to count each row.
+        minlength, maxlength: the least and the largest size of the last axis; values that do not
+            fit are ignored.
+        binary_output: whether to give 1 for each value that occurs instead of its count.
 
-    Raises InvalidArgumentError for negative values and for weights of another form.
+    Raises InvalidArgumentError for negative values and for weights of another structure.
 
     >>> from keraslike import tf
     >>> found = tf.sparse.bincount([[0, 1, 1], [2, 2, 0]], axis=-1)
@@ -44,15 +44,15 @@ def bincount(
     if axis not in (None, 0, -1):
         raise ValueError(f"axis must be 0 or -1. Received: axis={axis}")
     if weights is not None and binary_output:
-        raise ValueError("binary_output and weights exclude one another.")
+        raise ValueError("binary_output cannot be combined with weights.")
     rows, flat, count = _rows_of(values)
     each = np.ones(flat.shape, flat.dtype) if weights is None else _rows_of(weights)[1]
     if each.shape != flat.shape:
         raise InvalidArgumentError(
-            f"weights must be as many as values. Received: {each.size} and {flat.size}"
+            f"values and weights must have the same size. Received: {flat.size} and {each.size}"
         )
     if flat.dtype.kind not in "iu" or (flat < 0).any():
-        raise InvalidArgumentError("values must be integers that are not negative.")
+        raise InvalidArgumentError("values must be nonnegative integers.")
     size = max(int(flat.max(initial=0)) + 1, minlength or 0) if maxlength is None else maxlength
     by_row = axis == -1 and count is not None
     keys = (rows if by_row else 0) * np.int64(size) + flat
@@ -68,7 +68,7 @@ def bincount(
 
 
 def _rows_of(values: Any) -> tuple[np.ndarray, np.ndarray, int | None]:
-    """The number of the row of each value, the values, and the number of rows, if there are any."""
+    """The row index of each value, the values, and the number of rows, if there are rows."""
     if isinstance(values, RaggedTensor):
         rows, flat = host(values.value_rowids(), *_KNOWN), host(values.flat_values, *_KNOWN)
         return rows.astype(np.int64), flat, int(values.nrows())

@@ -101,25 +101,25 @@ class SparseTensorSpec(_Spec):
 
 
 class NoneTensorSpec(_Spec):
-    """That there is nothing: `None` in an element.
+    """The spec of `None` in an element.
 
     >>> NoneTensorSpec()
     NoneTensorSpec()
     """
 
     def common(self, other: Any) -> Any:
-        """What holds for values of both kinds."""
+        """The most specific spec that values of both specs satisfy."""
         return self
 
     def _with(self, shape: Any, more: int) -> NoneTensorSpec:
         return self
 
     def inside(self, size: int | None) -> NoneTensorSpec:
-        """With a first axis before the others."""
+        """The spec of a batch of such values."""
         return self
 
     def rows(self) -> NoneTensorSpec:
-        """Without the first axis."""
+        """The spec of one value of a batch."""
         return self
 
     def __repr__(self) -> str:
@@ -138,7 +138,7 @@ class DatasetSpec:
 
     @classmethod
     def from_value(cls, value: Any) -> DatasetSpec:
-        """Of a data set."""
+        """The spec of a data set."""
         return cls(value.element_spec)
 
     def __eq__(self, other: object) -> bool:

@@ -153,7 +153,7 @@ class _Merged:
                 )
             if _grows(orelse) and _grows(body) and orelse._length() != body._length():
                 raise NeedsPython(
-                    f"How long the TensorArray {name!r} becomes depends on a tensor that is traced."
+                    f"The size of the TensorArray {name!r} depends on a traced tensor."
                 )
             if structure != other:
                 raise TypeError(
@@ -173,7 +173,9 @@ class _Merged:
             return body if orelse is None else orelse  # the value of the branch that returns
         if not all(given) and orelse is not None and body is not None:
             if isinstance(orelse, str) and isinstance(body, str):
-                raise NeedsPython(f"Text that {name!r} is by a tensor: XLA has no strings.")
+                raise NeedsPython(
+                    f"{name!r} is text that depends on a tensor, and XLA has no strings."
+                )
             raise TypeError(
                 f"{name!r} must be a tensor, or the same, in both branches of this if. "
                 f"Received: {body!r} and {orelse!r}."

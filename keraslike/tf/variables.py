@@ -293,7 +293,7 @@ class Variable(core.Variable, Taking, metaclass=_Kind):
         return self._put(indexing.tensor_scatter_nd_min(_now(self), indices, updates))
 
     def sparse_read(self, indices: Any, name: Any = None) -> Tensor:
-        """The rows at several indices."""
+        """Gathers the rows at the indices."""
         return indexing.gather(self, indices)
 
     def gather_nd(self, indices: Any, name: Any = None) -> Tensor:
@@ -331,11 +331,11 @@ class Variable(core.Variable, Taking, metaclass=_Kind):
         return self.scatter_nd_min(*_rows(sparse_delta))
 
     def scatter_mul(self, sparse_delta: IndexedSlices, use_locking: Any = False, name: Any = None):
-        """Multiplies rows."""
+        """Multiplies rows by the updates."""
         return self._scatter_rows(sparse_delta, "multiply")
 
     def scatter_div(self, sparse_delta: IndexedSlices, use_locking: Any = False, name: Any = None):
-        """Divides rows."""
+        """Divides rows by the updates."""
         return self._scatter_rows(sparse_delta, "divide")
 
     def _scatter_rows(self, delta: Any, how: str) -> _Unread:
@@ -348,7 +348,8 @@ class Variable(core.Variable, Taking, metaclass=_Kind):
     def batch_scatter_update(
         self, sparse_delta: IndexedSlices, use_locking: Any = False, name: Any = None
     ):
-        """Replaces elements along the last axis of the indices, within each row before it."""
+        """Replaces elements at indices along one axis, separately for each position of the
+        preceding axes."""
         _rows(sparse_delta)
         places = np.asarray(sparse_delta.indices._value)
         leading = np.indices(places.shape)[:-1]

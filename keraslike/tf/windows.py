@@ -132,11 +132,11 @@ def _pool(name_of: str, rank: int, average: bool) -> Callable:
 
 
 def _check_window(shape: Any, window: Any, padding: Any) -> None:
-    """Raises ValueError for a window that is larger than what is pooled, without padding."""
+    """Raises ValueError if there is no padding and the window is larger than the input."""
     if padding == "VALID" and any(
         isinstance(n, int) and w > n for n, w in zip(shape[1:-1], window, strict=False)
     ):
-        raise ValueError(f"ksize={window} is larger than the pictures. Received shape: {shape}")
+        raise ValueError(f"ksize={window} is larger than the images. Received shape: {shape}")
 
 
 def _pooled(x: Any, window: Any, strides: Any, padding: str, average: bool) -> Any:

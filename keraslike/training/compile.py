@@ -32,7 +32,7 @@ class Output(NamedTuple):
 
     @property
     def label(self) -> str:
-        """Its path in the returned structure, if it has no key and its name is a number."""
+        """The path in the returned structure, if the output has no key and its name is a number."""
         return self.labelled(self.name)
 
     def labelled(self, loss: str) -> str:

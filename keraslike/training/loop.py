@@ -248,7 +248,7 @@ class Feed:
 
 
 class Position:
-    """Where a `fit` stands, and all but the model's own state that is needed to go on from there.
+    """The position of a `fit`, with everything but the model's own state that resuming it needs.
 
     `step` steps of the epoch number `epoch` are finished; between two epochs it is 0 and `epoch`
     the next one. `updates` counts steps since the model was first compiled, `before` is its value

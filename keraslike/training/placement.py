@@ -27,7 +27,7 @@ _meshes: set[Mesh] = set()
 
 
 class Placement:
-    """Where a distribution puts the state of one program, and its batches.
+    """The placement of the state and the batches of one program by a distribution.
 
     Args:
         distribution: see the module.

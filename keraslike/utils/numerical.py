@@ -46,7 +46,7 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Any:
 
 
 def _is_computed(x: Any) -> bool:
-    """Whether it is part of a program, or of what a tape may follow."""
+    """Whether a value is traced, or may be watched by a tape."""
     return isinstance(x, (jax.core.Tracer, nnx.Variable)) or is_boxed(x)
 
 

@@ -142,7 +142,7 @@ class SKLearnClassifier(ClassifierMixin, _Estimator):
     """
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """What the model gives for samples: a column for each class."""
+        """The model's outputs for samples: a column for each class."""
         return self._outputs(X)
 
     def _encoded(self, y: np.ndarray) -> np.ndarray:
@@ -204,7 +204,7 @@ class SKLearnTransformer(TransformerMixin, _Estimator):
     """
 
     def transform(self, X: Any) -> np.ndarray:
-        """What the model gives for samples, `(samples, features)`."""
+        """The model's outputs for samples, `(samples, features)`."""
         return self._outputs(X)
 
     def __sklearn_tags__(self) -> Any:

@@ -28,7 +28,8 @@ sys.path.insert(0, str(ROOT))
 import digits  # noqa: E402  # pyright: ignore[reportMissingImports]
 
 import keraslike as keras  # noqa: E402
-from tests.export import runtimes, zoo  # noqa: E402
+from tests.export import zoo  # noqa: E402
+from tests.export.runtimes import operations, programs  # noqa: E402
 
 
 @contextlib.contextmanager
@@ -95,7 +96,7 @@ MANY_AXES = ("transposed", "scanned", "taken")
 
 def test_the_models_give_what_predict_gives(tmp_path):
     models = {name: zoo.made(name) for name in zoo.MODELS}
-    functions = runtimes.operations()[0] | runtimes.functions()
+    functions = operations.operations()[0] | operations.functions()
     for name in MANY_AXES:
         inputs = keras.Input((7, 6, 4))
         models[name] = keras.Model(inputs, functions[name](inputs))
@@ -105,14 +106,14 @@ def test_the_models_give_what_predict_gives(tmp_path):
         model.export(tmp_path / f"{number}", format="tfjs", verbose=False)
         cases.append((tmp_path / f"{number}", inputs))
         wanted.append([model.predict(x, verbose=0) for x in inputs])
-    (tmp_path / "cases.json").write_text(runtimes.for_tfjs(cases, tmp_path))
+    (tmp_path / "cases.json").write_text(programs.for_tfjs(cases, tmp_path))
     shutil.copy(pathlib.Path(__file__).with_name("tfjs_run.js"), tmp_path)
     scripts = '<script src="tf.min.js"></script><script type="module" src="tfjs_run.js"></script>'
     (tmp_path / "models.html").write_text(f"<!doctype html><body>{scripts}</body>")
     with served(tmp_path) as address:
         shown = chromium(tmp_path / "profile", "--dump-dom", f"{address}models.html")
     (text,) = re.findall(r"<body data-ready=[^>]*>(.*)</body>", shown, re.DOTALL)
-    found = runtimes.of_tfjs(html.unescape(text))
+    found = programs.of_tfjs(html.unescape(text))
     for name, (outputs, _), values in zip(models, found, wanted, strict=True):
         for some, value in zip(outputs, values, strict=True):
-            assert runtimes.difference(some, value) < 1e-4, name
+            assert programs.difference(some, value) < 1e-4, name

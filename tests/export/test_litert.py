@@ -1,4 +1,4 @@
-"""What of LiteRT needs no TensorFlow: the rest is in `runtimes.py`."""
+"""Exports to LiteRT as far as they need no TensorFlow; the rest is in `runtimes/litert.py`."""
 
 import jax
 import numpy as np

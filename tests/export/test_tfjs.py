@@ -1,4 +1,4 @@
-"""What is written for TensorFlow.js, without it: `runtimes.py` runs it there."""
+"""Exports to TensorFlow.js, without running them; `runtimes/tensorflow_js.py` does."""
 
 import json
 

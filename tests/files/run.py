@@ -215,7 +215,7 @@ def _in_tensorflow(name: str, file: pathlib.Path) -> list[np.ndarray]:
 
 def _in_tensorflow_js(name: str, file: pathlib.Path) -> list[np.ndarray]:
     sys.path.insert(0, str(ROOT))
-    from tests.export import runtimes
+    from tests.export.runtimes import programs
 
     about = json.loads(file.read_text())["modelTopology"]
     (shape,) = re.findall(r'"batch_input_shape": (\[[^]]*\])', json.dumps(about))[:1]
@@ -224,7 +224,7 @@ def _in_tensorflow_js(name: str, file: pathlib.Path) -> list[np.ndarray]:
     )
     with tempfile.TemporaryDirectory() as folder:
         given = drawn(model, PACKAGES[name].length)
-        (((outputs,), _),) = runtimes.in_node([(file.parent, given)], pathlib.Path(folder), 0)
+        (((outputs,), _),) = programs.in_node([(file.parent, given)], pathlib.Path(folder), 0)
     return list(outputs.values())
 
 

@@ -1,5 +1,6 @@
-"""`tf.saved_model` in StableHLO: what is loaded computes as what was saved, without its code. What
-TensorFlow writes and reads is in tests/export/runtimes.py. Values are TensorFlow 2.21's."""
+"""`tf.saved_model` in StableHLO: what is loaded computes as what was saved, without its code.
+`tests/export/runtimes/saved_model.py` has the tests with TensorFlow. Values are those of TensorFlow
+2.21."""
 
 import numpy as np
 import pytest

@@ -28,7 +28,7 @@ globals().update({_name: getattr(applied, _name) for _name in applied.__all__})
 
 
 class TFRecordWriter:
-    """Writes the texts of a data set into a TFRecord file.
+    """Writes a data set of strings to a TFRecord file.
 
     >>> from keraslike import tf
     >>> import os, tempfile
@@ -43,18 +43,18 @@ class TFRecordWriter:
         self._path, self._compression = sources.paths(filename)[0], compression_type
 
     def write(self, dataset: Any) -> None:
-        """Writes the elements; raises TypeError for a data set of others than texts."""
+        """Writes the elements; raises TypeError for a data set of anything but strings."""
         if not isinstance(dataset, pipeline.Pipeline):
             raise TypeError(f"A data set was expected. Received: {dataset!r}")
         if dataset._spec() != elements.ArraySpec((), "string"):
-            raise TypeError(f"A data set of texts was expected. Received: {dataset.element_spec}")
+            raise TypeError(f"A data set of strings was expected. Received: {dataset.element_spec}")
         with records.RecordWriter(self._path, self._compression) as writer:
             for record in dataset._start(0):
                 writer.write(record)
 
 
 class Optional(pipeline.Optional):
-    """An element that there may be: `get_next_as_optional` of an iterator gives one.
+    """An element or its absence; an iterator's `get_next_as_optional` returns one.
 
     >>> from keraslike import tf
     >>> some = tf.data.experimental.Optional.from_value([1, 2])
@@ -64,7 +64,7 @@ class Optional(pipeline.Optional):
 
     @classmethod
     def from_value(cls, value: Any) -> Optional:
-        """One that there is."""
+        """An `Optional` that contains the value."""
         view: Any = elements.View.of_tensors
         found = map_leaves(view.array, value, lambda part: isinstance(part, list))
         spec = map_leaves(lambda leaf: view.show_spec(view.spec(leaf)), found)
