@@ -109,20 +109,25 @@ def trace_state_clean() -> bool:
     return current_trace() is OUTERMOST
 
 
-@contextlib.contextmanager
-def using(**values: Any) -> Iterator[None]:
+def using(**values: Any) -> contextlib.AbstractContextManager[None]:
     """Sets fields of the call context for a block.
 
     >>> with using(training=True):
     ...     state.training
     True
     """
-    before = {name: getattr(state, name) for name in values}
-    state.__dict__.update(values)
+    return changing(state, **values)
+
+
+@contextlib.contextmanager
+def changing(holder: Any, **values: Any) -> Iterator[None]:
+    """Sets attributes of an object for a block."""
+    before = {name: getattr(holder, name) for name in values}
+    vars(holder).update(values)
     try:
         yield
     finally:
-        state.__dict__.update(before)
+        vars(holder).update(before)
 
 
 def needs_python(name: str) -> None:

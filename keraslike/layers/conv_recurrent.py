@@ -145,6 +145,14 @@ class _ConvLSTM(_CellRNN):
     rank: int
     _cell = ConvLSTMCell
 
+    # Properties, which read the attributes of the cell.
+    filters: int
+    kernel_size: tuple[int, ...]
+    strides: tuple[int, ...]
+    padding: str
+    data_format: str
+    dilation_rate: tuple[int, ...]
+
     def __init__(
         self,
         filters: int,
@@ -184,7 +192,7 @@ class _ConvLSTM(_CellRNN):
         self.input_spec = InputSpec(shape=(None, None, *sequences_shape[2:]))
 
 
-for _name in ("filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate"):
+for _name in vars(_ConvLSTM)["__annotations__"].keys() - {"rank"}:
     setattr(_ConvLSTM, _name, _cell_attribute(_name))
 
 

@@ -24,10 +24,12 @@ from keraslike.ops.wrap import array
 class ColorLayer(StillLayer, RandomImageLayer):
     """Base of layers that change images only, in `_colored`, and in training only."""
 
+    _ALWAYS_CASTS = False  # whether images become floats outside of training, too, as in Keras
+
     def transform_images(
         self, images: Any, transformation: Any = None, training: bool = True
     ) -> Any:
-        images = self._cast(images)
+        images = self._cast(images) if training or self._ALWAYS_CASTS else array(images)
         if not training or transformation is None:
             return images
         return self._colored(images, transformation)
@@ -48,7 +50,8 @@ class RandomBrightness(ColorLayer):
         value_range: the least and the largest value of a pixel.
         seed: of the random stream; one is drawn where it is left out.
 
-    Takes images of any dtype, gives the layer's floating-point dtype, as the layers below.
+    Takes images of any dtype. In training the result has the layer's floating-point dtype, as with
+    the layers below; otherwise images are returned unchanged.
 
     >>> x = jnp.full((2, 2, 2, 3), 100.0)
     >>> y = RandomBrightness(0.2, seed=1)(x)
@@ -299,6 +302,7 @@ class RandomSharpness(_FactorLayer):
     [13, 13, 13, 13]
     """
 
+    _ALWAYS_CASTS = True
     _FACTOR_BOUNDS = (0, 1)
 
     def _colored(self, images: jax.Array, transformation: Any) -> jax.Array:
@@ -390,6 +394,7 @@ class RandomGaussianBlur(ColorLayer):
     (2, 8, 8, 3)
     """
 
+    _ALWAYS_CASTS = True
     _FACTOR_BOUNDS = (0, 1)
 
     def __init__(
@@ -443,6 +448,8 @@ class Solarization(ColorLayer):
     >>> Solarization()(jnp.array([[[100.0, 200.0]]])).tolist()
     [[[155.0, 55.0]]]
     """
+
+    _ALWAYS_CASTS = True
 
     def __init__(
         self,
@@ -514,7 +521,7 @@ class RandomColorJitter(ColorLayer):
     def transform_images(
         self, images: Any, transformation: Any = None, training: bool = True
     ) -> Any:
-        images = self._cast(images)
+        images = self._cast(images) if training else array(images)
         for name in _JITTERED if training else ():
             if (layer := getattr(self, f"random_{name}")) is not None:
                 drawn = layer.get_random_transformation(images, seed=self._get_seed_generator())

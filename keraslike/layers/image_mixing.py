@@ -67,6 +67,7 @@ class RandomErasing(ColorLayer):
     (2, 8, 8, 3)
     """
 
+    _ALWAYS_CASTS = True
     _FACTOR_BOUNDS = (0, 1)
 
     def __init__(
@@ -210,8 +211,9 @@ class MixUp(RandomImageLayer):
     def transform_images(
         self, images: Any, transformation: Any = None, training: bool = True
     ) -> Any:
-        images = self._cast(images)
-        return self._cast(_mixed(images, transformation, 4)) if training else images
+        if not training:
+            return array(images)
+        return self._cast(_mixed(self._cast(images), transformation, 4))
 
     def transform_labels(self, labels: Any, transformation: Any, training: bool = True) -> Any:
         return _mixed(labels, transformation) if training else labels

@@ -40,6 +40,12 @@ class _Heads(Layer):
     _value_dense: Any
     _output_dense: Any
     _flash_attention = _alias_of("flash_attention")
+    kernel_initializer: Any
+    bias_initializer: Any
+    kernel_regularizer: Any
+    bias_regularizer: Any
+    kernel_constraint: Any
+    bias_constraint: Any
 
     def __init__(
         self,

@@ -96,6 +96,11 @@ class BatchNormalization(_Normalization):
     ([[-1.0], [1.0]], 0.019999...)
     """
 
+    moving_mean_initializer: Any
+    moving_variance_initializer: Any
+    renorm: bool
+    renorm_momentum: float
+
     def __init__(
         self,
         axis: int = -1,

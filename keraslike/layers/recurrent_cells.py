@@ -38,6 +38,8 @@ class _Cell(Weighted):
     _gates: int
     _units = "units"  # The name of the argument with the size of the state.
     _axis = -1  # The feature axis.
+    units: int
+    recurrent_activation: Any
     recurrent_initializer: Any
     recurrent_regularizer: Any
     recurrent_constraint: Any

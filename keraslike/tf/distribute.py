@@ -67,16 +67,6 @@ class _Current(threading.local):
 _current = _Current()
 
 
-@contextlib.contextmanager
-def _using(**values: Any) -> Iterator[None]:
-    before = {name: getattr(_current, name) for name in values}
-    vars(_current).update(values)
-    try:
-        yield
-    finally:
-        vars(_current).update(before)
-
-
 class ReplicaContext:
     """The replica for which a function is run by `Strategy.run`.
 
@@ -163,7 +153,7 @@ class Strategy:
         so that `fit` is distributed after the block as well, until another one is set."""
         if self._distribution is not None:
             distribution.set_distribution(self._distribution)
-        with _using(strategy=self):
+        with context.changing(_current, strategy=self):
             yield self
 
     def run(self, fn: Callable, args: Any = (), kwargs: Any = None, options: Any = None) -> Any:
@@ -179,7 +169,7 @@ class Strategy:
         """
         args, kwargs = tuple(args), dict(kwargs or {})
         if self.num_replicas_in_sync == 1:
-            with _using(strategy=self, replica=ReplicaContext(self)):
+            with context.changing(_current, strategy=self, replica=ReplicaContext(self)):
                 return fn(*args, **kwargs)
         return _run(self, fn, args, kwargs)
 
@@ -415,7 +405,7 @@ def _run(strategy: Strategy, fn: Callable, args: tuple, kwargs: dict[str, Any]) 
         with (
             lowering.holding(variables, state),
             context.using(replicas=_AXIS),
-            _using(strategy=strategy, replica=around),
+            context.changing(_current, strategy=strategy, replica=around),
         ):
             out = unbox(wrap_values(fn(*given, **named)))
             new = lowering.values_of(variables)

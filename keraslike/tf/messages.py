@@ -13,6 +13,7 @@ import numpy as np
 from keraslike.core import protocol_buffers
 from keraslike.tf import dtypes
 from keraslike.tf.errors import InvalidArgumentError
+from keraslike.training.event_files import varint
 
 # Messages in the notation of `protocol_buffers.classes`.
 _MESSAGES = {
@@ -196,15 +197,6 @@ def varints(content: bytes, at: int, count: int) -> tuple[list[int], int]:
         found.append(value | content[at] << shift)
         at += 1
     return found, at
-
-
-def varint(value: int) -> bytes:
-    """A number as a varint."""
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    return bytes([*out, value])
 
 
 def pieces(content: bytes, at: int, lengths: list[int]) -> list[bytes]:

@@ -95,8 +95,7 @@ class Module(base.Object):
         return named
 
     # Variables are in the order of the names of their attributes, those of an object before those
-    # of
-    # its submodules, without repetitions.
+    # of its submodules, without repetitions.
     def _all(self, wanted: Callable[[Any], bool]) -> tuple[Any, ...]:
         found: dict[int, Any] = {}
         objects: list[Any] = [self]

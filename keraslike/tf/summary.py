@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+from keraslike.core import context
 from keraslike.core.arguments import warn_user
 from keraslike.tf import function
 from keraslike.tf.conversion import convert_to_tensor
@@ -42,16 +43,6 @@ class _Defaults(threading.local):
 _defaults = _Defaults()
 
 
-@contextlib.contextmanager
-def _using(**values: Any) -> Iterator[None]:
-    before = {name: getattr(_defaults, name) for name in values}
-    vars(_defaults).update(values)
-    try:
-        yield
-    finally:
-        vars(_defaults).update(before)
-
-
 class SummaryWriter:
     """A writer of event files, which `create_file_writer` returns.
 
@@ -69,7 +60,7 @@ class SummaryWriter:
     def as_default(self, step: Any = None) -> Iterator[SummaryWriter]:
         """Makes this the default writer in the block, with a default step of values."""
         self._check()
-        with _using(writer=self, **({} if step is None else {"step": step})):
+        with context.changing(_defaults, writer=self, **({} if step is None else {"step": step})):
             yield self
         if not self._closed:
             self.flush()
@@ -150,7 +141,7 @@ def record_if(condition: Any) -> contextlib.AbstractContextManager:
     ...     print(bool(tf.summary.scalar("loss", 0.5, step=1)))
     False
     """
-    return _using(recording=condition)
+    return context.changing(_defaults, recording=condition)
 
 
 def should_record_summaries() -> Any:
@@ -295,7 +286,7 @@ class _Nowhere(SummaryWriter):
 
     @contextlib.contextmanager
     def as_default(self, step: Any = None) -> Iterator[SummaryWriter]:
-        with _using(writer=None):
+        with context.changing(_defaults, writer=None):
             yield self
 
     def set_as_default(self, step: Any = None) -> None:

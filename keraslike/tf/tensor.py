@@ -460,7 +460,3 @@ def wrap(out: Any) -> Any:
 
 def _value_dtype(x: Any) -> Any:
     return x._value.dtype if isinstance(x, Tensor) else x.get_value().dtype
-
-
-def _dtype_of(x: Any) -> DType:
-    return dtypes.as_dtype(_value_dtype(x))

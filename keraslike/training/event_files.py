@@ -192,22 +192,22 @@ def _message(*fields: tuple[int, Any]) -> bytes:
     out = bytearray()
     for number, value in fields:
         if isinstance(value, float):
-            out += _varint(number << 3 | 1) + struct.pack("<d", value)
+            out += varint(number << 3 | 1) + struct.pack("<d", value)
         elif isinstance(value, int):
-            out += _varint(number << 3) + _varint(value & (1 << 64) - 1)
+            out += varint(number << 3) + varint(value & (1 << 64) - 1)
         else:
             value = value.encode() if isinstance(value, str) else value
-            out += _varint(number << 3 | 2) + _varint(len(value)) + value
+            out += varint(number << 3 | 2) + varint(len(value)) + value
     return bytes(out)
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
+    """A number as a varint of protocol buffers."""
     out = bytearray()
     while value > 127:
         out.append(value & 127 | 128)
         value >>= 7
-    out.append(value)
-    return bytes(out)
+    return bytes([*out, value])
 
 
 def _shape(sizes: tuple[int, ...]) -> bytes:

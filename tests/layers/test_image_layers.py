@@ -99,6 +99,14 @@ def test_boxes_masks_and_labels(name):
         getattr(layers, name)(**CASES[name])(data)
 
 
+def test_which_layers_keep_integers_outside_of_training():
+    """As in Keras."""
+    made = [layers.RandomContrast(0.2), layers.RandomInvert(0.5), layers.RandomColorJitter()]
+    x, floats = images().astype("uint8"), [layers.RandomSharpness(0.5), layers.RandomErasing(0.5)]
+    assert {layer(x, training=False).dtype.name for layer in made} == {"uint8"}
+    assert {layer(x, training=False).dtype.name for layer in floats} == {"float32"}
+
+
 def test_boxes_in_lists_and_one_image_alone():
     layer = layers.RandomFlip("horizontal", bounding_box_format="rel_xyxy", seed=1)
     boxes = {"boxes": [[[0.0, 0.0, 0.5, 1.0]], []], "labels": [[3], []]}

@@ -155,4 +155,5 @@ def test_errors_of_functions():
     with pytest.raises(ValueError, match="module must be"):
         layers.FlaxLayer("text")
     kept = layers.JaxLayer(lambda state, inputs: (inputs, state), state={"a": None, "b": "text"})
+    assert not kept.built  # as in Keras, until the first call
     assert kept(np.ones(1)).tolist() == [1.0] and kept.state == {"a": None, "b": "text"}

@@ -54,6 +54,16 @@ class Net(keras.Model):
         return super().train_step(data)
 
 
+class Recurrent(layers.LSTM):
+    def double(self) -> int:
+        return 2 * self.units if self.return_sequences and self.recurrent_dropout < 0.5 else 0
+
+
+class Cell(layers.GRUCell):
+    def size(self) -> int:
+        return self.units + self.state_size
+
+
 inputs = keras.Input(shape=(8,))
 x = layers.Dense(16, activation="relu")(inputs)
 x = layers.Concatenate()([x, inputs])
