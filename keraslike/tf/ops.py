@@ -370,10 +370,8 @@ def add_n(inputs: Sequence[Any], name: str | None = None) -> Tensor:
     if not given:
         raise ValueError("tf.add_n: inputs must have at least one tensor. Received an empty list.")
     same_dtype("add_n", given)
-    if len({tuple(x.shape) for x in given}) > 1:
-        raise InvalidArgumentError(
-            f"tf.add_n: inputs must have the same shape. Received {[tuple(x.shape) for x in given]}"
-        )
+    if len(shapes := {tuple(x.shape) for x in given}) > 1:
+        raise InvalidArgumentError(f"tf.add_n: inputs must have the same shape. Received {shapes}")
     return run(_sum_of, given) if len(given) > 1 else convert_to_tensor(given[0])
 
 
