@@ -122,7 +122,7 @@ def test_memory_is_bounded(monkeypatch):
     assert ran == 60 and most <= 5
 
 
-def deep(layers=12, width=128):
+def deep(layers=4, width=256):
     made = keras.Sequential([keras.layers.Input((4,))])
     for n in range(layers):
         k = keras.initializers.GlorotUniform(seed=n)
