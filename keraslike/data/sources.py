@@ -102,7 +102,8 @@ class Sources(Pipeline):
                 elements determine the specs.
             args: the arguments of the function.
 
-        Iteration raises TypeError for elements of other dtypes or shapes.
+        Iteration raises TypeError for elements of other dtypes or shapes; that of `tf.data` raises
+        InvalidArgumentError, UnknownError and others for what the generator raises.
         """
         if not callable(generator):
             raise TypeError(f"generator must be callable. Received: generator={generator!r}")
@@ -126,7 +127,7 @@ class Sources(Pipeline):
                 found = view.element(element) if specs is None else _fitted(element, specs, view)
                 return map_leaves(_copied, found)  # the function may reuse one array
 
-            return map(fitted, view.called(lambda: iter(generator(*given))))
+            return view.called(lambda: map(fitted, iter(generator(*given))))
 
         return cls._make(
             passing(make), UNKNOWN, (), None if specs is None else lambda: specs, view=view

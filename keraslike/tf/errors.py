@@ -164,6 +164,23 @@ for _name, _text in _OTHERS.items():
         _name, (OpError,), {"__doc__": f"{_text}\n\n{_example}\n'why'", "__module__": __name__}
     )
 
+
+def of_python(error: Exception) -> OpError:
+    """What an operation raises for the error of a user's function that it has called."""
+    if isinstance(error, OpError):
+        name = "UnknownError"
+    else:
+        name = next((n for kinds, n in _OF_PYTHON if isinstance(error, kinds)), "UnknownError")
+    return globals()[name](None, None, f"{type(error).__name__}: {error}")
+
+
+_OF_PYTHON = (
+    ((ValueError, TypeError), "InvalidArgumentError"),
+    (StopIteration, "OutOfRangeError"),
+    (MemoryError, "ResourceExhaustedError"),
+    (NotImplementedError, "UnimplementedError"),
+)
+
 _KINDS = (
     *("OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND"),
     *("ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION"),

@@ -12,7 +12,7 @@ from keraslike.core.context import trace_state_clean
 from keraslike.data.pipeline import NeedsPython
 from keraslike.tf import dtypes
 from keraslike.tf.conversion import convert_to_tensor
-from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.errors import InvalidArgumentError, of_python
 from keraslike.tf.tensor import Tensor
 
 
@@ -28,7 +28,10 @@ def run_by_python(name: str) -> None:
 def _called(name: str, func: Callable, inp: Sequence[Any], wanted: Any, arrays: bool) -> Any:
     given = [convert_to_tensor(x) for x in inp]
     run_by_python(name)
-    out = func(*[x.numpy() for x in given] if arrays else given)
+    try:
+        out = func(*[x.numpy() for x in given] if arrays else given)
+    except Exception as error:
+        raise of_python(error) from error
     several = isinstance(wanted, (list, tuple))
     kinds = list(wanted) if several else [wanted]
     if not several and wanted is not None:

@@ -131,7 +131,7 @@ def test_as_ready_gives_all_and_datasets_of_unknown_elements_say_so():
     assert D.range(9).repeat().cardinality() == tf.data.INFINITE_CARDINALITY
     with pytest.raises(TypeError, match="length is unknown"):
         len(D.range(3).filter(lambda n: n > 1))
-    with pytest.raises(TypeError, match="was expected"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="was expected"):
         list(D.from_generator(lambda: iter([[1, 2]]), output_signature=tf.TensorSpec([3], "int32")))
     assert D.range(4).reduce(np.int64(0), lambda s, n: s + n).numpy() == 6
     assert D.range(3).batch(3).get_single_element().numpy().tolist() == [0, 1, 2]

@@ -372,3 +372,40 @@ def test_files_and_their_errors(tmp_path):
     ):
         with pytest.raises(error):
             call()
+
+
+class Own(Exception):
+    pass
+
+
+# TensorFlow 2.21's errors for what users' functions raise.
+OF_PYTHON = [
+    (Own("why"), tf.errors.UnknownError),
+    (ValueError("why"), tf.errors.InvalidArgumentError),
+    (TypeError("why"), tf.errors.InvalidArgumentError),
+    (KeyError("why"), tf.errors.UnknownError),
+    (NotImplementedError("why"), tf.errors.UnimplementedError),
+    (MemoryError("why"), tf.errors.ResourceExhaustedError),
+    (tf.errors.NotFoundError(None, None, "why"), tf.errors.UnknownError),
+]
+
+
+@pytest.mark.parametrize("raised, seen", OF_PYTHON, ids=lambda x: getattr(x, "__name__", ""))
+def test_what_users_functions_raise(raised, seen):
+    def give(*args):
+        yield 1
+        raise raised
+
+    def fail(x):
+        raise raised
+
+    elements = iter(D.from_generator(give, output_signature=tf.TensorSpec([], tf.int32)))
+    assert next(elements).numpy() == 1
+    for call in (
+        lambda: next(elements),
+        lambda: tf.py_function(fail, [1], tf.int32),
+        lambda: next(iter(R(2).map(lambda x: tf.numpy_function(fail, [x], tf.int64)))),
+    ):
+        with pytest.raises(seen, match=f"{type(raised).__name__}.*why") as caught:
+            call()
+        assert type(caught.value) is seen and caught.value.__cause__ is raised

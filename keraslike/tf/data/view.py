@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -17,6 +17,7 @@ import numpy as np
 
 from keraslike.core import lowering, rng
 from keraslike.core.boxed import Boxed
+from keraslike.core.iteration import Steps
 from keraslike.core.structures import iter_leaves, map_items, map_leaves
 from keraslike.data import records, storage
 from keraslike.data.elements import ArraySpec, Function, View, check_known, leaf_of
@@ -29,6 +30,7 @@ from keraslike.tf.errors import (
     InvalidArgumentError,
     NotFoundError,
     OutOfRangeError,
+    of_python,
 )
 from keraslike.tf.function import Function as CompiledFunction
 from keraslike.tf.ragged import RaggedTensor
@@ -64,6 +66,18 @@ class TensorView(View):
             check_known(tensor)
             return leaf_of(np.asarray(tensor._value))
         return leaf_of(_numpy_of(value, None, None))
+
+    def called(self, begin: Callable[[], Iterator[Any]]) -> Iterator[Any]:
+        def tried(step: Callable[[], Any]) -> Any:
+            try:
+                return step()
+            except StopIteration:
+                raise
+            except Exception as error:
+                raise of_python(error) from error
+
+        elements = tried(begin)
+        return Steps(lambda: tried(elements.__next__))
 
     def element(self, returned: Any) -> Any:
         if isinstance(returned, list):
