@@ -210,8 +210,8 @@ class ModelCheckpoint(MonitorCallback):
                 "Unrecognized save_freq: it must be 'epoch' or a positive number of steps. "
                 f"Received: save_freq={save_freq!r}"
             )
-        self._steps = 0
-        self._epoch = 0
+        self._steps = self._epoch = 0
+        self._last_batch: int | None = None
         if isinstance(save_freq, int):
             self.on_train_batch_end = self._after_batch
 
@@ -219,8 +219,10 @@ class ModelCheckpoint(MonitorCallback):
         self._epoch = epoch
 
     def _after_batch(self, batch: int, logs: dict | None = None) -> None:
-        position = getattr(self.model, "_position", None)  # A dispatch may have run many steps.
-        self._steps += 1 if position is None else position.updates - position.before
+        # As in Keras, executions count as whole ones, even beyond the end of the data.
+        begins = self._last_batch is None or batch <= self._last_batch
+        self._steps += batch + 1 if begins else batch - self._last_batch  # type: ignore[operator]
+        self._last_batch = batch
         if self._steps >= self.save_freq:  # type: ignore[operator]
             self._steps = 0
             self._save(self._epoch, logs, batch)
