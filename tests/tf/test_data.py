@@ -138,7 +138,7 @@ def test_as_ready_gives_all_and_datasets_of_unknown_elements_say_so():
     with pytest.raises(tf.errors.InvalidArgumentError, match="more than one"):
         D.range(3).get_single_element()
     assert values(D.range(3).map(lambda n: 1 / n).apply(tf.data.experimental.ignore_errors()))
-    with pytest.raises(tf.errors.FailedPreconditionError, match="to have 4 elements. There are 3"):
+    with pytest.raises(tf.errors.FailedPreconditionError, match="to have 4 elements, but has 3"):
         list(D.range(3).apply(tf.data.experimental.assert_cardinality(4)))
 
 
