@@ -391,16 +391,24 @@ def ssim(
     one, last = x.ndim == 3, is_last(data_format)
     x, y = (i.astype(wide)[None] if one else i.astype(wide) for i in (x, y))
     x, y = (i if last else jnp.moveaxis(i, 1, -1) for i in (x, y))
-    bell = _bell(filter_size, filter_sigma, wide)
+    luminance, contrast = similarities(x, y, max_val, filter_size, filter_sigma, k1, k2)
+    result = jnp.mean(luminance * contrast, (1, 2, 3)).astype(given.dtype)
+    return result[0] if one else result
+
+
+def similarities(
+    x: Any, y: Any, max_val: float, size: int, sigma: float, k1: float, k2: float
+) -> tuple[jax.Array, jax.Array]:
+    """How alike batches of images are around each pixel in luminance, and in contrast and
+    structure; for the arguments see `ssim`."""
+    bell = _bell(size, sigma, x.dtype)
     mean = lambda i: _filtered(i, bell, bell, "VALID")  # noqa: E731
     of_x, of_y = mean(x), mean(y)
     c1, c2 = (k1 * max_val) ** 2, (k2 * max_val) ** 2
     both = mean(x * y) - of_x * of_y
     squares = of_x * of_x + of_y * of_y
     spread = mean(x * x) + mean(y * y) - squares
-    alike = (2 * of_x * of_y + c1) * (2 * both + c2) / ((squares + c1) * (spread + c2))
-    result = jnp.mean(alike, (1, 2, 3)).astype(given.dtype)
-    return result[0] if one else result
+    return (2 * of_x * of_y + c1) / (squares + c1), (2 * both + c2) / (spread + c2)
 
 
-__all__ = [n for n in public(globals()) if n not in ("bent", "projection")]
+__all__ = [n for n in public(globals()) if n not in ("bent", "projection", "similarities")]

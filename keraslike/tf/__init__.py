@@ -182,7 +182,13 @@ from keraslike.tf.sorting import (
     unique_with_counts,
 )
 from keraslike.tf.sparse import SparseTensor
-from keraslike.tf.specs import RaggedTensorSpec, SparseTensorSpec, type_spec_from_value
+from keraslike.tf.specs import (
+    NoneTensorSpec,
+    RaggedTensorSpec,
+    SparseTensorSpec,
+    TypeSpec,
+    type_spec_from_value,
+)
 from keraslike.tf.tape import GradientTape, UnconnectedGradients
 from keraslike.tf.tensor import Tensor
 from keraslike.tf.tensor_array import TensorArray

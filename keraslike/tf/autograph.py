@@ -283,7 +283,29 @@ class _Experimental(types.ModuleType):
 
 experimental = _Experimental(f"{__name__}.experimental")
 
-__all__ = ["do_not_convert", "experimental", "to_code", "to_graph"]
+_verbosity = [0]
+
+
+def set_verbosity(level: int, alsologtostdout: bool = False) -> None:
+    """Stores the setting, which has no effect: what is rewritten is not logged.
+
+    >>> from keraslike import tf
+    >>> tf.autograph.set_verbosity(0)
+    """
+    _verbosity[:] = [int(level)]
+
+
+def trace(*args: Any) -> None:
+    """Prints values while a function is traced.
+
+    >>> from keraslike import tf
+    >>> tf.autograph.trace("tracing", 1)
+    tracing 1
+    """
+    print(*args)
+
+
+__all__ = ["do_not_convert", "experimental", "set_verbosity", "to_code", "to_graph", "trace"]
 
 
 __dir__ = __all__.copy

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 
 from keraslike.ops import image as colors
 from keraslike.ops import image_transforms
-from keraslike.tf import documentation, dtypes
+from keraslike.tf import derivatives, documentation, dtypes
 from keraslike.tf.conversion import _as_operand, static
+from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.operation import operation
 from keraslike.tf.ops import cast
 from keraslike.tf.pictures import convert_image_dtype
@@ -90,16 +91,87 @@ def ssim(
     >>> tf.image.ssim(picture, picture, max_val=1.0).numpy().tolist()
     1.0
     """
-    if return_index_map:
-        raise NotImplementedError("tf.image.ssim: return_index_map is not supported.")
+    first, second, largest = _comparable(img1, img2, max_val, filter_size)
+    rest = (bool(return_index_map), largest, filter_size, filter_sigma, k1, k2)
+    return run(_ssim, (first, second), rest, name="image.ssim")
+
+
+def _comparable(img1: Any, img2: Any, max_val: float, size: int, scales: int = 1) -> Any:
     first, second = (convert_image_dtype(i, dtypes.float32) for i in (img1, img2))
+    if len(first.shape) < 3 or first.shape[-3:] != second.shape[-3:]:
+        raise ValueError(
+            "Images must have the same height, width and channels. Received shapes "
+            f"{first.shape} and {second.shape}."
+        )
+    smallest = min(-(-n // 2 ** (scales - 1)) for n in first.shape[-3:-1])
+    if smallest < size:
+        raise InvalidArgumentError(
+            f"Images of shape {first.shape} are smaller than filter_size={size} at a scale."
+        )
     kind = dtypes.as_dtype(_as_operand(img1).dtype)
-    largest = float(max_val) / (kind.max if kind.is_integer else 1)
-    return run(_ssim, (first, second), (largest, filter_size, filter_sigma, k1, k2))
+    return first, second, float(max_val) / (kind.max if kind.is_integer else 1)
 
 
-def _ssim(a: Any, b: Any, *rest: Any) -> Any:
-    return image_transforms.ssim(a, b, *rest, data_format="channels_last")
+def _alike(a: Any, b: Any, *rest: Any) -> tuple[Any, Any]:
+    """The similarity around each pixel, and its part without the luminance."""
+    batch = jnp.broadcast_shapes(a.shape[:-3], b.shape[:-3])
+    flat = [jnp.broadcast_to(x, (*batch, *x.shape[-3:])).reshape(-1, *x.shape[-3:]) for x in (a, b)]
+    luminance, contrast = image_transforms.similarities(*flat, *rest)
+    shape = (*batch, *contrast.shape[1:])
+    return (luminance * contrast).reshape(shape), contrast.reshape(shape)
+
+
+def _ssim(a: Any, b: Any, whole: bool, *rest: Any) -> Any:
+    return jnp.mean(_alike(a, b, *rest)[0], -1 if whole else (-3, -2, -1))
+
+
+_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+
+
+def ssim_multiscale(
+    img1: Any,
+    img2: Any,
+    max_val: float,
+    power_factors: Any = _WEIGHTS,
+    filter_size: int = 11,
+    filter_sigma: float = 1.5,
+    k1: float = 0.01,
+    k2: float = 0.03,
+) -> Tensor:
+    """The product of the structural similarities of two images at several scales, each half the
+    size of the one before (Wang et al. 2003).
+
+    Args:
+        power_factors: the power of the similarity of each scale, the largest first.
+
+    >>> from keraslike import tf
+    >>> picture = tf.ones([32, 32, 1])
+    >>> tf.image.ssim_multiscale(picture, picture, 1.0, [0.5, 0.5]).numpy().round(4).tolist()
+    1.0
+    """
+    powers = tuple(map(float, static(power_factors)))
+    first, second, largest = _comparable(img1, img2, max_val, filter_size, len(powers))
+    rest = (powers, largest, filter_size, filter_sigma, k1, k2)
+    return run(_multiscale, (first, second), rest, name="image.ssim_multiscale")
+
+
+def _multiscale(a: Any, b: Any, powers: tuple[float, ...], *rest: Any) -> Any:
+    product: Any = 1.0
+    for scale, power in enumerate(powers):
+        if scale:
+            a, b = map(_halved, (a, b))
+        both, contrast = _alike(a, b, *rest)
+        found = jnp.mean(both if scale == len(powers) - 1 else contrast, (-3, -2))
+        product = product * derivatives.power(derivatives.relu(found), power)
+    return jnp.mean(product, -1)
+
+
+def _halved(x: Any) -> Any:
+    height, width = x.shape[-3:-1]
+    odd = [(0, 0)] * (x.ndim - 3) + [(0, height % 2), (0, width % 2), (0, 0)]
+    x = jnp.pad(x, odd, "symmetric")
+    blocks = x.reshape(*x.shape[:-3], -(-height // 2), 2, -(-width // 2), 2, x.shape[-1])
+    return jnp.mean(blocks, (-4, -2))
 
 
 def total_variation(images: Any, name: Any = None) -> Tensor:
@@ -137,5 +209,6 @@ def _psnr(a: Any, b: Any, largest: float) -> Any:
 documentation.describe(globals(), "image")
 
 __all__ = [
-    *("extract_patches", "image_gradients", "psnr", "sobel_edges", "ssim", "total_variation"),
+    *("extract_patches", "image_gradients", "psnr", "sobel_edges", "ssim"),
+    *("ssim_multiscale", "total_variation"),
 ]

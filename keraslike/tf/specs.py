@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from typing import Any
 
 from keraslike.core.structures import map_leaves
@@ -171,3 +172,16 @@ def type_spec_from_value(value: Any) -> Any:
     if isinstance(value, SparseTensor):
         return SparseTensorSpec.from_value(value)
     return TensorSpec.from_tensor(convert_to_tensor(value))
+
+
+class TypeSpec(abc.ABC):  # noqa: B024
+    """What specs have in common, for `isinstance`.
+
+    >>> from keraslike import tf
+    >>> isinstance(tf.TensorSpec([2]), tf.TypeSpec)
+    True
+    """
+
+
+for _kind in (TensorSpec, RaggedTensorSpec, SparseTensorSpec, NoneTensorSpec, DatasetSpec):
+    TypeSpec.register(_kind)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import tempfile
 import unittest
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 
 from keraslike.core.structures import iter_leaves
-from keraslike.tf import config, random
+from keraslike.tf import config, ops, random
 from keraslike.tf.conversion import convert_to_tensor
+from keraslike.tf.tape import GradientTape, UnconnectedGradients
 
 
 def is_gpu_available(cuda_only: bool = False, min_cuda_compute_capability: Any = None) -> bool:
@@ -222,7 +224,50 @@ def _is_ragged(items: Any) -> bool:
     return any(isinstance(x, dict) for x in iter_leaves(items, lambda v: isinstance(v, dict)))
 
 
+def compute_gradient(f: Callable, x: Any, delta: float | None = None) -> tuple[list, list]:
+    """The Jacobians of a function with respect to each of its arguments, by its gradient and by
+    differences: two lists of arrays `(size of the result, size of the argument)`.
+
+    Args:
+        x: the arguments, a list.
+        delta: half the distance between the values of a difference, by default 1 / 1024.
+
+    >>> from keraslike import tf
+    >>> exact, near = tf.test.compute_gradient(tf.square, [tf.constant([1.0, 3.0])])
+    >>> exact[0].tolist(), near[0].round(2).tolist()
+    ([[2.0, 0.0], [0.0, 6.0]], [[2.0, 0.0], [0.0, 6.0]])
+    """
+    if not isinstance(x, (list, tuple)):
+        raise ValueError(f"x must be a list of arguments. Received: {type(x).__name__}")
+    step = 1 / 1024 if delta is None else float(delta)
+    given = [convert_to_tensor(v) for v in x]
+    with GradientTape(persistent=True) as tape:
+        for value in given:
+            tape.watch(value)
+        out = ops.reshape(f(*given), [-1])
+        parts = [out[i] for i in range(out.shape[0])]
+    exact, near = [], []
+    for place, value in enumerate(given):
+        rows = [
+            tape.gradient(part, value, unconnected_gradients=UnconnectedGradients.ZERO)
+            for part in parts
+        ]
+        exact.append(np.stack([np.asarray(row).reshape(-1) for row in rows]))
+        columns = []
+        for i in range(np.size(value)):
+            ends = []
+            for sign in (1, -1):
+                moved = np.array(value)
+                moved.reshape(-1)[i] += sign * step
+                changed = [*given[:place], convert_to_tensor(moved), *given[place + 1 :]]
+                ends.append(np.asarray(f(*changed)).reshape(-1))
+            columns.append((ends[0] - ends[1]) / (2 * step))
+        near.append(np.stack(columns, -1).astype(exact[-1].dtype))
+    return exact, near
+
+
 __all__ = [
+    "compute_gradient",
     *("TestCase", "gpu_device_name", "is_built_with_cuda", "is_built_with_gpu_support"),
     *("is_built_with_rocm", "is_built_with_xla", "is_gpu_available", "main"),
 ]

@@ -7,6 +7,7 @@ from keraslike.tf import checkpoint as _checkpoint
 from keraslike.tf import checkpoint_files as _files
 from keraslike.tf import checkpoint_manager as _manager
 from keraslike.tf import clusters as _clusters
+from keraslike.tf import coordinator as _coordinator
 from keraslike.tf import documentation
 from keraslike.tf import messages as _messages
 
@@ -17,7 +18,7 @@ _MESSAGES = [
 
 ClusterSpec = _clusters.ClusterSpec
 __all__ = ["ClusterSpec", *_MESSAGES]
-for _module in (_averages, _checkpoint, _files, _manager):
+for _module in (_averages, _checkpoint, _coordinator, _files, _manager):
     globals().update({_name: getattr(_module, _name) for _name in _module.__all__})
     __all__ += _module.__all__
 

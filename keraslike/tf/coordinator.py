@@ -1,0 +1,118 @@
+"""`tf.train.Coordinator`: several threads that end together."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from keraslike.tf.errors import CancelledError, OutOfRangeError
+
+
+class Coordinator:
+    """Lets threads ask one another to stop, and waits for them.
+
+    Args:
+        clean_stop_exception_types: the errors that ask to stop and are not raised by `join`; by
+            default OutOfRangeError.
+
+    >>> from keraslike import tf
+    >>> import threading
+    >>> coordinator = tf.train.Coordinator()
+    >>> thread = threading.Thread(target=coordinator.wait_for_stop)
+    >>> thread.start()
+    >>> coordinator.request_stop()
+    >>> coordinator.join([thread])
+    >>> coordinator.should_stop()
+    True
+    """
+
+    def __init__(self, clean_stop_exception_types: tuple[type, ...] | None = None):
+        self._clean = (OutOfRangeError,) if clean_stop_exception_types is None else tuple(
+            clean_stop_exception_types
+        )  # fmt: skip
+        self._lock, self._stop = threading.Lock(), threading.Event()
+        self._error: BaseException | None = None
+        self._threads: list[threading.Thread] = []
+        self._joined = False
+
+    @property
+    def joined(self) -> bool:
+        """Whether `join` has ended."""
+        return self._joined
+
+    def request_stop(self, ex: Any = None) -> None:
+        """Asks all threads to stop; `join` raises the error that is given, if any."""
+        with self._lock:
+            error = ex[1] if isinstance(ex, tuple) else ex
+            if self._joined:
+                if error is not None:
+                    raise error
+                return
+            if error is None and isinstance(ex, BaseException):
+                error = ex
+            if not self._stop.is_set():
+                is_clean = isinstance(error, (*self._clean, CancelledError))
+                self._error = None if is_clean else error
+            self._stop.set()
+
+    def clear_stop(self) -> None:
+        """Forgets that threads were asked to stop."""
+        with self._lock:
+            self._joined, self._error = False, None
+            self._stop.clear()
+
+    def should_stop(self) -> bool:
+        """Whether threads were asked to stop."""
+        return self._stop.is_set()
+
+    def wait_for_stop(self, timeout: float | None = None) -> bool:
+        """Waits until threads are asked to stop; returns whether they were."""
+        return self._stop.wait(timeout)
+
+    @contextlib.contextmanager
+    def stop_on_exception(self) -> Iterator[None]:
+        """A block whose errors ask all threads to stop."""
+        try:
+            yield
+        except BaseException:
+            self.request_stop(sys.exc_info())
+
+    def register_thread(self, thread: threading.Thread) -> None:
+        """Adds a thread to those that `join` waits for."""
+        self._threads.append(thread)
+
+    def raise_requested_exception(self) -> None:
+        """Raises the error that was given to `request_stop`, if any."""
+        if self._error is not None:
+            raise self._error
+
+    def join(
+        self,
+        threads: Any = None,
+        stop_grace_period_secs: float = 120,
+        ignore_live_threads: bool = False,
+    ) -> None:
+        """Waits for the threads to end; raises the error that one of them asked to stop with.
+
+        Raises RuntimeError if threads go on so many seconds after they were asked to stop.
+        """
+        running = [*self._threads, *(t for t in threads or () if t not in self._threads)]
+        while any(t.is_alive() for t in running) and not self._stop.wait(0.05):
+            pass
+        end = time.monotonic() + stop_grace_period_secs
+        for thread in running:
+            thread.join(max(end - time.monotonic(), 0))
+        alive = [t.name for t in running if t.is_alive()]
+        self._joined = True
+        self._threads = []
+        if self._error is not None:
+            raise self._error
+        if alive and not ignore_live_threads:
+            raise RuntimeError(f"Coordinator stopped with threads still running: {alive}")
+
+
+__all__ = ["Coordinator"]
