@@ -47,8 +47,10 @@ from keraslike.tf.module import name_scope as name_scope
 from keraslike.tf.ragged_tensor import RaggedTensor as RaggedTensor
 from keraslike.tf.signatures import TensorSpec as TensorSpec
 from keraslike.tf.sparse_tensor import SparseTensor as SparseTensor
+from keraslike.tf.specs import NoneTensorSpec as NoneTensorSpec
 from keraslike.tf.specs import RaggedTensorSpec as RaggedTensorSpec
 from keraslike.tf.specs import SparseTensorSpec as SparseTensorSpec
+from keraslike.tf.specs import TypeSpec as TypeSpec
 from keraslike.tf.tape import GradientTape as GradientTape
 from keraslike.tf.tape import UnconnectedGradients as UnconnectedGradients
 from keraslike.tf.tensor import Tensor as Tensor

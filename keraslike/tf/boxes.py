@@ -8,11 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from keraslike.tf import effects
 from keraslike.tf.conversion import _as_operand, constant, static
-from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.errors import InvalidArgumentError, OutOfRangeError
 from keraslike.tf.operation import operation
 from keraslike.tf.structure import host
-from keraslike.tf.tensor import Tensor, run
+from keraslike.tf.tensor import Tensor, raw, run
 
 _TRACED = "choose boxes outside of compiled functions."
 
@@ -42,6 +43,15 @@ def crop_and_resize(
         raise ValueError(f"method must be 'bilinear' or 'nearest'. Received: method={method!r}")
     given = tuple(map(_as_operand, (image, boxes, box_indices)))
     height, width = static(crop_size)
+    if min(height, width) <= 0:
+        raise InvalidArgumentError(f"crop_size must be positive. Received: {(height, width)}")
+    count = given[0].shape[0]
+
+    def check(numbers: np.ndarray) -> None:
+        if ((numbers < 0) | (numbers >= count)).any():
+            raise OutOfRangeError(f"box_indices must be in [0, {count}): {numbers.tolist()}")
+
+    effects.checked(check, raw(given[2]))
     return run(_crop, given, (height, width, method, extrapolation_value))
 
 
@@ -67,8 +77,10 @@ def _crop(x: Any, boxes: Any, indices: Any, height: int, width: int, method: str
     else:
         top, left = jnp.floor(rows), jnp.floor(columns)
         down, right = (rows - top)[:, :, None, None], (columns - left)[:, None, :, None]
-        upper = at(top, left) * (1 - right) + at(top, left + 1) * right
-        lower = at(top + 1, left) * (1 - right) + at(top + 1, left + 1) * right
+        # At a pixel both neighbours are the pixel itself, so that boxes have no gradient there.
+        bottom, end = jnp.ceil(rows), jnp.ceil(columns)
+        upper = at(top, left) * (1 - right) + at(top, end) * right
+        lower = at(bottom, left) * (1 - right) + at(bottom, end) * right
         out = upper * (1 - down) + lower * down
     return jnp.where((inside[0][:, :, None] & inside[1][:, None, :])[..., None], out, fill)
 

@@ -267,6 +267,23 @@ def cholesky(x: Any) -> Any:
     return jnp.linalg.cholesky(x + jax.lax.stop_gradient(hermitian(x) - x))
 
 
+@jax.custom_vjp
+def sqrtm(x: Any) -> Any:
+    """The square root of a matrix."""
+    found = jax.scipy.linalg.sqrtm(x)
+    return found if jnp.iscomplexobj(x) else jnp.real(found)
+
+
+def _sqrtm_cotangent(root: Any, c: Any) -> tuple[Any]:
+    """The solution of Sylvester's equation `root^H @ x + x @ root^H == c`."""
+    eye, adjoint = jnp.eye(len(root), dtype=root.dtype), jnp.conj(root.T)
+    sums = jnp.kron(adjoint, eye) + jnp.kron(eye, adjoint.T)
+    return (jnp.linalg.solve(sums, c.reshape(-1)).reshape(c.shape),)
+
+
+sqrtm.defvjp(lambda x: (sqrtm(x),) * 2, _sqrtm_cotangent)
+
+
 # -- gradients that are functions of the result ----------------------------------------------------
 # In TensorFlow these gradients use the result of the operation, so a second gradient can be taken
 # with respect to the result, without the way in which it was computed.

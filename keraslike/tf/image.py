@@ -150,6 +150,10 @@ def central_crop(x: Any, central_fraction: float) -> Any:
     >>> tf.image.central_crop(tf.reshape(tf.range(4), [4, 1, 1]), 0.5).numpy().tolist()
     [[[1]], [[2]]]
     """
+    if not 0 < central_fraction <= 1:
+        raise ValueError(
+            f"central_fraction must be above 0 and at most 1. Received: {central_fraction}"
+        )
     rows, columns = (int((n - n * central_fraction) / 2) for n in x.shape[-3:-1])
     return x[..., rows : x.shape[-3] - rows, columns : x.shape[-2] - columns, :]
 
@@ -198,6 +202,10 @@ def rgb_to_grayscale(images: Any, name: Any = None) -> Tensor:
     [[[0.2989000082015991]]]
     """
     images = _as_operand(images)
+    if images.shape[-1] != 3:
+        raise InvalidArgumentError(
+            f"tf.image.rgb_to_grayscale: images must have 3 channels. Received: {images.shape}"
+        )
     weights = convert_to_tensor(np.asarray([0.2989, 0.587, 0.114], np.float32))
     floats = convert_image_dtype(images, dtypes.float32)
     gray = reduce_sum(floats * weights, -1, keepdims=True)
@@ -211,6 +219,9 @@ def grayscale_to_rgb(images: Any, name: Any = None) -> Tensor:
     >>> tf.image.grayscale_to_rgb(tf.constant([[[5]]])).numpy().tolist()
     [[[5, 5, 5]]]
     """
+    images = _as_operand(images)
+    if images.shape[-1] != 1:
+        raise ValueError(f"Images of 1 channel are expected. Received shape {images.shape}.")
     return concat([images] * 3, -1)
 
 
@@ -396,7 +407,14 @@ def random_hue(image: Any, max_delta: float, seed: Any = None) -> Tensor:
     >>> tf.image.random_hue(tf.zeros([2, 2, 3]), 0.25).shape
     TensorShape([2, 2, 3])
     """
+    if not 0 <= max_delta <= 0.5:
+        raise ValueError(f"max_delta must be from 0 to 0.5. Received: {max_delta}")
     return adjust_hue(image, random.uniform([], -max_delta, max_delta, seed=seed))
+
+
+def _check_factors(lower: float, upper: float) -> None:
+    if not 0 <= lower < upper:
+        raise ValueError(f"upper must be above lower, and lower at least 0: {lower}, {upper}")
 
 
 def random_saturation(image: Any, lower: float, upper: float, seed: Any = None) -> Tensor:
@@ -406,6 +424,7 @@ def random_saturation(image: Any, lower: float, upper: float, seed: Any = None) 
     >>> tf.image.random_saturation(tf.zeros([2, 2, 3]), 0.5, 1.5).shape
     TensorShape([2, 2, 3])
     """
+    _check_factors(lower, upper)
     return adjust_saturation(image, random.uniform([], lower, upper, seed=seed))
 
 
@@ -505,6 +524,8 @@ def random_brightness(image: Any, max_delta: float, seed: Any = None) -> Tensor:
     >>> tf.image.random_brightness(tf.zeros([2, 2, 3]), 0.5).shape
     TensorShape([2, 2, 3])
     """
+    if max_delta < 0:
+        raise ValueError(f"max_delta must not be negative. Received: {max_delta}")
     return adjust_brightness(image, random.uniform([], -max_delta, max_delta, seed=seed))
 
 
@@ -515,6 +536,7 @@ def random_contrast(image: Any, lower: float, upper: float, seed: Any = None) ->
     >>> tf.image.random_contrast(tf.zeros([2, 2, 3]), 0.5, 1.5).numpy().max()
     np.float32(0.0)
     """
+    _check_factors(lower, upper)
     return adjust_contrast(image, random.uniform([], lower, upper, seed=seed))
 
 

@@ -214,6 +214,16 @@ def ssim(
     k2: _builtins.float = ...,
     return_index_map: _builtins.bool = ...,
 ) -> _Any: ...
+def ssim_multiscale(
+    img1: _Any,
+    img2: _Any,
+    max_val: _builtins.float,
+    power_factors: _Any = ...,
+    filter_size: _builtins.int = ...,
+    filter_sigma: _builtins.float = ...,
+    k1: _builtins.float = ...,
+    k2: _builtins.float = ...,
+) -> _Any: ...
 def stateless_random_brightness(image: _Any, max_delta: _builtins.float, seed: _Any) -> _Any: ...
 def stateless_random_contrast(
     image: _Any, lower: _builtins.float, upper: _builtins.float, seed: _Any

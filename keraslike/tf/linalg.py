@@ -127,6 +127,8 @@ def norm(
 
 def _norm(x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
     of_matrices = isinstance(axis, tuple) and len(axis) == 2
+    if ord == "fro" and not of_matrices:
+        raise ValueError("ord='fro' is a norm of matrices: give two axes.")
     if x.dtype.kind in "buiO":
         raise ValueError(f"expected a tensor of floating-point numbers. Received: {x.dtype.name}")
     if ord in ("euclidean", "fro") or (ord == 2 and not of_matrices):
@@ -219,11 +221,6 @@ class Lu(NamedTuple):
     p: Any
 
 
-def _sqrtm(x: Any) -> Any:
-    found = jax.scipy.linalg.sqrtm(x)
-    return found if jnp.iscomplexobj(x) else jnp.real(found)
-
-
 def _diagonal(x: Any) -> Any:
     return jnp.diagonal(x, axis1=-2, axis2=-1)
 
@@ -247,7 +244,7 @@ _TABLE = {
     "expm": jax.scipy.linalg.expm,
     "eig": lambda x: tuple(jnp.linalg.eig(x)),
     "eigvals": jnp.linalg.eigvals,
-    "sqrtm": lambda x: jnp.vectorize(_sqrtm, signature="(n,n)->(n,n)")(x),
+    "sqrtm": lambda x: jnp.vectorize(derivatives.sqrtm, signature="(n,n)->(n,n)")(x),
     "tensor_diag": lambda x: jnp.diag(x.ravel()).reshape(x.shape * 2),
     "tensor_diag_part": lambda x: _diagonal(
         x.reshape(math.prod(x.shape[: x.ndim // 2]), -1)
@@ -518,10 +515,21 @@ def lstsq(a: Any, b: Any, l2_regularizer: float = 0.0, fast: bool = True) -> Any
     >>> tf.linalg.lstsq([[1.0, 0.0], [0.0, 2.0]], [[3.0], [4.0]]).numpy().round(4).tolist()
     [[3.0], [2.0]]
     """
+    batch = jnp.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    a, b = (jnp.broadcast_to(x, (*batch, *x.shape[-2:])) for x in (a, b))
     if l2_regularizer == 0.0:
-        return jnp.linalg.lstsq(a, b)[0]
-    at = jnp.swapaxes(a, -1, -2)
-    return jnp.linalg.solve(at @ a + l2_regularizer * jnp.eye(a.shape[-1], dtype=a.dtype), at @ b)
+        solved = jnp.vectorize(_least_squares, signature="(m,n),(m,k)->(n,k)")
+        return solved(a, b)
+    at = jnp.conj(jnp.swapaxes(a, -1, -2))
+    if a.shape[-2] >= a.shape[-1]:
+        own = at @ a + l2_regularizer * jnp.eye(a.shape[-1], dtype=a.dtype)
+        return jnp.linalg.solve(own, at @ b)
+    own = a @ at + l2_regularizer * jnp.eye(a.shape[-2], dtype=a.dtype)
+    return at @ jnp.linalg.solve(own, b)
+
+
+def _least_squares(a: Any, b: Any) -> Any:
+    return jnp.linalg.lstsq(a, b)[0]
 
 
 @operation("linalg.band_part", "input")
@@ -532,6 +540,10 @@ def band_part(x: Any, num_lower: int, num_upper: int) -> Any:
     >>> tf.linalg.band_part([[1, 2, 3], [4, 5, 6], [7, 8, 9]], 0, 1).numpy().tolist()
     [[1, 2, 0], [0, 5, 6], [0, 0, 9]]
     """
+    if num_lower > x.shape[-2] or num_upper > x.shape[-1]:
+        raise ValueError(
+            f"num_lower={num_lower} and num_upper={num_upper} are beyond shape {x.shape}."
+        )
     rows, columns = jnp.ogrid[: x.shape[-2], : x.shape[-1]]
     low = (num_lower < 0) | (rows - columns <= num_lower)
     high = (num_upper < 0) | (columns - rows <= num_upper)

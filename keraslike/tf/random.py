@@ -323,6 +323,30 @@ def stateless_poisson(
     return _from_seed("poisson", seed, shape, dtype, lam)
 
 
+def stateless_binomial(
+    shape: Any,
+    seed: Any,
+    counts: Any,
+    probs: Any,
+    output_dtype: Any = dtypes.int32,
+    name: Any = None,
+) -> Tensor:
+    """Draws of a binomial distribution, which a seed of two numbers determines: how often something
+    of the probability `probs` happens in `counts` trials.
+
+    >>> from keraslike import tf
+    >>> tf.random.stateless_binomial([2], seed=[1, 2], counts=5.0, probs=0.5).shape
+    TensorShape([2])
+    """
+    given = tuple(map(_as_operand, (seed, cast(counts, "float32"), cast(probs, "float32"))))
+    kind = dtypes.as_dtype(output_dtype)
+    return cast(run(_binomial, given, (sizes_of(shape),), constant=(0, 1, 2)), kind)
+
+
+def _binomial(seed: Any, counts: Any, probs: Any, shape: Any) -> Any:
+    return jax.random.binomial(_key(seed), counts, probs, shape, "float32")
+
+
 def stateless_categorical(
     logits: Any, num_samples: Any, seed: Any, dtype: Any = dtypes.int64, name: Any = None
 ) -> Tensor:
@@ -412,6 +436,7 @@ __all__ = [
         "get_global_generator",
         "poisson",
     ),
+    "stateless_binomial",
     *("set_global_generator", "split", "stateless_categorical", "stateless_gamma"),
     *("stateless_normal", "stateless_poisson", "stateless_truncated_normal"),
     "stateless_uniform",

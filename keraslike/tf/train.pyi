@@ -11,6 +11,7 @@ from keraslike.tf.checkpoint import CheckpointOptions as CheckpointOptions
 from keraslike.tf.checkpoint import CheckpointView as CheckpointView
 from keraslike.tf.checkpoint_manager import CheckpointManager as CheckpointManager
 from keraslike.tf.clusters import ClusterSpec as ClusterSpec
+from keraslike.tf.coordinator import Coordinator as Coordinator
 
 BytesList: _Any
 Example: _Any

@@ -42,6 +42,8 @@ def names(tf):
         "rhs": tf.constant(draw(5, 2)),
         "boxes": tf.constant(np.concatenate([corners / 2, corners / 2 + 0.4], -1)),
         "scores": tf.constant(rng.random((2, 6, 2)).astype("float32")),
+        "corners": np.array([[0.1, 0.2, 0.75, 0.9]], np.float32),
+        "pair": tf.constant([matrix, matrix.T]),
         "sound": tf.constant(draw(6, 2) / 2),
         "ragged": tf.ragged.constant([[1.0, 2.0], [], [3.0, 4.0, 5.0]]),
         "rows": tf.RaggedTensor.from_row_lengths(draw(5, 2), [2, 0, 3]),
@@ -78,6 +80,16 @@ list(tf.image.combined_non_max_suppression(boxes[:, :, None], scores, 3, 5, 0.3,
 list(tf.image.combined_non_max_suppression(boxes[:, :, None], scores, 2, 9, 0.5, 0.2, True))
 list(tf.image.non_max_suppression_padded(boxes, scores[..., 0], 4, 0.3, 0.2, True))
 tf.image.non_max_suppression_overlaps(m, m[0], 3, 0.5, -9.0)
+list(tf.image.stateless_sample_distorted_bounding_box([50, 80, 3], boxes[:1], (1, 3), 0.4))
+list(tf.image.sample_distorted_bounding_box([50, 80, 3], boxes[:1, :0], 1))
+tf.image.ssim_multiscale(im, im**2, 1.0, (0.5, 0.5), filter_size=2)
+tf.image.ssim(im, im**2, 1.0, filter_size=3, return_index_map=True)
+tf.image.ssim(im, im, 1.0)
+grad(lambda b: total(tf.image.crop_and_resize(im[None], b, [0], [3, 4])), corners)
+tf.image.crop_and_resize(im[None], boxes[0, :1], [5], [3, 4])
+tf.image.grayscale_to_rgb(im)
+tf.image.rgb_to_grayscale(im)
+tf.image.random_hue(tf.concat([im, im[..., :1]], -1), 0.9)
 tf.audio.encode_wav(sound, 8000)
 list(tf.audio.decode_wav(tf.audio.encode_wav(sound, 8000), 3, 7))
 tf.audio.decode_wav("RIFF")
@@ -110,6 +122,9 @@ L.eigh_tridiagonal(three[0], three[1][:4])
 L.eigh_tridiagonal(three[0], three[1][:4], select="i", select_range=(1, 2))
 L.logm(tf.cast([[2.0, 1.0], [1.0, 3.0]], tf.complex64))
 L.logm(m)
+[L.lstsq(pair, v), L.lstsq(pair, v, l2_regularizer=0.1), L.lstsq(v[None], m[None])]
+grad(lambda x: total(L.sqrtm(x)), [[2.0, 1.0], [1.0, 3.0]])
+L.band_part(m, 5, 0)
 [o.to_dense() for o in (low, blocks, product, kronecker)]
 [o.solve(v) for o in (full, low, product)]
 [o.matmul(v, adjoint=True) for o in (full, low, product)]
