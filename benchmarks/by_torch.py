@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import generative_by_torch
 import larger_by_torch
 import torch
 import torch.nn.functional as F
@@ -136,6 +137,7 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "depthwise-separable net": separable_net,
     "bidirectional GRU 48": GRU,
     **larger_by_torch.MODELS,
+    **generative_by_torch.MODELS,
 }
 
 
@@ -153,9 +155,16 @@ def trainer(
     forward: Any = torch.compile(model) if compiled else model
     regression = workload.loss == "mse"
 
+    own = model.optimizers() if workload.loss == "own" else None
+
     def step(x: torch.Tensor, y: torch.Tensor, sums: torch.Tensor) -> None:
         # Channels come last in memory, and second to PyTorch.
-        out = forward(x.permute(0, 3, 1, 2) if x.ndim == 4 else x)
+        x = x.permute(0, 3, 1, 2) if x.ndim == 4 else x
+        if own:
+            losses = model.train_step(x, own)
+            sums[: len(losses)] += torch.stack([loss.detach() for loss in losses])
+            return
+        out = forward(x)
         loss = (
             F.mse_loss(out, y)
             if regression

@@ -27,10 +27,12 @@ clock = time.process_time if "--cpu" in sys.argv else time.perf_counter
 _SWEPT = 0.06  # seconds of one turn of `sweep.py`
 
 
-def trained(k: Any, name: str, **options: Any) -> Callable[[int], float]:
+def trained(k: Any, name: str, **options: Any) -> Callable[[int], float] | None:
     workload = EVERY[name]
     x, y = workload.data()
     model = workload.compiled(k, **options)
+    if model is None:
+        return None
 
     def run(epochs: int) -> float:
         began = clock()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+from generative import dcgan, vae
 
 
 def chapter_mlp(k: Any) -> Any:
@@ -110,6 +111,10 @@ def numbers(*shape: int) -> Callable[..., np.ndarray]:
     return lambda rng, n: rng.normal(size=(n, *shape)).astype("float32")
 
 
+def uniform(*shape: int) -> Callable[..., np.ndarray]:
+    return lambda rng, n: rng.uniform(size=(n, *shape)).astype("float32")
+
+
 def integers(most: int, *shape: int) -> Callable[..., np.ndarray]:
     return lambda rng, n: rng.integers(0, most, (n, *shape)).astype("int32")
 
@@ -121,7 +126,8 @@ class Workload(NamedTuple):
         model: makes it, uncompiled, from `keras` or `keraslike`.
         x, y: make the data from a generator of random numbers and the number of samples.
         batch, steps, epochs: samples a step, steps an epoch, epochs a round.
-        loss: Keras's name for it; logits where it is a crossentropy.
+        loss: Keras's name for it; logits where it is a crossentropy; `"own"` where the model has
+            a training step of its own.
     """
 
     model: Callable[[Any], Any]
@@ -142,6 +148,11 @@ class Workload(NamedTuple):
     def compiled(self, k: Any, **options: Any) -> Any:
         model = self.model(k)
         loss: Any = self.loss
+        if model is None:
+            return None
+        if loss == "own":
+            model.compile(optimizer=self.optimizer, **options)
+            return model
         if loss == "sparse_categorical_crossentropy":
             loss = k.losses.SparseCategoricalCrossentropy(from_logits=True)
         elif loss == "binary_crossentropy":
@@ -260,5 +271,7 @@ LARGER = {
         ),
         numbers(224, 224, 3), integers(10), 8, 2, 1,
     ),
+    "VAE": Workload(vae, uniform(28, 28, 1), numbers(1), 128, 8, 1, loss="own"),
+    "DCGAN 64": Workload(dcgan, uniform(64, 64, 3), numbers(1), 32, 2, 1, loss="own"),
 }  # fmt: skip
 EVERY = WORKLOADS | LARGER
