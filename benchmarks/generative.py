@@ -1,4 +1,4 @@
-"""A variational autoencoder and a DCGAN with training steps of their own, sized as Keras's examples.
+"""A variational autoencoder and a DCGAN with training steps of their own, sized as in Keras.
 
 The steps are written with a tape, as for TensorFlow, and for Keras on JAX as its guide has them.
 There a step is a function of the model's state, which holds one optimizer: it has no form of the
