@@ -23,6 +23,14 @@ class InvalidIndex(IndexError, ValueError):
     """
 
 
+class NeedsPython(TypeError):
+    """A function that is being traced does something that only Python can do.
+
+    >>> issubclass(NeedsPython, TypeError)
+    True
+    """
+
+
 class NoSuchFile(FileNotFoundError, ValueError):
     """Raised if there is no file at a path. It is an instance of Python's and of Keras's exception.
 

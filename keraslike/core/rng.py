@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import random
 import threading
 import weakref
@@ -95,7 +96,7 @@ def _counted(key: jax.Array) -> jax.Array:
 # under `random.seed`. Where several processes have to agree, it is a stream of keraslike's own.
 _seeds: Any = random
 _global: SeedGenerator | None = None
-chosen: int | None = None  # The last argument of `set_random_seed`.
+chosen: int | None = None  # The last argument of `set_operation_seed`.
 # Seeds for TensorFlow's operations without a seed, after `set_random_seed`.
 _of_operations = random.Random()
 # How far each seeded generator has counted.
@@ -130,7 +131,10 @@ def global_stream() -> SeedGenerator:
     return stream
 
 
-_runs: SeedGenerator | None = None  # counts the runs of traced functions with seeded operations
+# Counts the runs of traced functions with seeded operations, of each in a place of its own.
+_runs: Any = None
+_FUNCTIONS = 256
+_function_count = itertools.count()
 _run_count = 0  # of functions that are not traced
 _counts: dict[int, int] = {}  # of draws elsewhere, by the seeds of operations
 _SEEDED, _WORD, _MOST_COUNTS = 87654321, 0xFFFFFFFF, 4096
@@ -171,7 +175,7 @@ def operation_key(seed: int) -> jax.Array:
     known = getattr(_here, "trace", None)
     if known is None or known[0]() is not trace:
         try:
-            number = _run_stream().next()[1]
+            number = _next_run()
         except TraceContextError:  # the stream is no argument of the traced function
             number = np.uint32(0)
         _here.trace = known = weakref.ref(trace), number
@@ -189,11 +193,32 @@ def one_run() -> Iterator[None]:
         _here.run = before
 
 
-def _run_stream() -> SeedGenerator:
+@contextlib.contextmanager
+def one_function() -> Iterator[None]:
+    """A block in which a function is traced, whose runs are counted for themselves."""
+    before = getattr(_here, "place", 0)
+    _here.place = 1 + next(_function_count) % (_FUNCTIONS - 1)
+    try:
+        yield
+    finally:
+        _here.place = before
+
+
+def _next_run() -> Any:
+    """The number of the run of the function that is being traced."""
+    runs, place = _run_counts(), getattr(_here, "place", 0)
+    counts = runs.value
+    runs.assign(jnp.asarray(counts).at[place].add(np.uint32(1)))
+    return counts[place]
+
+
+def _run_counts() -> RandomState:
     global _runs
     if _runs is None:
         with drawing, jax.ensure_compile_time_eval():
-            _runs = _runs or SeedGenerator(0, name="runs")
+            if _runs is None:
+                none = host.array(np.zeros(_FUNCTIONS, "uint32"))
+                _runs = RandomState(none, trainable=False, name="runs")
     return _runs
 
 
@@ -204,20 +229,29 @@ def set_random_seed(seed: int) -> None:
     """
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise ValueError(f"seed must be an integer of at least 0. Received: seed={seed!r}")
-    global chosen, _run_count
-    stream = global_stream()
-    _run_count = 0
-    chosen = int(seed)
-    _of_operations.seed(chosen)
-    _counts.clear()
-    _run_stream().state.assign(host.array([0, 0], "uint32"))
-    drawn.clear()
     random.seed(seed)
     np.random.seed(seed % 2**32)
     if _seeds is not random:
         _seeds.seed(int(seed))
-    stream.seed = int(seed)
-    stream.state.assign(host.array([int(seed) & 0xFFFFFFFF, 0], "uint32"))
+    set_operation_seed(int(seed))
+
+
+def set_operation_seed(seed: int | None) -> None:
+    """Seeds what draws without a seed of its own: keraslike's stream and TensorFlow's operations.
+
+    Args:
+        seed: `None` for random draws.
+    """
+    global chosen, _run_count
+    stream = global_stream()
+    _run_count = 0
+    chosen = seed
+    _of_operations.seed(chosen)
+    _counts.clear()
+    _run_counts().assign(host.array(np.zeros(_FUNCTIONS, "uint32")))
+    drawn.clear()
+    stream.seed = make_seed() if seed is None else seed
+    stream.state.assign(host.array([stream.seed & 0xFFFFFFFF, 0], "uint32"))
 
 
 def get_state() -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keraslike.core import context
+from keraslike.core.errors import NeedsPython
 from keraslike.core.iteration import Enduring, Failed, cut, tried
 from keraslike.core.shares import Rows, Share
 from keraslike.core.structures import iter_leaves, map_leaves

@@ -81,7 +81,7 @@ class Layer(
     """
 
     _untracked = base.Object._untracked | {
-        *("_inbound_nodes", "_complete", "_build_lock", "_path"),
+        *("_inbound_nodes", "_complete", "_build_lock", "_given_integers", "_path"),
         *("_number", "_ranks", "_places", "_called", "_eager_calls"),
     }
     _transient = base.Object._transient | {

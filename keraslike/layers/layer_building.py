@@ -12,10 +12,10 @@ from typing import Any
 import jax
 
 from keraslike.core import context
-from keraslike.core.errors import InvalidArgument
+from keraslike.core.errors import InvalidArgument, NeedsPython
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.tracebacks import handled, is_ours, shorten
-from keraslike.layers.shapes import as_shapes, map_shapes, shapes_of
+from keraslike.layers.shapes import as_shapes, integers_in, map_shapes, shapes_of
 from keraslike.layers.signatures import call_names, parameters_of
 
 
@@ -77,7 +77,12 @@ class LayerBuilding:
     def _build_by_call(self, *input_shape: Any, **shapes: Any) -> None:
         known = any(s is not None for s in (*input_shape, *shapes.values()))
         if known and not all(o.built for o in self._sublayers):
-            make = functools.partial(map_shapes, lambda s: KerasTensor(s, self.compute_dtype))
+            dtypes = iter(vars(self).pop("_given_integers", ()))
+
+            def symbol(shape: Any) -> KerasTensor:
+                return KerasTensor(shape, next(dtypes, None) or self.compute_dtype)
+
+            make = functools.partial(map_shapes, symbol)
             kwargs = {k.removesuffix("_shape"): make(v) for k, v in shapes.items()}
             # The call adds the layer's name itself.
             with context.using(names=context.state.names[:-1]):
@@ -107,7 +112,15 @@ class LayerBuilding:
             self._build_shapes = {"input_shape": shapes_of(args[0])} if args else None
         else:
             shapes, by_name = self._shapes_for(type(self).build, args, kwargs)
-            self.build(*shapes, **by_name)
+            vars(self)["_given_integers"] = integers_in(self._first_of(args, kwargs))
+            try:
+                self.build(*shapes, **by_name)
+            except NeedsPython:  # The call asks for values: it builds the sublayers itself.
+                if not is_ours(type(self).build):
+                    raise
+                self.built = self._complete = True
+            finally:
+                vars(self).pop("_given_integers", None)
 
     def _shapes_for(
         self, method: Callable, args: tuple, kwargs: dict[str, Any]

@@ -50,6 +50,22 @@ def shapes_of(inputs: Any) -> Any:
     return map_items(shapes_of, inputs)
 
 
+def integers_in(inputs: Any) -> list[str | None]:
+    """The dtypes of the arrays in an argument that hold integers or truth values; `None` for
+    others. The order is that of their shapes in `shapes_of`."""
+    found: list[str | None] = []
+
+    def visit(x: Any) -> Any:
+        if not hasattr(x, "shape"):
+            return map_items(visit, x)
+        dtype = getattr(x, "dtype", None)
+        dtype = str(getattr(dtype, "name", dtype))
+        found.append(dtype if dtype.startswith(("int", "uint", "bool")) else None)
+
+    visit(inputs)
+    return found
+
+
 def kinds_of(inputs: Any) -> Any:
     """The shapes and dtypes of the arrays in an argument."""
     if isinstance(inputs, (list, tuple)):

@@ -173,6 +173,7 @@ from keraslike.tf.printing import print_ as print
 from keraslike.tf.python import numpy_function, py_function
 from keraslike.tf.ragged import RaggedTensor
 from keraslike.tf.signatures import TensorSpec
+from keraslike.tf.slices import IndexedSlices
 from keraslike.tf.sorting import (
     argsort,
     searchsorted,
@@ -193,7 +194,6 @@ from keraslike.tf.tape import GradientTape, UnconnectedGradients
 from keraslike.tf.tensor import Tensor
 from keraslike.tf.tensor_array import TensorArray
 from keraslike.tf.variables import (
-    IndexedSlices,
     Variable,
     VariableAggregation,
     VariableSynchronization,

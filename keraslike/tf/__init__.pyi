@@ -46,6 +46,7 @@ from keraslike.tf.module import Module as Module
 from keraslike.tf.module import name_scope as name_scope
 from keraslike.tf.ragged_tensor import RaggedTensor as RaggedTensor
 from keraslike.tf.signatures import TensorSpec as TensorSpec
+from keraslike.tf.slices import IndexedSlices as IndexedSlices
 from keraslike.tf.sparse_tensor import SparseTensor as SparseTensor
 from keraslike.tf.specs import NoneTensorSpec as NoneTensorSpec
 from keraslike.tf.specs import RaggedTensorSpec as RaggedTensorSpec
@@ -55,7 +56,6 @@ from keraslike.tf.tape import GradientTape as GradientTape
 from keraslike.tf.tape import UnconnectedGradients as UnconnectedGradients
 from keraslike.tf.tensor import Tensor as Tensor
 from keraslike.tf.tensor_array import TensorArray as TensorArray
-from keraslike.tf.variables import IndexedSlices as IndexedSlices
 from keraslike.tf.variables import Variable as Variable
 from keraslike.tf.variables import VariableAggregation as VariableAggregation
 from keraslike.tf.variables import VariableSynchronization as VariableSynchronization

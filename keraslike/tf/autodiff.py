@@ -154,7 +154,10 @@ class History(GradientTape):
         super().__init__(persistent=True)
 
     def _follows(self, x: Any) -> bool:
-        return isinstance(x, (Tensor, nnx.Variable)) and _is_inexact(raw(x))
+        followed = isinstance(x, (Tensor, nnx.Variable)) and _is_inexact(raw(x))
+        if followed and isinstance(x, Tensor):
+            self._watched[id(x)] = x  # loops and branches ask for what they may capture
+        return followed
 
     _knows = _follows
 
@@ -251,7 +254,9 @@ def recorded(function: Callable) -> Callable:
         try:
             return function(*args, **kwargs)
         except NeedsHistory:
-            with History():
+            with History() as history:
+                for x in jax.tree.leaves((args, kwargs), is_leaf=lambda x: isinstance(x, Tensor)):
+                    history._follows(x)
                 return function(*args, **kwargs)
 
     return run_recorded

@@ -142,7 +142,8 @@ def converted(function: Callable) -> Callable:
 
 
 def _rewritten(function: types.FunctionType) -> Callable | None:
-    package = (function.__module__ or "").partition(".")[0]
+    # A decorated function has the module of what it wraps, and the globals of the decorator's.
+    package = str(function.__globals__.get("__name__") or "").partition(".")[0]
     if package in _LIBRARIES or function in _not_rewritten:
         return None
     code = function.__code__

@@ -15,6 +15,7 @@ from flax import nnx
 from keraslike.core import base, context, lowering, rng
 from keraslike.core.boxed import Answers, Boxed, Taking, is_recorded, unbox
 from keraslike.core.context import trace_state_clean
+from keraslike.core.errors import NeedsPython
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.text import Functions, Text, as_bytes
 from keraslike.layers.layer import Layer
@@ -25,6 +26,9 @@ from keraslike.tf.operation import is_shared_number
 from keraslike.tf.recording import Node, Pullbacks, has_tracer, keep, trains
 from keraslike.tf.surroundings import Surroundings
 from keraslike.tf.tensor import WIDE, Tensor, _is_inexact, array_in, precision, raw, run
+
+# Errors of a call that cannot be traced, since it asks for values.
+_DEPENDS_ON_VALUES = (jax.errors.ConcretizationTypeError, NeedsPython)
 
 
 class _Place(int):
@@ -140,7 +144,7 @@ def _make_state(layer: Any, args: tuple, kwargs: dict[str, Any]) -> None:
         symbols, keywords = symbol(args), symbol(kwargs)
         layer._maybe_build(symbols, keywords)
         # A call that branches on values cannot be traced, so only build() creates state.
-        with contextlib.suppress(jax.errors.ConcretizationTypeError):
+        with contextlib.suppress(*_DEPENDS_ON_VALUES):
             layer.compute_output_spec(*symbols, **keywords)
 
 
@@ -192,6 +196,9 @@ class Reader:
                 self.tensors[id(x._value)] = x
         return False
 
+    def _knows(self, x: Any) -> bool:
+        return False
+
     def _tensors(self) -> list[Tensor]:
         return list(self.tensors.values())
 
@@ -215,14 +222,29 @@ class _Foreign(Reader):
     """Notes which variables a call reads besides those of its object, such as those of closures.
 
     It notes tensors as well, since a tape may follow them in this or a later run of the call.
+
+    Args:
+        given: the arrays of the call, which are not from outside.
+        tapes: those that follow tensors from outside, if the call is not traced, so that it cannot
+            be told from a tensor's array whether it was there before.
     """
 
-    def __init__(self, known: Sequence[Any]):
+    def __init__(self, known: Sequence[Any], given: Sequence[Any], tapes: tuple | None = None):
         super().__init__()
-        self._known = {id(v) for v in known}
+        self._known, self._tapes = {id(v) for v in known}, tapes
+        self._given = {id(v): v for v in given}
+
+    def _is_outside(self, x: Any) -> bool:
+        if isinstance(x, nnx.Variable):
+            return True
+        if not isinstance(x, Tensor) or id(x._value) in self._given:
+            return False
+        if self._tapes is None:
+            return _is_unobserved(x)
+        return any(tape._knows(x) for tape in self._tapes)
 
     def _follows(self, x: Any) -> bool:
-        outside = isinstance(x, nnx.Variable) or (isinstance(x, Tensor) and _is_unobserved(x))
+        outside = self._is_outside(x)
         if outside and id(x) not in self._known:
             self.variables[id(x)] = x
         return False
@@ -268,6 +290,7 @@ class _OwnerCall:
         self.loss_owners: list[Any] = []  # the layers that added a loss, in order
         self.changed: list[int] = []  # the numbers of Variables that the call changes
         self.structure: Any = None  # the structure of the outputs and losses
+        self.by_values = False  # whether the call asks for values, so that it cannot be traced
         self.passed: list[int | None] = []  # for each output, the input tensor that it is, if any
         self.layout: Any = None
         self.pullbacks = Pullbacks()
@@ -280,7 +303,8 @@ class _OwnerCall:
         masks = list(theirs)
         n = len(self.variables)
         state, tensors = values[:n], values[n:]
-        foreign = _Foreign(self.variables)
+        tapes = context.state.tapes if self.by_values else None
+        foreign = _Foreign(self.variables, tensors, tapes)
         with (
             lowering.holding(self.variables, state, roots=[self.owner]),
             context.using(tapes=(foreign,), training=self.training, choices=CHOICES),
@@ -362,7 +386,7 @@ def _call_with(calls: _Calls, method: Callable, owner: Any, spec: Any, tensors: 
     chosen = [v for v, m in zip(values, mask) if m]
     others = [v for v, m in zip(values, mask) if not m]
     others += [m for _, m in masks if m is not None]
-    compiled = trace_state_clean() and not has_tracer(values)
+    compiled = not call.by_values and trace_state_clean() and not has_tracer(values)
     pullbacks = []
     with precision(values):
         if chosen:
@@ -370,14 +394,25 @@ def _call_with(calls: _Calls, method: Callable, owner: Any, spec: Any, tensors: 
                 if compiled:
                     flat, packed, aux = call.compiled(chosen, others)
                     pullbacks = list(map(call.pullbacks.unpack, packed))
+                elif call.by_values:
+                    flat, pullbacks, aux = call.whole(chosen, others)
                 else:
                     flat, pullbacks, aux = call.differentiated(chosen, others)
-            except jax.errors.ConcretizationTypeError:
+            except _DEPENDS_ON_VALUES:
+                call.by_values = True
                 flat, pullbacks, aux = call.whole(chosen, others)
             structure = call.structure
         else:
-            out, aux = (call.plain if compiled else call.function)(chosen, others)
+            try:
+                out, aux = (call.plain if compiled else call.function)(chosen, others)
+            except _DEPENDS_ON_VALUES:
+                if not compiled:
+                    raise
+                call.by_values = True
+                out, aux = call.function(chosen, others)
             flat, structure = jax.tree.flatten(out)
+    if call.by_values and not calls.is_current():  # the call has built a layer
+        raise _Reads([])
     out_masks, new = aux
     lowering.write([variables[i] for i in call.changed], new)
     made = [Tensor(v) for v in flat]

@@ -15,11 +15,11 @@ import numpy as np
 from flax import errors, nnx
 from jax import export
 
-from keraslike.core import context, lowering
+from keraslike.core import context, lowering, rng
 from keraslike.core.boxed import Boxed, unbox
+from keraslike.core.errors import NeedsPython
 from keraslike.core.structures import map_leaves
 from keraslike.core.variable import Variable, every_variable, spec_of
-from keraslike.data.pipeline import NeedsPython
 from keraslike.tf import autograph as rewriting
 from keraslike.tf import dtypes, effects, graph
 from keraslike.tf.autodiff import recorded
@@ -31,6 +31,7 @@ from keraslike.tf.moves import is_text
 from keraslike.tf.recording import trains
 from keraslike.tf.signatures import TensorSpec, is_leaf, is_tensor
 from keraslike.tf.tensor import WIDE, Tensor, run, wrap
+from keraslike.tf.variables import Variable as TFVariable
 
 # A trace fails when it changes a variable that it has created: the weights of a layer, then the
 # slots of an optimizer, then the state of a metric. So a function may need several traces.
@@ -83,9 +84,21 @@ class ConcreteFunction:
     @property
     def structured_outputs(self) -> Any:
         """The shapes and dtypes of the results, in their structure."""
-        specs = [TensorSpec(s.shape, s.dtype) for s in self.output_shapes[: self._results]]
-        tree = jax.tree.unflatten(self.output_structure, self._with_texts(specs))
-        return _in_order(tree, self._order)
+        return self._results_as(lambda s: TensorSpec(s.shape, s.dtype))
+
+    @property
+    def output_shapes(self) -> Any:
+        """The shapes of the results, in their structure."""
+        return self._results_as(lambda s: TensorShape(s.shape))
+
+    @property
+    def output_dtypes(self) -> Any:
+        """The dtypes of the results, in their structure."""
+        return self._results_as(lambda s: dtypes.as_dtype(s.dtype))
+
+    def _results_as(self, function: Callable) -> Any:
+        found = self._with_texts([function(s) for s in self.out_avals[: self._results]])
+        return _in_order(jax.tree.unflatten(self.output_structure, found), self._order)
 
     @property
     def trainable_variables(self) -> tuple[Any, ...]:
@@ -133,7 +146,7 @@ class ConcreteFunction:
         traced, of_flax = 0, []
         for left in reversed(range(_MOST_TRACES)):
             variables = [*live_variables(), *of_flax]
-            known = {id(v) for v in variables}
+            known, made = {id(v) for v in variables}, TFVariable.made_in_traces
             try:
                 self._trace_with(function, variables)
             except errors.TraceContextError:
@@ -148,6 +161,13 @@ class ConcreteFunction:
                 of_flax += read
                 continue
             traced += 1
+            if TFVariable.made_in_traces > made:
+                if traced == 2:
+                    raise ValueError(
+                        f"{self._of.__name__}() makes a tf.Variable each time that it is traced. "
+                        "Make it outside of the function, or in its first call only."
+                    )
+                continue
             if traced == 2 or all(id(v) in known for v in live_variables()):
                 return
             # Traces again, with the variables that the function has created.
@@ -192,7 +212,7 @@ class ConcreteFunction:
 
         state = [jax.ShapeDtypeStruct(s.shape, s.dtype) for s in map(spec_of, variables)]
         shapes = [_struct(s, i) for i, s in enumerate(specs)]
-        with WIDE(True):
+        with WIDE(True), rng.one_function():
             closed = jax.make_jaxpr(pure)(state, shapes)
         jaxpr = closed.jaxpr
         read = {id(v) for eqn in jaxpr.eqns for v in eqn.invars}
@@ -221,7 +241,7 @@ class ConcreteFunction:
         else:
             self.run = _Call(on_values)
         self.output_structure, self._order = found
-        self.output_shapes = closed.out_avals  # changed variables come last
+        self.out_avals = closed.out_avals  # changed variables come last
         self.variables = [variables[i] for i in used]
         self._closed = closed, self.variables, used
         self.changed = [variables[i] for i in changed]

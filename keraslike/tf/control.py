@@ -21,8 +21,8 @@ from flax import nnx
 from keraslike.core import context, lowering
 from keraslike.core.boxed import Boxed, unbox
 from keraslike.core.context import trace_state_clean
+from keraslike.core.errors import NeedsPython
 from keraslike.core.variable import every_variable
-from keraslike.data.pipeline import NeedsPython
 from keraslike.distribution import devices
 from keraslike.tf import loops
 from keraslike.tf.autograph import converted
@@ -35,6 +35,8 @@ from keraslike.tf.ops import concat, expand_dims
 from keraslike.tf.structure import Structure, is_traced
 from keraslike.tf.tensor import PLACE, WIDE, Tensor, precision, raw, run
 from keraslike.tf.tensor_array import TensorArray, settled
+
+MOST_UNROLLED = 32  # steps of a loop whose condition is known while it is traced
 
 
 def device(device_name: str | None) -> contextlib.AbstractContextManager:
@@ -323,9 +325,7 @@ def while_loop(
     <tf.Tensor: shape=(), dtype=int32, numpy=6>
     """
     kept = (list, tuple, dict, Structure, TensorArray)
-    if isinstance(
-        loop_vars, dict
-    ):  # whose keys are given, as TensorFlow does: nothing to go on with
+    if isinstance(loop_vars, dict):  # its keys are given, as TensorFlow does
         start = [convert_to_tensor(v) for v in loop_vars]
     else:
         start = [v if isinstance(v, kept) else convert_to_tensor(v) for v in loop_vars]
@@ -334,6 +334,9 @@ def while_loop(
     if not is_traced(decision):
         state, steps, given = start, 0, loop_vars
         while bool(decision) and (bound is None or steps < bound):
+            if steps == MOST_UNROLLED and not trace_state_clean():
+                with contextlib.suppress(TypeError, ValueError):
+                    return _traced_loop(cond, body, loop_vars, start, bound)
             found = body(*state)
             if isinstance(found, (list, tuple)):
                 given = found
@@ -343,6 +346,15 @@ def while_loop(
             return {k: convert_to_tensor(v) for k, v in loop_vars.items()}
         return _as_given(given, state)
 
+    try:
+        return _traced_loop(cond, body, loop_vars, start, bound)
+    except ShapeChanges as error:
+        if shape_invariants is None:
+            raise
+        raise NeedsPython(str(error)) from error
+
+
+def _traced_loop(cond: Any, body: Any, loop_vars: Any, start: list[Any], bound: Any) -> Any:
     both = converted(cond), converted(body)
     flat, tree = _flat(start)
 
@@ -355,12 +367,7 @@ def while_loop(
         given = _listed(jax.tree.unflatten(step.structure, avals))
         start = [settled(*pair) for pair in zip(start, given)]
         flat, tree = _flat(start)
-    try:
-        end = _unflatten(tree, _while(on_arrays(both[0]), on_arrays(both[1]), flat, bound))
-    except ShapeChanges as error:
-        if shape_invariants is None:
-            raise
-        raise NeedsPython(str(error)) from error
+    end = _unflatten(tree, _while(on_arrays(both[0]), on_arrays(both[1]), flat, bound))
     return _as_given(loop_vars, end)
 
 

@@ -14,7 +14,7 @@ from flax import nnx
 from jax import export
 
 from keraslike.core import host
-from keraslike.data.pipeline import NeedsPython
+from keraslike.core.errors import NeedsPython
 from keraslike.tf import dtypes
 from keraslike.tf.dtypes import DType, TensorShape
 from keraslike.tf.errors import InvalidArgumentError

@@ -158,9 +158,14 @@ class _Constant(Exception):
 def _stopping(function: Callable, places: frozenset[int]) -> Callable:
     if not places:
         return function
-    return lambda *values: function(
-        *[jax.lax.stop_gradient(v) if i in places else v for i, v in enumerate(values)]
-    )
+
+    def stopping(*values: Any) -> Any:
+        return function(
+            *[jax.lax.stop_gradient(v) if i in places else v for i, v in enumerate(values)]
+        )
+
+    stopping.analyse = True  # type: ignore[attr-defined]  # see `recording.run_recorded`
+    return stopping
 
 
 def _of_arrays(

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from keraslike.tf import dtypes, effects, philox
 from keraslike.tf.conversion import _as_operand, static
 from keraslike.tf.errors import InvalidArgumentError
-from keraslike.tf.tensor import WIDE, raw
+from keraslike.tf.tensor import WIDE, _on_device, raw
 
 
 def check_ends(bounds: tuple[Any, Any], wanted: dtypes.DType, whole: bool = False) -> None:
@@ -42,15 +41,19 @@ def check_bounds(minval: Any, maxval: Any) -> None:
 def drawn(state: Any, kind: str, shape: Any, dtype: str, *rest: Any) -> Any:
     """TensorFlow's numbers for a counter and a key."""
     wanted, count = dtypes.as_dtype(dtype).dtype, math.prod(shape)
-    state = jnp.asarray(state).astype(np.uint64)
     with WIDE(True):
-        if kind == "integers":
-            low, high = rest
-            if low is None:
-                return philox.integers(state, count, wanted).reshape(shape)
-            return philox.between(state, count, wanted, low, high).reshape(shape)
-        if kind == "uniform":
-            low, high = (np.asarray(v, wanted) for v in rest)
-            return philox.units(state, count, wanted).reshape(shape) * (high - low) + low
-        fn = philox.normals if kind == "normal" else philox.truncated_normals
-        return fn(state, count, wanted).reshape(shape)
+        found = _drawn(philox.on_host(state, count), kind, shape, count, wanted, *rest)
+        return _on_device(np.asarray(found) if isinstance(found, np.generic) else found)
+
+
+def _drawn(state: Any, kind: str, shape: Any, count: int, wanted: Any, *rest: Any) -> Any:
+    if kind == "integers":
+        low, high = rest
+        if low is None:
+            return philox.integers(state, count, wanted).reshape(shape)
+        return philox.between(state, count, wanted, low, high).reshape(shape)
+    if kind == "uniform":
+        low, high = (np.asarray(v, wanted) for v in rest)
+        return philox.units(state, count, wanted).reshape(shape) * (high - low) + low
+    fn = philox.normals if kind == "normal" else philox.truncated_normals
+    return fn(state, count, wanted).reshape(shape)

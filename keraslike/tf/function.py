@@ -15,9 +15,9 @@ from typing import Any
 import jax
 
 from keraslike.core.context import trace_state_clean
+from keraslike.core.errors import NeedsPython
 from keraslike.core.pickling import find, is_found, picklable
 from keraslike.core.tracebacks import entry
-from keraslike.data.pipeline import NeedsPython
 from keraslike.tf import autograph as rewriting
 from keraslike.tf.concrete import ConcreteFunction, _check_all, wrap_values
 from keraslike.tf.conversion import _as_operand, convert_to_tensor

@@ -6,7 +6,6 @@ import math
 import secrets
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core import base
@@ -114,7 +113,7 @@ class Generator(base.Object):
         """Returns the state, then advances it as if `delta` numbers had been drawn."""
         before = self._state_var.value()
         with WIDE(True):
-            new = philox.after(jnp.asarray(before._value).astype(np.uint64), static(delta))
+            new = philox.after(before._value.astype(np.uint64), static(delta))
             self._state_var.assign(Tensor(new.astype(np.int64)))
         return before
 

@@ -16,8 +16,9 @@ from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.operation import operands, operation
 from keraslike.tf.ops import add_n
 from keraslike.tf.ops import eye as eye
+from keraslike.tf.slices import by_rows, rows_of
 from keraslike.tf.table import l2_normalize as l2_normalize
-from keraslike.tf.table import maximum, reduce_sum, sqrt, square
+from keraslike.tf.table import maximum, multiply, reduce_sum, sqrt, square
 from keraslike.tf.tensor import WIDE, Tensor, run
 
 # -- products and norms ---------------------------------------------------------------------------
@@ -153,6 +154,7 @@ def _norm(x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
     return derivatives.power(total, 1.0 / ord)
 
 
+@by_rows
 def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: Any = None) -> Tensor:
     """Values limited to a range.
 
@@ -165,6 +167,7 @@ def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: Any = 
     return run(derivatives.clip, (t, low, high))
 
 
+@by_rows
 @operation("clip_by_norm", "t")
 def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None) -> Any:
     """The tensor, scaled down if its norm is larger than `clip_norm`.
@@ -186,7 +189,7 @@ def global_norm(t_list: Any, name: Any = None) -> Tensor:
     >>> tf.linalg.global_norm([[3.0], [4.0]]).numpy().tolist()
     5.0
     """
-    return sqrt(add_n([reduce_sum(square(t)) for t in t_list if t is not None]))
+    return sqrt(add_n([reduce_sum(square(rows_of(t))) for t in t_list if t is not None]))
 
 
 def clip_by_global_norm(t_list: Any, clip_norm: Any, use_norm: Any = None, name: Any = None) -> Any:
@@ -200,7 +203,8 @@ def clip_by_global_norm(t_list: Any, clip_norm: Any, use_norm: Any = None, name:
     length = global_norm(t_list) if use_norm is None else use_norm
     factor = clip_norm / maximum(length, clip_norm)
     factor = factor + (length - length)  # NaN in every tensor if the norm is not finite
-    return [None if t is None else t * factor for t in t_list], length
+    scaled = by_rows(lambda t: multiply(t, factor))
+    return [None if t is None else scaled(t) for t in t_list], length
 
 
 # -- decompositions -------------------------------------------------------------------------------

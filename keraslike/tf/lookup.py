@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core import hashing
+from keraslike.core.errors import NeedsPython
 from keraslike.data import records
 from keraslike.data.elements import texts
-from keraslike.data.pipeline import NeedsPython
 from keraslike.data.sources import paths
 from keraslike.tf import dtypes
 from keraslike.tf.conversion import constant, convert_to_tensor

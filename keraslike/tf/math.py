@@ -33,6 +33,7 @@ from keraslike.tf.segments import (
     unsorted_segment_sqrt_n,
     unsorted_segment_sum,
 )
+from keraslike.tf.slices import by_rows
 from keraslike.tf.sorting import bincount, top_k
 from keraslike.tf.tensor import Tensor
 
@@ -148,7 +149,7 @@ def scalar_mul(scalar: Any, x: Any, name: Any = None) -> Tensor:
     >>> tf.math.scalar_mul(2.0, tf.constant([1.0, 2.0])).numpy().tolist()
     [2.0, 4.0]
     """
-    return table.multiply(scalar, x)
+    return by_rows(lambda x: table.multiply(scalar, x))(x)
 
 
 def accumulate_n(

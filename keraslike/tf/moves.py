@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from keraslike.data.pipeline import NeedsPython
+from keraslike.core.errors import NeedsPython
 
 
 def moves(fn: Callable) -> Callable:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from keraslike import tree
+from keraslike.tf.slices import IndexedSlices
 from keraslike.tree import is_nested as _is_nested
 
 __all__ = ["assert_same_structure", "flatten", "is_nested", "map_structure", "pack_sequence_as"]
@@ -27,7 +28,22 @@ def flatten(structure: Any, expand_composites: bool = False) -> list[Any]:
     >>> flatten({"b": 1, "a": [2, (3,)]})
     [2, 3, 1]
     """
-    return tree.flatten(structure)
+    leaves = tree.flatten(structure)
+    if not expand_composites:
+        return leaves
+    return [part for leaf in leaves for part in _parts_of(leaf)]
+
+
+def _parts_of(leaf: Any) -> list[Any]:
+    """The tensors of a sparse or ragged tensor, or of slices; any other leaf as it is."""
+    if isinstance(leaf, IndexedSlices):
+        parts = [leaf.values, leaf.indices, leaf.dense_shape]
+        return parts if parts[-1] is not None else parts[:-1]
+    if hasattr(leaf, "nested_row_splits"):
+        return [leaf.flat_values, *leaf.nested_row_splits]
+    if hasattr(leaf, "dense_shape"):
+        return [leaf.indices, leaf.values, leaf.dense_shape]
+    return [leaf]
 
 
 def map_structure(func: Callable, *structure: Any, **kwargs: Any) -> Any:

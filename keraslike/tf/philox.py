@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -15,52 +16,89 @@ from keraslike.tf.tensor import WIDE
 
 _LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 # Values of the counter that are kept for each output, or for each four that may be refused.
-_GAP = 256
+GAP = 256
 _MOST = 2**31 - 1  # the upper bound of seeds
 _DEFAULT = 87654321  # the global seed if only an operation has a seed
+
+
+def library_of(array: Any) -> Any:
+    """numpy for arrays of the host, for which JAX would have to compile, and `jax.numpy`."""
+    return np if isinstance(array, (np.ndarray, np.generic)) else jnp
+
+
+def on_host(state: Any, count: int) -> Any:
+    """The state as numpy's array where its values are known and so few numbers are drawn that it is
+    not worth a program; else as JAX's."""
+    if count <= _FEW and not isinstance(state, jax.core.Tracer):
+        return np.asarray(state, np.uint64)
+    return jnp.asarray(state).astype(np.uint64)
+
+
+_FEW = 2**16
 
 
 def state_of(seeds: Any) -> Any:
     """The counter (two numbers of 64 bits) and the key for the seeds of a stateless operation."""
     with WIDE(True):
-        given = jnp.asarray(seeds).astype(np.int64).astype(np.uint64)
-        words = philox.scrambled((given[0], given[1]))
+        xp = jnp if isinstance(seeds, jax.core.Tracer) else np
+        given = xp.asarray(seeds).astype(np.int64).astype(np.uint64)
+        words = philox.scrambled((given[:1], given[1:2]))
         key, high = (words[i] | words[i + 1] << _HALF for i in (0, 2))
-        return jnp.stack([jnp.zeros_like(key), high, key])
+        return xp.concatenate([xp.zeros_like(key), high, key])
 
 
-def state_now(name: str, seed: int | None, count: int, gap: int = _GAP) -> np.ndarray | None:
+def state_now(name: str, seed: int | None, count: int, gap: int = GAP) -> np.ndarray | None:
     """The same for a stateful operation, whose next call continues after the given count of
     numbers; `None` if neither a global seed nor its own is set, and in a function of a data set."""
     if rng.in_run() or (seed is None and rng.chosen is None):
         return None
-    chosen = _DEFAULT if rng.chosen is None else rng.chosen % _MOST
-    own = rng.operation_seed() if seed is None else int(seed) % _MOST
-    own = own or (0 if chosen else _MOST)
+    own, chosen = _seeds(rng.operation_seed() if seed is None else seed)
     key = (name, chosen, own)
     start = rng.drawn.get(key, 0) if seed is not None else 0
     if seed is not None:
         rng.drawn[key] = start + count * gap
-    whole = 2**64 - 1
-    return np.array([start, own & whole, chosen & whole], np.uint64)
+    return np.array([start, own, chosen], np.uint64)
+
+
+def state_in_run(seed: int, run: Any, count: int, gap: int = GAP) -> Any:
+    """The same in a traced function, where each operation continues with the function's next run.
+
+    Args:
+        run: the number of the run, from 0.
+    """
+    with WIDE(True):
+        start = jnp.asarray(run).astype(np.uint64) * np.uint64(count * gap)
+        return jnp.stack([start, *map(np.uint64, _seeds(seed))])
+
+
+def _seeds(seed: int) -> tuple[int, int]:
+    """The seed of an operation and the global one."""
+    chosen = _DEFAULT if rng.chosen is None else rng.chosen % _MOST
+    return int(seed) % _MOST or (0 if chosen else _MOST), chosen
 
 
 def after(state: Any, count: int) -> Any:
     """The state of a generator after it has drawn the given count of numbers."""
     with WIDE(True):
-        low = state[0] + np.uint64(count * _GAP)
-        return jnp.stack([low, state[1] + (low < state[0]).astype(np.uint64), state[2]])
+        state = on_host(state, 0)
+        low = state[:1] + np.uint64(count * GAP)
+        high = state[1:2] + (low < state[:1]).astype(np.uint64)
+        return library_of(state).concatenate([low, high, state[2:]])
 
 
 def _words(state: Any, count: int, step: int = 1, more: int = 1) -> Any:
     """Words in rows of four, `more` rows for each of `count` values of the counter."""
     at = np.arange(count, dtype=np.uint64)[:, None] * np.uint64(step)
-    at = (at + np.arange(more, dtype=np.uint64)).reshape(-1)
+    return words_at(state, (at + np.arange(more, dtype=np.uint64)).reshape(-1))
+
+
+def words_at(state: Any, at: Any) -> Any:
+    """Rows of four words, for values of the counter after that of the state."""
     low = state[0] + at
     high = state[1] + (low < state[0]).astype(np.uint64)
     counter = (low & _LOW, low >> _HALF, high & _LOW, high >> _HALF)
     key = (state[2] & _LOW, state[2] >> _HALF)
-    return jnp.stack(philox.mixed(counter, key), 1)
+    return library_of(low).stack(philox.mixed(counter, key), 1)
 
 
 def _pairs(words: Any) -> Any:
@@ -72,7 +110,8 @@ def _unit(words: Any, bits: int) -> Any:
     return (words & np.uint64(2**bits - 1)).astype(np.float64) * 2.0**-bits
 
 
-def _doubles(words: Any) -> Any:
+def doubles(words: Any) -> Any:
+    """Numbers of [0, 1) with 52 bits, of two words each."""
     upper, lower = words[:, 0::2] & np.uint64(0xFFFFF), words[:, 1::2]
     return ((upper << _HALF) | lower).astype(np.float64).reshape(-1) * 2.0**-52
 
@@ -81,7 +120,7 @@ def units(state: Any, count: int, dtype: Any = np.float64) -> Any:
     """Numbers in `[0, 1)`."""
     size = np.dtype(dtype).itemsize
     if size == 8:
-        return _doubles(_words(state, -(-count // 2)))[:count]
+        return doubles(_words(state, -(-count // 2)))[:count]
     bits = {"float32": 23, "float16": 10, "bfloat16": 7}[np.dtype(dtype).name]
     return _unit(_words(state, -(-count // 4)).reshape(-1)[:count], bits).astype(dtype)
 
@@ -103,22 +142,22 @@ def between(state: Any, count: int, dtype: Any, low: int, high: int) -> Any:
     return rest.astype(dtype) + np.asarray(low, dtype)
 
 
-def _normal_pairs(first: Any, second: Any, dtype: Any) -> Any:
+def normal_pairs(first: Any, second: Any, dtype: Any) -> Any:
     """Normal numbers, which the Box-Muller transform makes in pairs from two of `[0, 1)`."""
-    first, second = first.astype(dtype), second.astype(dtype)
-    length = jnp.sqrt(-2.0 * jnp.log(jnp.maximum(first, np.asarray(1e-7, dtype))))
+    first, second, xp = first.astype(dtype), second.astype(dtype), library_of(first)
+    length = xp.sqrt(-2.0 * xp.log(xp.maximum(first, np.asarray(1e-7, dtype)))).astype(dtype)
     angle = np.asarray(2 * math.pi, dtype) * second
-    return jnp.stack([jnp.sin(angle) * length, jnp.cos(angle) * length], -1)
+    return xp.stack([xp.sin(angle) * length, xp.cos(angle) * length], -1)
 
 
 def normals(state: Any, count: int, dtype: Any) -> Any:
     """Numbers of the normal distribution."""
     if np.dtype(dtype).itemsize == 8:
-        drawn = _doubles(_words(state, -(-count // 2))).reshape(-1, 2)
-        return _normal_pairs(drawn[:, 0], drawn[:, 1], np.float64).reshape(-1)[:count]
+        drawn = doubles(_words(state, -(-count // 2))).reshape(-1, 2)
+        return normal_pairs(drawn[:, 0], drawn[:, 1], np.float64).reshape(-1)[:count]
     drawn = _unit(_words(state, -(-count // 4)), 23)
     return (
-        _normal_pairs(drawn[:, 0::2], drawn[:, 1::2], np.float32).reshape(-1)[:count].astype(dtype)
+        normal_pairs(drawn[:, 0::2], drawn[:, 1::2], np.float32).reshape(-1)[:count].astype(dtype)
     )
 
 
@@ -126,17 +165,19 @@ _ROWS = 6  # of words, for twelve or more numbers, of which four lie within the 
 
 
 def truncated_normals(state: Any, count: int, dtype: Any) -> Any:
-    """Normal numbers within two standard deviations, which TensorFlow draws in groups of four."""
+    """Normal numbers within two standard deviations, which TensorFlow draws in groups of four, or
+    of two if they have 64 bits."""
     if np.dtype(dtype).itemsize == 8:
         groups, kind = -(-count // 2), np.float64
-        drawn = _doubles(_words(state, groups, _GAP, 2 * _ROWS)).reshape(groups, -1, 2)
+        drawn = doubles(_words(state, groups, GAP // 2, 2 * _ROWS)).reshape(groups, -1, 2)
     else:
         groups, kind = -(-count // 4), np.float32
-        drawn = _unit(_words(state, groups, _GAP, _ROWS), 23).reshape(groups, -1, 2)
-    found = _normal_pairs(drawn[..., 0], drawn[..., 1], kind).reshape(groups, -1)
-    order = jnp.argsort(jnp.abs(found) >= 2.0, axis=1, stable=True)
+        drawn = _unit(_words(state, groups, GAP, _ROWS), 23).reshape(groups, -1, 2)
+    found = normal_pairs(drawn[..., 0], drawn[..., 1], kind).reshape(groups, -1)
+    xp = library_of(found)
+    order = xp.argsort(xp.abs(found) >= 2.0, axis=1, stable=True)
     each = 2 if kind is np.float64 else 4
-    kept = jnp.take_along_axis(found, order[:, :each], 1)
+    kept = xp.take_along_axis(found, order[:, :each], 1)
     return kept.reshape(-1)[:count].astype(dtype)
 
 
@@ -151,8 +192,17 @@ def classes(state: Any, logits: Any, count: int) -> Any:
     return jnp.sum(edges[:, None, :] <= wanted[..., None], -1)
 
 
-def order(state: np.ndarray, count: int) -> np.ndarray:
-    """The numbers below `count` in random order, on the host."""
+def order(state: Any, count: int) -> Any:
+    """The numbers below `count` in random order."""
+    if isinstance(state, jax.core.Tracer):
+        with WIDE(True):
+            words = _words(state, -(-max(count - 1, 0) // 4)).reshape(-1)
+
+            def swapped(i: Any, out: Any) -> Any:
+                j = i + (words[i] % (count - i).astype(np.uint64)).astype(i.dtype)
+                return out.at[i].set(out[j]).at[j].set(out[i])
+
+            return jax.lax.fori_loop(0, count - 1, swapped, jnp.arange(count))
     seeds = int(state[2]), int(state[1])
     drawn = philox.draw(seeds, int(state[0]), -(-max(count - 1, 0) // 4)).tolist()
     out = np.arange(count)

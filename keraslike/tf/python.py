@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from keraslike.core.context import trace_state_clean
-from keraslike.data.pipeline import NeedsPython
+from keraslike.core.errors import NeedsPython
 from keraslike.tf import dtypes
 from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.errors import InvalidArgumentError, of_python

@@ -1,26 +1,27 @@
-"""`tf.random`: with a seed, the numbers of TensorFlow for uniform, normal and categorical draws.
+"""`tf.random`: with a seed, the numbers of TensorFlow.
 
-Other distributions, and traced functions without a seed, draw from keraslike's streams.
+Traced functions draw from keraslike's streams.
 """
 
 from __future__ import annotations
 
 import enum
 import math
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from keraslike import random
 from keraslike.core import rng
 from keraslike.core.context import trace_state_clean
-from keraslike.tf import dtypes, philox
+from keraslike.tf import dtypes, philox, rejection
 from keraslike.tf.conversion import _as_operand, convert_to_tensor, static
 from keraslike.tf.drawing import check_bounds, check_ends, sizes_of
 from keraslike.tf.drawing import drawn as drawn_of
+from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.generators import (  # noqa: F401
     Generator,
     create_rng_state,
@@ -28,17 +29,21 @@ from keraslike.tf.generators import (  # noqa: F401
     set_global_generator,
 )
 from keraslike.tf.indexing import gather
-from keraslike.tf.ops import cast, stack
+from keraslike.tf.ops import broadcast_to, cast, reshape, stack
 from keraslike.tf.samplers import (  # noqa: F401
     all_candidate_sampler,
     log_uniform_candidate_sampler,
     uniform_candidate_sampler,
 )
+from keraslike.tf.table import maximum
 from keraslike.tf.tensor import WIDE, Tensor, run, wrap
 
 
-def set_seed(seed: int) -> None:
-    """Sets the seed of the global random stream, which determines all later numbers.
+def set_seed(seed: int | None) -> None:
+    """Sets the seed of the operations that have none of their own.
+
+    As in TensorFlow it does not seed Python's and numpy's random numbers, nor the weights of
+    layers, which get their seeds from Python's: `keras.utils.set_random_seed` does both.
 
     >>> from keraslike import tf
     >>> tf.random.set_seed(1)
@@ -47,7 +52,7 @@ def set_seed(seed: int) -> None:
     >>> bool(tf.reduce_all(tf.random.uniform([2]) == first))
     True
     """
-    rng.set_random_seed(seed)
+    rng.set_operation_seed(None if seed is None else int(static(seed)))
 
 
 def operation_seed(seed: Any) -> Any:
@@ -55,6 +60,25 @@ def operation_seed(seed: Any) -> Any:
     if seed is None or isinstance(seed, rng.SeedGenerator):
         return seed
     return rng.operation_key(int(static(seed)))
+
+
+def _state(name: str, seed: Any, count: int, always: bool = True, gap: int = philox.GAP) -> Any:
+    """Counter and key for an operation that draws so many numbers and goes on with its next call.
+
+    Args:
+        always: whether they are drawn where TensorFlow's are not known, instead of `None`.
+        gap: by how much the counter goes on for each number.
+    """
+    if trace_state_clean() and (seed is None or isinstance(seed, int)):
+        state = philox.state_now(name, seed, count, gap)
+        if state is not None:
+            return state
+    if isinstance(seed, int) and not trace_state_clean():
+        return philox.state_in_run(seed, rng.operation_key(seed)[1], count, gap)
+    if not always:
+        return None
+    drawn = random.randint((2,), 0, 2**31 - 1, "int32", seed=operation_seed(seed))
+    return philox.state_of(drawn)
 
 
 def _draw(name: str, shape: Any, dtype: Any, seed: Any = None, **kwargs: Any) -> Tensor:
@@ -67,13 +91,13 @@ def _draw(name: str, shape: Any, dtype: Any, seed: Any = None, **kwargs: Any) ->
     elif name == "uniform":
         low, high = kwargs["minval"], kwargs["maxval"]
         kwargs["maxval"] = high = 1.0 if high is None else high
-    if name != "gamma" and trace_state_clean() and (seed is None or isinstance(seed, int)):
-        kind = "integers" if wanted.is_integer else name
-        state = philox.state_now(f"{kind} {wanted.name}", seed, math.prod(sizes))
-        if state is not None:
-            rest = bounds if wanted.is_integer else (low, high) if name == "uniform" else ()
-            with WIDE(True):
-                return Tensor(drawn_of(state, kind, sizes, wanted.name, *rest))
+    kind = "integers" if wanted.is_integer else name
+    # JAX's own draws of 64 bits cannot be lowered outside of its 64-bit mode.
+    state = _state(f"{kind} {wanted.name}", seed, math.prod(sizes), always=wanted.size == 8)
+    if state is not None:
+        rest = bounds if wanted.is_integer else (low, high) if name == "uniform" else ()
+        with WIDE(True):
+            return Tensor(drawn_of(state, kind, sizes, wanted.name, *rest))
     kwargs["seed"] = operation_seed(seed)
     with WIDE(True):
         if wanted.is_integer:
@@ -162,8 +186,19 @@ def gamma(
     >>> tf.random.gamma([2, 3], 1.0).shape
     TensorShape([2, 3])
     """
-    drawn = _draw("gamma", shape, dtype, alpha=float(static(alpha)), seed=seed)
-    return drawn if beta is None else drawn / beta
+    alpha, dtype = _as_operand(alpha, dtype), dtypes.as_dtype(dtype)
+    shape = np.atleast_1d(static(shape)).tolist()
+    beta = 1.0 if beta is None else beta
+    shares = np.broadcast_shapes(alpha.shape, _as_operand(beta, dtype).shape)
+    alpha = broadcast_to(cast(alpha, dtype), shares)
+    each = math.prod(shape)
+    state = _state(f"gamma {dtype.name}", seed, each * math.prod(shares))
+    drawn = run(rejection.gammas, (state, alpha), (each,), constant=(0,), lasting=False)
+    return _above_zero(reshape(drawn, (*shape, *shares)), beta)
+
+
+def _above_zero(drawn: Any, beta: Any) -> Tensor:
+    return maximum(np.finfo(drawn.dtype.as_numpy_dtype).tiny, drawn / beta)
 
 
 def categorical(
@@ -177,11 +212,13 @@ def categorical(
     """
     logits, count = convert_to_tensor(logits), static(num_samples)
     kind = dtypes.int64 if dtype is None else dtype
-    if trace_state_clean() and (seed is None or isinstance(seed, int)):
-        state = philox.state_now("categorical", seed, math.prod(logits.shape[:1]) * count)
-        if state is not None:
-            with WIDE(True):
-                return cast(Tensor(philox.classes(jnp.asarray(state), logits._value, count)), kind)
+    total = math.prod(logits.shape[:1]) * count
+    wide = math.prod(logits.shape[:1]) * 2 * (count + -count % 4)  # what TensorFlow keeps for it
+    state = _state("categorical", seed, wide, always=False)
+    if state is not None:
+        with WIDE(True):
+            found = philox.classes(philox.on_host(state, total), logits._value, count)
+        return cast(Tensor(found), kind)
     return cast(wrap(random.categorical(logits._value, count, seed=operation_seed(seed))), kind)
 
 
@@ -193,10 +230,9 @@ def shuffle(value: Any, seed: Any = None, name: Any = None) -> Tensor:
     [1, 2, 3]
     """
     value = _as_operand(value)
-    if trace_state_clean() and (seed is None or isinstance(seed, int)):
-        state = philox.state_now("shuffle", seed, -(-value.shape[0] // 1024))
-        if state is not None:
-            return gather(value, philox.order(state, value.shape[0]).astype(np.int32))
+    state = _state("shuffle", seed, -(-max(value.shape[0] - 1, 0) // 4), always=False, gap=1)
+    if state is not None:
+        return gather(value, philox.order(state, value.shape[0]).astype(np.int32))
     order = random.shuffle(np.arange(value.shape[0], dtype=np.int32), seed=operation_seed(seed))
     return gather(value, wrap(order))
 
@@ -208,10 +244,6 @@ class Stateless:
         self.seed = _as_operand(seed)
 
 
-def _key(seed: Any) -> Any:
-    return jax.random.wrap_key_data(jnp.asarray(seed).astype("uint32"), impl="threefry2x32")
-
-
 def _from_seed(kind: str, seed: Any, shape: Any, dtype: Any, *rest: Any) -> Tensor:
     wanted = dtypes.as_dtype(dtype)
     numbers = tuple(map(static, rest))
@@ -221,10 +253,6 @@ def _from_seed(kind: str, seed: Any, shape: Any, dtype: Any, *rest: Any) -> Tens
 
 def _of_seed(seed: Any, kind: str, shape: Any, dtype: str, *rest: Any) -> Any:
     with WIDE(True):
-        if kind == "poisson":
-            return jax.random.poisson(_key(seed), jnp.asarray(rest[0]), shape).astype(dtype)
-        if kind == "gamma":
-            return jax.random.gamma(_key(seed), jnp.asarray(rest[0], dtype), shape, dtype)
         return drawn_of(philox.state_of(seed), kind, shape, dtype, *rest)
 
 
@@ -307,8 +335,24 @@ def stateless_gamma(
     >>> tf.random.stateless_gamma([2], seed=[1, 2], alpha=1.0).shape
     TensorShape([2])
     """
-    drawn = _from_seed("gamma", seed, shape, dtype, alpha)
-    return drawn if beta is None else drawn / beta
+    alpha, sizes = cast(_as_operand(alpha, dtype), dtype), sizes_of(shape)
+    each = _each("stateless_gamma", sizes, alpha.shape)
+    drawn = run(_stateless_gammas, (_as_operand(seed), alpha), (each,), constant=(0,))
+    return _above_zero(reshape(drawn, sizes), 1.0 if beta is None else beta)
+
+
+def _stateless_gammas(seed: Any, alpha: Any, each: int) -> Any:
+    return rejection.gammas(philox.state_of(seed), alpha, each)
+
+
+def _each(name: str, sizes: Sequence[int], own: Sequence[int]) -> int:
+    """How many numbers each parameter has in a shape, which ends in that of the parameters."""
+    if tuple(sizes[len(sizes) - len(own) :]) != tuple(own):
+        raise InvalidArgumentError(
+            f"tf.random.{name}: shape must end in the shape of the parameters, {tuple(own)}. "
+            f"Received: shape={tuple(sizes)}"
+        )
+    return math.prod(sizes[: len(sizes) - len(own)])
 
 
 def stateless_poisson(
@@ -320,7 +364,14 @@ def stateless_poisson(
     >>> tf.random.stateless_poisson([2], seed=[1, 2], lam=2.0).shape
     TensorShape([2])
     """
-    return _from_seed("poisson", seed, shape, dtype, lam)
+    rates, sizes = _as_operand(lam), sizes_of(shape)
+    each = _each("stateless_poisson", sizes, rates.shape)
+    kind = dtypes.as_dtype(dtype).as_numpy_dtype
+    return reshape(run(_stateless_poissons, (_as_operand(seed), rates), (each, kind)), sizes)
+
+
+def _stateless_poissons(seed: Any, rates: Any, each: int, dtype: Any) -> Any:
+    return rejection.poissons(philox.state_of(seed), rates, each, dtype)
 
 
 def stateless_binomial(
@@ -362,7 +413,8 @@ def stateless_categorical(
 
 def _classes(seed: Any, logits: Any, count: int) -> Any:
     with WIDE(True):
-        return philox.classes(philox.state_of(seed), jnp.asarray(logits), count)
+        state = philox.on_host(philox.state_of(seed), logits.shape[0] * count)
+        return philox.classes(state, jnp.asarray(logits), count)
 
 
 def split(seed: Any, num: int = 2, alg: Any = "auto_select") -> Tensor:
@@ -396,11 +448,12 @@ def poisson(
     >>> tf.random.poisson([3], 2.0).shape
     TensorShape([3])
     """
-    rates, shape = np.asarray(static(lam), "float32"), tuple(np.atleast_1d(static(shape)).tolist())
-    state = random.randint((2,), 0, 2**31 - 1, "int32", seed=operation_seed(seed))
-    rates = tuple(rates.ravel().tolist()) if rates.ndim else float(rates)
-    more = (len(rates),) if isinstance(rates, tuple) else ()
-    return _from_seed("poisson", state, (*shape, *more), dtype, rates)
+    rates, kind = np.asarray(static(lam), "float32"), dtypes.as_dtype(dtype)
+    shape = np.atleast_1d(static(shape)).tolist()
+    each = math.prod(shape)
+    state = _state(f"poisson {kind.name}", seed, each * rates.size)
+    drawn = rejection.poissons(state, rates, each, kind.dtype)
+    return Tensor(drawn.reshape(*shape, *rates.shape))
 
 
 class Algorithm(enum.IntEnum):

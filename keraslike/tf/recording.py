@@ -260,7 +260,8 @@ def run_recorded(
 
     Args:
         within: the arrays that `fn` captures.
-        analyse: whether dependences are analysed even if the operation does not recur.
+        analyse: whether dependences are analysed even if the operation does not recur, as they are
+            where `fn.analyse` is true.
         name: TensorFlow's name of the operation.
     """
     taken = [*within, *values]
@@ -281,7 +282,7 @@ def run_recorded(
         if program is not None:
             key = tuple([(v.shape, v.dtype) for v in values])
             depends, descends = program.depends(again, chosen, key)
-        elif analyse:
+        elif analyse or getattr(fn, "analyse", False):
             depends, _ = _dependence(again, chosen)
         if depends is not None and not any(depends):  # no output has a gradient
             wrapped = wrap(again(*chosen))

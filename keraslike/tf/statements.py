@@ -17,7 +17,7 @@ from flax import nnx
 from keraslike.core import base
 from keraslike.core.boxed import Boxed
 from keraslike.core.context import trace_state_clean
-from keraslike.data.pipeline import NeedsPython
+from keraslike.core.errors import NeedsPython
 from keraslike.tf import autograph, control, ops, table
 from keraslike.tf.autograph import operator
 from keraslike.tf.conversion import convert_to_tensor
@@ -233,13 +233,28 @@ def while_stmt(
     symbol_names: Sequence[str],
     opts: dict[str, Any],
 ) -> None:
-    """`while`, as `tf.while_loop` once the condition is traced."""
+    """`while`, as `tf.while_loop` once the condition is traced; and a long loop whose condition is
+    known if it can be, since it would be a long program."""
+    before, steps, known = get_state(), 0, False
     going = test()
     while not is_traced(going):
         if not going:
             return
+        if steps == control.MOST_UNROLLED and not trace_state_clean():
+            known = True
+            break
         body()
-        going = test()
+        going, steps = test(), steps + 1
+    if known:
+        now = get_state()
+        set_state(before)
+        try:
+            _loop(test, body, get_state, set_state, symbol_names, opts.get("maximum_iterations"))
+        except (TypeError, ValueError):
+            set_state(now)
+            while test():
+                body()
+        return
     try:
         _loop(test, body, get_state, set_state, symbol_names, opts.get("maximum_iterations"))
     except control.ShapeChanges as error:

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from flax import nnx
 
-from keraslike.data.pipeline import NeedsPython
+from keraslike.core.errors import NeedsPython
 
 
 class Structure:

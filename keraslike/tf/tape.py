@@ -271,9 +271,9 @@ class GradientTape:
         self._use()
         self._check([target], [source], unconnected_gradients)
         value, of = raw(target), raw(source)
-        if not value.ndim or not of.ndim or value.shape[0] != of.shape[0]:
+        if value.ndim < 2 or of.ndim < 2 or value.shape[0] != of.shape[0]:
             raise ValueError(
-                "target and source must have one batch axis. "
+                "target and source must have one batch axis, and others. "
                 f"Received shapes: {value.shape}, {of.shape}."
             )
         batch, size = value.shape[0], int(np.prod(value.shape[1:]))

@@ -295,7 +295,7 @@ def precision(values: Sequence[Any]) -> Any:
 
 def _on_device(value: np.ndarray) -> Any:
     """The array as a JAX array; text, and arrays in a trace, are returned unchanged."""
-    if value.dtype.kind == "O" or not trace_state_clean():
+    if isinstance(value, jax.Array) or value.dtype.kind == "O" or not trace_state_clean():
         return value
     with precision((value,)):
         return jax_internals.put(value)
@@ -322,6 +322,23 @@ _SMALL = 32
 def _is_small(value: Any) -> bool:
     """Whether a host array is small enough for computations during a trace."""
     return type(value) is np.ndarray and value.size <= _SMALL and value.dtype.kind in "biuf"
+
+
+def _is_known(fn: Callable, values: Sequence[Any], rest: tuple, kwargs: dict[str, Any]) -> bool:
+    """Whether an operation in a trace can be computed now: one on small arrays of the host, and one
+    that makes integers of integers, such as the edges of a graph, which have no gradients."""
+    if not values or all(map(_is_small, values)):
+        return bool(values)
+    if not all(map(_is_whole, values)):
+        return False
+    out = jax.eval_shape(lambda: fn(*values, *rest, **kwargs))
+    return all(x.dtype.kind in "biu" for x in jax.tree.leaves(out))
+
+
+def _is_whole(value: Any) -> bool:
+    """Whether an array holds known integers."""
+    is_array = isinstance(value, (np.ndarray, jax.Array)) and value.dtype.kind in "biu"
+    return is_array and not isinstance(value, jax.core.Tracer)
 
 
 def _known_now(fn: Callable, values: Sequence[Any], rest: tuple, kwargs: dict[str, Any]) -> Any:
@@ -370,7 +387,7 @@ def run(
                 out = tapes[-1]._run(fn, tensors, values, followed, rest, kwargs, lasting, name)
                 return out if inspected is None else inspected(name, out)
         with precision(values):
-            if not trace_state_clean() and all(map(_is_small, values)) and values:
+            if not trace_state_clean() and _is_known(fn, values, rest, kwargs):
                 out = _known_now(fn, values, rest, kwargs)
             else:
                 out = wrap(fn(*values, *rest, **kwargs))

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core.context import trace_state_clean
-from keraslike.data.pipeline import NeedsPython
+from keraslike.core.errors import NeedsPython
 from keraslike.tf import dtypes, effects, indexing, ops
 from keraslike.tf.conversion import constant, convert_to_tensor, static
 from keraslike.tf.dtypes import TensorShape

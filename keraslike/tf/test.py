@@ -10,8 +10,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from keraslike.core import rng
 from keraslike.core.structures import iter_leaves
-from keraslike.tf import config, ops, random
+from keraslike.tf import config, ops
 from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.tape import GradientTape, UnconnectedGradients
 
@@ -107,8 +108,7 @@ class TestCase(unittest.TestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        random.set_seed(87654321)
-        np.random.seed(87654321)
+        rng.set_random_seed(87654321)
 
     def get_temp_dir(self) -> str:
         """A directory that is removed after the test."""

@@ -13,11 +13,13 @@ from flax import nnx
 from keraslike.core import context
 from keraslike.core import variable as core
 from keraslike.core.boxed import Boxed, Taking
+from keraslike.core.context import trace_state_clean
 from keraslike.core.variable import Param
 from keraslike.tf import calls, dtypes, indexing, ops
 from keraslike.tf.conversion import _as_operand, convert_to_tensor, static
 from keraslike.tf.dtypes import TensorShape
 from keraslike.tf.operators import give_operators
+from keraslike.tf.slices import IndexedSlices
 from keraslike.tf.tensor import (
     Tensor,
     TensorRef,
@@ -50,31 +52,6 @@ class VariableSynchronization(enum.Enum):
     """
 
     AUTO, NONE, ON_WRITE, ON_READ = range(4)
-
-
-class IndexedSlices:
-    """Some rows of a tensor: `values[i]` is row `indices[i]`.
-
-    >>> from keraslike import tf
-    >>> rows = tf.IndexedSlices([[1.0, 2.0]], [1], dense_shape=[3, 2])
-    >>> tf.convert_to_tensor(rows).numpy().tolist()
-    [[0.0, 0.0], [1.0, 2.0], [0.0, 0.0]]
-    """
-
-    def __init__(self, values: Any, indices: Any, dense_shape: Any = None):
-        self.values, self.indices = convert_to_tensor(values), convert_to_tensor(indices)
-        self.dense_shape = None if dense_shape is None else static(dense_shape)
-
-    def _as_tensor(self) -> Tensor:
-        if self.dense_shape is None:
-            raise ValueError(
-                "IndexedSlices can only be converted to a tensor if dense_shape is given."
-            )
-        zeros = ops.zeros(self.dense_shape, self.values.dtype)
-        return indexing.tensor_scatter_nd_add(zeros, ops.expand_dims(self.indices, -1), self.values)
-
-    def __repr__(self) -> str:
-        return f"IndexedSlices(indices={self.indices!s}, values={self.values!s})"
 
 
 class _Ref:
@@ -128,6 +105,7 @@ class Variable(core.Variable, Taking, metaclass=_Kind):
 
         def __getitem__(self, key: Any) -> Any: ...
 
+    made_in_traces = 0  # how many were made while functions were traced
     take = staticmethod(calls.take)  # a layer that is called on a variable returns a tensor
 
     def __new__(cls, *args: Any, trainable: bool | None = None, **kwargs: Any):
@@ -151,6 +129,8 @@ class Variable(core.Variable, Taking, metaclass=_Kind):
     ):
         if initial_value is None:
             raise ValueError("tf.Variable: initial_value must be given.")
+        if not trace_state_clean():
+            Variable.made_in_traces += 1
         value = initial_value() if callable(initial_value) else initial_value
         if isinstance(value, nnx.Variable):
             value = Tensor(value._raw_value)

@@ -49,6 +49,7 @@ class Compiled(Layer):
         "_functions",
         "_loss_tracker",
         "_per_fit",
+        "_needs_python",
         "_programs",
         "_running",
     }
@@ -57,6 +58,7 @@ class Compiled(Layer):
 
     optimizer: Any  # Declared only: a model that was not compiled has no such attribute.
     loss: Any = None
+    _needs_python = False  # Whether its steps cannot be compiled.
     history: Any = _per_fit("history", None)
     # A callback sets one of these to end the loop after the current batch.
     stop_training = _per_fit("stop_training", False)
@@ -146,7 +148,7 @@ class Compiled(Layer):
             "jit_compile": jit_compile,
             **({} if auto_scale_loss else {"auto_scale_loss": False}),
         }
-        self._programs, self._functions = {}, {}
+        self._programs, self._functions, self._needs_python = {}, {}, False
         self.stop_training = False
 
     @property

@@ -14,6 +14,7 @@ import jax
 from keraslike import ops
 from keraslike.core import arguments, base, context, lowering, rng
 from keraslike.core.boxed import unbox
+from keraslike.core.errors import NeedsPython
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.text import is_text
 from keraslike.core.tracebacks import is_ours
@@ -276,7 +277,22 @@ class Steps(Compiled):
     # -- lowering -----------------------------------------------------------------------------
 
     def _prepare(self, example: Any, mode: str) -> None:
-        """Creates all state, from the shapes of a batch."""
+        """Creates all state, from the shapes of a batch.
+
+        A model whose code computes sizes from values cannot be compiled: its steps run as plain
+        Python from then on, and create the state with their first batch.
+        """
+        try:
+            self._prepare_by_trace(example, mode)
+        except NeedsPython:
+            if self._needs_python or self._demands_jit():
+                raise
+            self._needs_python = True
+            self._programs = {}
+            with contextlib.suppress(NeedsPython):
+                self._prepare_by_trace(example, mode)
+
+    def _prepare_by_trace(self, example: Any, mode: str) -> None:
         step = getattr(self, f"{mode}_step")
         own = getattr(step, "__func__", step) is not getattr(Steps, f"{mode}_step")
         stateful = own and not stateless.takes_state(step)
@@ -292,8 +308,12 @@ class Steps(Compiled):
         elif mode == "train" and self.optimizer is not None:
             self.optimizer.build(self.trainable_variables)
         loss = self._compile_loss if self._has_own_loss() and mode != "predict" else None
-        if not stateful and loss is not None and not loss.built:
+        if not stateful and (loss is not None and not loss.built or self._has_users_code()):
             self._program(mode).settle(example)
+
+    def _has_users_code(self) -> bool:
+        """Whether a class of the model or of its layers is not keraslike's."""
+        return not all(is_ours(type(layer)) for layer in (self, *self._flatten_layers()))
 
     def _has_own_loss(self) -> bool:
         return type(self).compute_loss is not Steps.compute_loss
@@ -342,9 +362,14 @@ class Steps(Compiled):
         return self.compute_output_spec(x)
 
     def _supports_jit(self) -> bool:
-        if self._compile_args is not None and self._compile_args["jit_compile"] is True:
+        if self._demands_jit():
             return True
-        return all(layer.supports_jit for layer in self._flatten_layers())
+        return not self._needs_python and all(
+            layer.supports_jit for layer in self._flatten_layers()
+        )
+
+    def _demands_jit(self) -> bool:
+        return self._compile_args is not None and self._compile_args["jit_compile"] is True
 
     def _program(self, mode: str) -> Program:
         programs = vars(self).setdefault("_programs", {})

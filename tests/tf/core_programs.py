@@ -15,8 +15,28 @@ def names(tf):
         tf.random.set_seed(5)
         return program()
 
+    def runs(function):
+        traced = tf.function(function)
+        return [traced(), traced()]
+
+    def slope(function, *given):
+        given = [tf.convert_to_tensor(x) for x in given]
+        with tf.GradientTape() as tape:
+            tape.watch(given)
+            y = function(*given)
+        return tape.gradient(y, given)
+
+    @tf.custom_gradient
+    def half(x, y):
+        return x * y, lambda upstream: (upstream * y, None)
+
     return {
         "seeded": seeded,
+        "runs": runs,
+        "slope": slope,
+        "half": half,
+        "power": lambda x: tf.while_loop(lambda y: y < 20.0, lambda y: (y * x,), (x,))[0],
+        "slices": tf.IndexedSlices(_two_rows(tf), tf.constant([0, 0]), tf.constant([3, 2])),
         "g": tf.random.Generator.from_seed,
         "tf": tf,
         "np": np,
@@ -27,6 +47,10 @@ def names(tf):
         "v": tf.Variable([1.0, 2.0, 3.0]),
         "rows": lambda indices, values: tf.IndexedSlices(tf.constant(values), tf.constant(indices)),
     }
+
+
+def _two_rows(tf):
+    return tf.constant([[1.0, 2.0], [3.0, 4.0]])
 
 
 # Numbers as tensors of a dtype that is asked for, or that an operand has.
@@ -198,6 +222,19 @@ seeded(lambda: tf.random.truncated_normal([3]))
 seeded(lambda: tf.random.shuffle([1, 2, 3, 4, 5]))
 seeded(lambda: tf.random.categorical([[1.0, 2.0]], 5))
 seeded(lambda: tf.nn.dropout(tf.ones([8]), 0.5))
+seeded(lambda: [tf.random.gamma([2], [0.5, 1.0, 2.5], seed=4) for _ in range(2)])
+seeded(lambda: tf.random.gamma([3], 30.0, beta=2.0, dtype=tf.float64))
+seeded(lambda: [tf.random.poisson([2], [0.5, 12.0, 2.5], seed=4) for _ in range(2)])
+seeded(lambda: tf.random.poisson([3], 70.0, dtype=tf.int32))
+seeded(lambda: tf.random.truncated_normal([5], dtype=tf.float64))
+seeded(lambda: [tf.random.categorical([[0.0, 1.0, 2.0]], 3, seed=3) for _ in range(2)])
+seeded(lambda: [tf.random.shuffle([1, 2, 3, 4, 5], seed=3) for _ in range(2)])
+seeded(lambda: runs(lambda: [tf.random.uniform([2], seed=1), tf.random.normal([2], seed=1)]))
+seeded(lambda: runs(lambda: [tf.random.poisson([2], 4.0, seed=1), tf.random.shuffle([1, 2, 3], 1)]))
+seeded(lambda: runs(lambda: tf.random.categorical([[0.0, 1.0]], 3, seed=1)))
+tf.random.stateless_gamma([2, 3], [1, 2], alpha=[0.7, 1.0, 9.0], beta=3.0)
+tf.random.stateless_poisson([2, 3], [1, 2], lam=[0.7, 10.0, 90.0])
+slope(lambda a: tf.random.stateless_gamma([2, 2], [1, 2], alpha=a), [0.5, 3.0])
 seeded(lambda: tf.image.random_flip_left_right(tf.reshape(tf.range(8), [4, 1, 2, 1])))
 seeded(lambda: tf.image.random_crop(tf.range(24), [3]))
 seeded(lambda: tf.image.random_brightness(tf.zeros([1, 1, 3]), 0.3))
@@ -234,11 +271,36 @@ tf.constant("a", shape=[2])
 tf.image.rgb_to_grayscale(c([[[140, 203, 53], [7, 9, 250]]], tf.uint8))
 """
 
+SLICES = """
+tf.convert_to_tensor(slices)
+slices * tf.ones([3, 2])
+tf.reduce_sum(slices, 1)
+[slices.shape, slices.dtype.name, slices.dense_shape, (-slices).values]
+tf.clip_by_value(slices, 1.5, 3.5).values
+tf.clip_by_norm(slices, 1.0).values
+[tf.clip_by_global_norm([slices, None, tf.ones(2)], 1.0)[0][i] for i in (1, 2)]
+tf.clip_by_global_norm([slices, None, tf.ones(2)], 1.0)[0][0].values
+tf.linalg.global_norm([slices, None, tf.ones(2)])
+tf.math.scalar_mul(2.0, slices).values
+tf.add_n([slices, tf.ones([3, 2])])
+len(tf.nest.flatten([slices, tf.ragged.constant([[1], [2]])], expand_composites=True))
+slope(half, 2.0, 3.0)
+tf.function(lambda x, y: slope(half, x, y))(c(2.0), c(3.0))
+slope(tf.function(half), 2.0, 3.0)
+tf.function(lambda x: tf.while_loop(lambda i, x: i < 99, lambda i, x: (i + 1, x + 1), (0, x)))(c(1))
+tf.function(lambda x: tf.gradients(power(x), x))(c(2.0))
+tf.function(lambda x: tf.gradients(power(x * 2.0) * x, x))(c(2.0))
+tf.function(lambda x: tf.gradients(tf.map_fn(lambda e: e * x, x), x))(c([2.0, 3.0]))
+tf.function(lambda x: tf.gradients(tf.cond(x > 1.0, lambda: x * x, lambda: x), x))(c(2.0))
+tf.function(lambda x: x + 1).get_concrete_function(tf.TensorSpec([None])).output_shapes
+tf.function(lambda x: tf.Variable(1.0) * x)(c(2.0))
+"""
+
 PROGRAMS = [
     *CONVERSIONS,
     *(
         line
-        for text in (SHAPES, NUMBERS, ERRORS, LOOPS, VARIABLES, RANDOM, MORE)
+        for text in (SHAPES, NUMBERS, ERRORS, LOOPS, VARIABLES, RANDOM, MORE, SLICES)
         for line in text.strip().splitlines()
     ),
 ]

@@ -199,3 +199,78 @@ def test_masks_and_several_outputs():
     np.testing.assert_allclose(float(value), float(loss(target, plain["b"])), rtol=1e-6)
     grads = tape.gradient(value, model.trainable_variables)
     assert np.asarray(grads[0])[0].tolist() == [0.0, 0.0]  # the row of what is masked
+
+
+class ByDegree(keras.layers.Layer):
+    """Divides the features of each node by how many edges leave it, as sizes of values."""
+
+    def build(self, shapes):
+        self.kernel = self.add_weight((shapes[0][-1], 2), initializer="ones", name="kernel")
+
+    def call(self, inputs):
+        nodes, edges = inputs
+        projected = tf.matmul(nodes, self.kernel)
+        degrees = tf.math.bincount(edges[:, 0])
+        shares = tf.gather(projected, edges[:, 1])
+        shares /= tf.cast(tf.repeat(degrees, degrees), "float32")[:, None]
+        count = tf.reduce_max(edges[:, 0]) + 1
+        return tf.math.unsorted_segment_sum(shares, edges[:, 0], num_segments=count)
+
+
+class OfGraph(keras.Model):
+    def __init__(self, nodes, edges):
+        super().__init__()
+        self.nodes, self.edges = nodes, edges
+        self.layer, self.last = ByDegree(), keras.layers.Dense(1, kernel_initializer="ones")
+
+    def call(self, inputs):
+        return self.last(self.layer(inputs))
+
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            out = tf.gather(self([self.nodes, self.edges]), x)
+            loss = tf.reduce_mean((out - y) ** 2)
+        grads = tape.gradient(loss, self.trainable_weights)
+        self.optimizer.apply_gradients(zip(grads, self.trainable_weights))
+        return {"error": loss}
+
+
+def test_a_step_whose_sizes_are_values_runs_as_python():
+    edges = tf.constant([[0, 1], [0, 2], [1, 0], [2, 3], [2, 0], [3, 2]])
+    nodes = tf.constant(np.arange(8, dtype="float32").reshape(4, 2) / 8)
+    model = OfGraph(nodes, edges)
+    model.compile(keras.optimizers.SGD(0.1))
+    x, y = np.arange(4), np.ones((4, 1), "float32")
+    history = model.fit(x, y, batch_size=2, epochs=2, shuffle=False, verbose=0)
+    # what Keras with TensorFlow gives
+    np.testing.assert_allclose(history.history["error"], [0.748826, 0.138878], rtol=1e-4)
+    with pytest.raises(TypeError, match="known while a function is traced"):
+        model.compile(keras.optimizers.SGD(0.1), jit_compile=True)
+        model.fit(x, y, verbose=0)
+
+
+def test_an_optimizer_takes_slices():
+    v = tf.Variable(tf.ones((3, 2)))
+    rows = tf.IndexedSlices(tf.constant([[1.0, 2.0], [3.0, 4.0]]), tf.constant([0, 0]), [3, 2])
+    keras.optimizers.SGD(0.1).apply_gradients([(rows, v)])
+    np.testing.assert_allclose(v.numpy(), [[0.6, 0.4], [1, 1], [1, 1]], rtol=1e-6)
+
+
+def test_a_step_draws_wide_integers():
+    class Drawing(keras.Sequential):
+        def train_step(self, data):
+            drawn = tf.random.uniform([3], 0, 5, dtype=tf.int64)
+            return super().train_step(data) | {"largest": tf.reduce_max(drawn)}
+
+    model = Drawing([keras.layers.Input((8,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    assert model.fit(X[:4], Y[:4], verbose=0).history["largest"][0] < 5
+
+
+def test_the_seed_of_operations_is_not_that_of_numpy():
+    np.random.seed(3)
+    expected = np.random.rand()
+    np.random.seed(3)
+    tf.random.set_seed(7)
+    assert np.random.rand() == expected

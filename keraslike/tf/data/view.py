@@ -343,12 +343,12 @@ class _Program:
         given = [TensorSpec(leaf.shape, leaf.dtype) for leaf in leaves]
         structure = jax.tree.structure((tuple(range(len(given))), {}))
         self._concrete = concrete = ConcreteFunction(flat, given, structure)
-        count = len(concrete.output_shapes) - len(concrete.changed)
+        count = len(concrete.out_avals) - len(concrete.changed)
         self._count, count = count, count - len(self._watch.values)
         self.changes = bool(concrete.changed)
         self.out_specs = [
             ArraySpec(tuple(a.shape), dtypes.as_dtype(a.dtype).name)
-            for a in concrete.output_shapes[:count]
+            for a in concrete.out_avals[:count]
         ]
         self._loop = jax.jit(self._looped)
 
