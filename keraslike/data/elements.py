@@ -13,15 +13,11 @@ import numpy as np
 
 from keraslike.core import dtypes, foreign
 from keraslike.core.boxed import Boxed
-from keraslike.core.errors import NoSuchFile
+from keraslike.core.errors import NeedsPython, NoSuchFile
 from keraslike.core.structures import iter_leaves, map_leaves
 
 AUTOTUNE = -1  # the number of threads is chosen automatically
 INFINITE, UNKNOWN = -1, -2  # the results of `cardinality()` other than a number of elements
-
-
-class NeedsPython(TypeError):
-    """A function that is being traced does something that only Python can do."""
 
 
 class Value(np.ndarray):

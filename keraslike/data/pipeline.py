@@ -14,7 +14,7 @@ from keraslike.core.iteration import Enduring, Failed, cut, tried
 from keraslike.core.shares import Rows, Share
 from keraslike.core.structures import iter_leaves, map_leaves
 from keraslike.data import philox
-from keraslike.data.elements import INFINITE, UNKNOWN, NeedsPython, Value, View
+from keraslike.data.elements import INFINITE, UNKNOWN, Value, View
 
 # Returns an iterator of the elements from the given number on.
 Start = Callable[[int], Iterator[Any]]

@@ -13,8 +13,8 @@ import numpy as np
 from keraslike import random
 from keraslike.core import rng
 from keraslike.core.context import trace_state_clean
+from keraslike.core.errors import NeedsPython
 from keraslike.data import philox as words_of
-from keraslike.data.pipeline import NeedsPython
 from keraslike.tf import philox
 from keraslike.tf.conversion import _as_operand, constant, static
 from keraslike.tf.errors import InvalidArgumentError

@@ -8,7 +8,7 @@ import numpy as np
 
 from keraslike.core.boxed import Boxed
 from keraslike.core.context import trace_state_clean
-from keraslike.data.pipeline import NeedsPython
+from keraslike.core.errors import NeedsPython
 from keraslike.tf import dtypes, indexing
 from keraslike.tf.conversion import convert_to_tensor, static
 from keraslike.tf.dtypes import TensorShape
