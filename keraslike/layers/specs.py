@@ -33,7 +33,8 @@ def remembered(layer: Any, args: tuple, kwargs: dict[str, Any], trace: Callable)
         outputs = trace(args, kwargs)
         if len(_known) >= _MOST:
             _known.clear()
-        _known[key] = jax.tree.map(_copy, outputs)
+        # A name that is given uses up no automatic one.
+        _known[key] = jax.tree.map(lambda t: _copy(t, t.name), outputs)
         return outputs
     layer._note_called(args)
     if layer._path is None:
@@ -41,10 +42,10 @@ def remembered(layer: Any, args: tuple, kwargs: dict[str, Any], trace: Callable)
     return jax.tree.map(_copy, found)
 
 
-def _copy(tensor: KerasTensor) -> KerasTensor:
-    new = KerasTensor(tensor.shape, tensor.dtype, tensor.sparse)
+def _copy(tensor: KerasTensor, name: str | None = None) -> KerasTensor:
+    new = KerasTensor(tensor.shape, tensor.dtype, tensor.sparse, name=name)
     mask = tensor._keras_mask
-    new._keras_mask = None if mask is None else _copy(mask)
+    new._keras_mask = None if mask is None else _copy(mask, mask.name)
     return new
 
 

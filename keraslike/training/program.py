@@ -397,13 +397,14 @@ class Program(LoweredStep):
         ):
             _, drawn, _, shapes = jax.eval_shape(one, state, stream, fixed, cursor, data, order)
             all_of = (most,) if self.stack else ()
-            results = jax.tree.map(lambda s: jnp.zeros((*all_of, *s.shape), s.dtype), shapes)
+            results = jax.tree.map(lambda s: _room(s, all_of), shapes)
 
             def body(i: Any, carry: Any) -> Any:
                 state, before, cursor, results = carry
                 state, after, cursor, result = one(
                     state, stream if before is None else before, fixed, cursor, data, order
                 )
+                result = jax.tree.map(_halves, result)
                 if self.stack:
                     result = jax.tree.map(lambda a, r: a.at[i].set(r), results, result)
                 return state, after, cursor, result
@@ -411,6 +412,7 @@ class Program(LoweredStep):
             drawn = None if drawn is None else stream
             carry = jax.lax.fori_loop(0, n, body, (state, drawn, cursor, results))
             state, drawn, cursor, results = carry
+            results = jax.tree.map(_whole_of, results, shapes)
             if self.stack:
                 results = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), results)
             return state, drawn, cursor, results
@@ -427,6 +429,32 @@ class Program(LoweredStep):
         if self.stack and steps < most:
             results = jax.tree.map(lambda a: np.asarray(a)[: len(a) // most * steps], results)
         return cursor, results
+
+
+# Results of 64 bits pass a loop in halves, since JAX would make its variables narrow.
+
+
+def _is_wide(value: Any) -> bool:
+    wide = np.dtype(value.dtype).kind in "iuf" and value.dtype.itemsize == 8
+    return wide and not jax.config.read("jax_enable_x64")
+
+
+def _room(spec: Any, leading: tuple[int, ...]) -> Any:
+    """Zeros for the results of all steps of a loop."""
+    if _is_wide(spec):
+        return jnp.zeros((*leading, *spec.shape, 2), np.uint32)
+    return jnp.zeros((*leading, *spec.shape), spec.dtype)
+
+
+def _halves(result: Any) -> Any:
+    return jax.lax.bitcast_convert_type(result, np.uint32) if _is_wide(result) else result
+
+
+def _whole_of(halves: Any, spec: Any) -> Any:
+    if not _is_wide(spec):
+        return halves
+    with jax.enable_x64(True):
+        return jax.lax.bitcast_convert_type(halves, spec.dtype)
 
 
 def _together(results: Any) -> Any:
