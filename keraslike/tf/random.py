@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -395,7 +396,8 @@ def stateless_binomial(
 
 
 def _binomial(seed: Any, counts: Any, probs: Any, shape: Any) -> Any:
-    return jax.random.binomial(_key(seed), counts, probs, shape, "float32")
+    key = jax.random.wrap_key_data(jnp.asarray(seed).astype("uint32"), impl="threefry2x32")
+    return jax.random.binomial(key, counts, probs, shape, "float32")
 
 
 def stateless_categorical(
