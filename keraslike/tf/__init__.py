@@ -185,6 +185,7 @@ from keraslike.tf.sorting import (
 from keraslike.tf.sparse import SparseTensor
 from keraslike.tf.specs import (
     NoneTensorSpec,
+    OptionalSpec,
     RaggedTensorSpec,
     SparseTensorSpec,
     TypeSpec,

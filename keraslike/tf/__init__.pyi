@@ -49,6 +49,7 @@ from keraslike.tf.signatures import TensorSpec as TensorSpec
 from keraslike.tf.slices import IndexedSlices as IndexedSlices
 from keraslike.tf.sparse_tensor import SparseTensor as SparseTensor
 from keraslike.tf.specs import NoneTensorSpec as NoneTensorSpec
+from keraslike.tf.specs import OptionalSpec as OptionalSpec
 from keraslike.tf.specs import RaggedTensorSpec as RaggedTensorSpec
 from keraslike.tf.specs import SparseTensorSpec as SparseTensorSpec
 from keraslike.tf.specs import TypeSpec as TypeSpec

@@ -7,6 +7,7 @@ from typing import Any
 
 from keraslike.core.structures import map_leaves
 from keraslike.data.elements import ArraySpec, Nested
+from keraslike.data.pipeline import DatasetIterator, Optional, Pipeline
 from keraslike.tf import dtypes
 from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.dtypes import TensorShape
@@ -143,13 +144,41 @@ class DatasetSpec:
         return cls(value.element_spec)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, DatasetSpec) and self.element_spec == other.element_spec
+        return type(other) is type(self) and repr(self) == repr(other)
 
     def __hash__(self) -> int:
         return hash(repr(self))
 
     def __repr__(self) -> str:
         return f"DatasetSpec({self.element_spec!r}, TensorShape([]))"
+
+
+class IteratorSpec(DatasetSpec):
+    """The spec of an iterator of a data set: the spec of its elements.
+
+    >>> IteratorSpec(TensorSpec([], dtypes.int64))
+    IteratorSpec(TensorSpec(shape=(), dtype=tf.int64, name=None),)
+    """
+
+    def __init__(self, element_spec: Any):
+        super().__init__(element_spec)
+
+    def __repr__(self) -> str:
+        return f"IteratorSpec({self.element_spec!r},)"
+
+
+class OptionalSpec(IteratorSpec):
+    """The spec of an `Optional`: the spec of its value.
+
+    >>> OptionalSpec(TensorSpec([], dtypes.int64))
+    OptionalSpec(TensorSpec(shape=(), dtype=tf.int64, name=None),)
+    """
+
+    def __init__(self, element_spec: Any):
+        super().__init__(element_spec)
+
+    def __repr__(self) -> str:
+        return f"OptionalSpec({self.element_spec!r},)"
 
 
 def shown(spec: Any) -> Any:
@@ -159,6 +188,13 @@ def shown(spec: Any) -> Any:
     if isinstance(spec, Nested):
         return DatasetSpec(map_leaves(shown, spec.element))
     return spec
+
+
+_HOLDERS: tuple[tuple[type, type[DatasetSpec]], ...] = (
+    (Pipeline, DatasetSpec),
+    (DatasetIterator, IteratorSpec),
+    (Optional, OptionalSpec),
+)
 
 
 def type_spec_from_value(value: Any) -> Any:
@@ -171,6 +207,9 @@ def type_spec_from_value(value: Any) -> Any:
         return RaggedTensorSpec.from_value(value)
     if isinstance(value, SparseTensor):
         return SparseTensorSpec.from_value(value)
+    for kind, spec in _HOLDERS:
+        if isinstance(value, kind):
+            return spec.from_value(value)
     return TensorSpec.from_tensor(convert_to_tensor(value))
 
 

@@ -18,7 +18,7 @@ from keraslike.tf.data.experimental import (
     UNKNOWN_CARDINALITY,
     Dataset,
 )
-from keraslike.tf.specs import DatasetSpec
+from keraslike.tf.specs import DatasetSpec, IteratorSpec
 
 TextLineDataset = _face.stand_for(_files.TextLineDataset)
 TFRecordDataset = _face.stand_for(_files.TFRecordDataset)
@@ -32,6 +32,7 @@ __all__ = [
     "FixedLengthRecordDataset",
     "INFINITE_CARDINALITY",
     "Iterator",
+    "IteratorSpec",
     "NumpyIterator",
     "Options",
     "TFRecordDataset",
