@@ -208,7 +208,7 @@ class Function:
             def example(spec: Any, size: int = size, text: bytes = text) -> Any:
                 if hasattr(spec, "_find_spec"):  # a data set for the spec of one
                     return spec
-                if not isinstance(spec, ArraySpec):
+                if not isinstance(spec, ArraySpec) or spec.shape is None:
                     return self._view.example(spec, size)
                 shape = tuple(size if n is None else n for n in spec.shape)
                 if spec.dtype == "string":

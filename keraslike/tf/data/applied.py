@@ -57,7 +57,7 @@ def group_by_reducer(key_func: Callable, reducer: Reducer) -> Callable:
         )
 
         def make() -> Any:
-            states: dict[int, Any] = {}
+            states: dict[Any, Any] = {}
             for element in dataset._start(0):
                 key = np.int64(key_of(*arguments(element)))
                 state = states[key] if key in states else initial(key)
