@@ -21,6 +21,7 @@ from keraslike.tf import (
     autodiff,
     autograph,
     bitwise,
+    candidates,
     compat,
     config,
     data,
@@ -61,6 +62,12 @@ from keraslike.tf import (
     types,
 )
 from keraslike.tf.autodiff import gradients, hessians
+from keraslike.tf.blocks import (
+    batch_to_space,
+    required_space_to_batch_paddings,
+    space_to_batch,
+    space_to_batch_nd,
+)
 from keraslike.tf.control import (
     case,
     cond,
@@ -227,6 +234,8 @@ globals().update({_name: getattr(general, _name) for _name in general.__all__})
 for _module in (linear_operator, linear_operators):
     vars(linalg).update({_name: getattr(_module, _name) for _name in _module.__all__})
     linalg.__all__ += _module.__all__
+vars(random).update(fixed_unigram_candidate_sampler=candidates.fixed_unigram_candidate_sampler)
+random.__all__.append("fixed_unigram_candidate_sampler")
 vars(dtypes).update(cast=cast, complex=complex, saturate_cast=saturate_cast)
 
 # The functions of tf.math that are also attributes of tf.

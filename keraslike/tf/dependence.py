@@ -68,8 +68,8 @@ def _of(v: Any, masks: dict[Any, int]) -> int:
 
 def _inner(eqn: Any) -> Any:
     """The jaxpr that an equation calls with its own arguments, or `None`."""
-    if eqn.primitive.name.startswith("custom_vjp"):
-        return None  # the user defines its gradient
+    if eqn.primitive.name.startswith(("custom_vjp", "custom_jvp")):
+        return None  # what computes the value says nothing of the gradient: a rule of its own does
     for name in ("jaxpr", "call_jaxpr"):
         found = eqn.params.get(name)
         found = getattr(found, "jaxpr", found)

@@ -1514,6 +1514,423 @@ message.
 >>> lists = tf.train.FeatureLists(feature_list={"a": tf.train.FeatureList()})
 >>> list(tf.train.SequenceExample(feature_lists=lists).feature_lists.feature_list)
 ['a']
+
+raw_ops.AsString
+Numbers as text; see `tf.strings.as_string`.
+>>> from keraslike import tf
+>>> tf.raw_ops.AsString(input=[1, 2]).numpy().tolist()
+[b'1', b'2']
+
+raw_ops.DepthwiseConv2dNativeBackpropFilter
+The gradient of a depthwise convolution by its filters.
+>>> from keraslike import tf
+>>> tf.raw_ops.DepthwiseConv2dNativeBackpropFilter(
+...     input=[[[[2.0]]]],
+...     filter_sizes=[1, 1, 1, 1],
+...     out_backprop=[[[[3.0]]]],
+...     strides=[1, 1, 1, 1],
+...     padding="VALID",
+... ).numpy().tolist()
+[[[[6.0]]]]
+
+raw_ops.DepthwiseConv2dNativeBackpropInput
+The gradient of a depthwise convolution by its input.
+>>> from keraslike import tf
+>>> tf.raw_ops.DepthwiseConv2dNativeBackpropInput(
+...     input_sizes=[1, 1, 1, 1],
+...     filter=[[[[2.0]]]],
+...     out_backprop=[[[[3.0]]]],
+...     strides=[1, 1, 1, 1],
+...     padding="VALID",
+... ).numpy().tolist()
+[[[[6.0]]]]
+
+raw_ops.Gather
+The rows of `params` at `indices`.
+>>> from keraslike import tf
+>>> tf.raw_ops.Gather(params=[[1, 2], [3, 4]], indices=[1]).numpy().tolist()
+[[3, 4]]
+
+raw_ops.RandomUniform
+Draws of a uniform distribution over `[0, 1)`.
+>>> from keraslike import tf
+>>> tf.raw_ops.RandomUniform(shape=[2, 3], dtype=tf.float32).shape
+TensorShape([2, 3])
+
+raw_ops.RegexReplace
+Texts with matches of a pattern replaced; see `tf.strings.regex_replace`.
+>>> from keraslike import tf
+>>> tf.raw_ops.RegexReplace(input=["a1b2"], pattern="[0-9]", rewrite="_").numpy().tolist()
+[b'a_b_']
+
+raw_ops.Slice
+The part of a tensor that begins at `begin` and has the sizes `size`, where -1 is the rest.
+>>> from keraslike import tf
+>>> tf.raw_ops.Slice(input=[1, 2, 3, 4], begin=[1], size=[2]).numpy().tolist()
+[2, 3]
+
+raw_ops.StridedSlice
+The elements from `begin` to before `end` along each axis; see `tf.strided_slice`.
+>>> from keraslike import tf
+>>> tf.raw_ops.StridedSlice(input=[1, 2, 3, 4], begin=[0], end=[4], strides=[2]).numpy().tolist()
+[1, 3]
+
+raw_ops.StringJoin
+Texts of several tensors, joined element by element.
+>>> from keraslike import tf
+>>> tf.raw_ops.StringJoin(inputs=[["a"], ["b"]], separator="-").numpy().tolist()
+[b'a-b']
+
+raw_ops.StringLength
+How many bytes, or characters with `unit="UTF8_CHAR"`, texts have.
+>>> from keraslike import tf
+>>> tf.raw_ops.StringLength(input=["abc", ""]).numpy().tolist()
+[3, 0]
+
+raw_ops.StringToNumber
+The numbers that texts spell.
+>>> from keraslike import tf
+>>> tf.raw_ops.StringToNumber(string_tensor=["1.5", "2"]).numpy().tolist()
+[1.5, 2.0]
+
+raw_ops.Substr
+The `len` bytes of texts from `pos` on.
+>>> from keraslike import tf
+>>> tf.raw_ops.Substr(input=["hello"], pos=1, len=3).numpy().tolist()
+[b'ell']
+
+raw_ops.UniqueWithCounts
+The different values, which of them each one is, and how often each occurs.
+>>> from keraslike import tf
+>>> found = tf.raw_ops.UniqueWithCounts(x=[7, 8, 7])
+>>> found.y.numpy().tolist(), found.idx.numpy().tolist(), found.count.numpy().tolist()
+([7, 8], [0, 1, 0], [2, 1])
+
+raw_ops.Where
+The indices of the elements that are true or not 0.
+>>> from keraslike import tf
+>>> tf.raw_ops.Where(condition=[True, False, True]).numpy().tolist()
+[[0], [2]]
+
+nn.uniform_candidate_sampler
+Classes drawn from 0 to `range_max - 1` with equal chances, and how often the true classes and
+these are expected.
+>>> from keraslike import tf
+>>> drawn = tf.random.uniform_candidate_sampler([[1]], 1, 2, True, 2)
+>>> sorted(drawn.sampled_candidates.numpy().tolist())
+[0, 1]
+
+nn.log_uniform_candidate_sampler
+Classes drawn from 0 to `range_max - 1` with the chances `log((n + 2) / (n + 1))`, like words that
+are sorted by how often they occur, and how often the true classes and these are expected.
+>>> from keraslike import tf
+>>> drawn = tf.random.log_uniform_candidate_sampler([[1]], 1, 2, True, 2)
+>>> sorted(drawn.sampled_candidates.numpy().tolist())
+[0, 1]
+
+nn.fractional_max_pool
+The largest of regions of nearly equal sizes, of which there are `sizes / pooling_ratio`, and where
+rows and columns of regions begin (Graham 2014).
+>>> from keraslike import tf
+>>> x = tf.reshape(tf.range(4.0), [1, 2, 2, 1])
+>>> values, rows, columns = tf.nn.fractional_max_pool(x, 2.0)
+>>> values.numpy().ravel().tolist(), rows.numpy().tolist()
+([3.0], [0, 2])
+
+nn.fractional_avg_pool
+The means of regions of nearly equal sizes, of which there are `sizes / pooling_ratio`, and where
+rows and columns of regions begin (Graham 2014).
+>>> from keraslike import tf
+>>> x = tf.reshape(tf.range(4.0), [1, 2, 2, 1])
+>>> values, rows, columns = tf.nn.fractional_avg_pool(x, [1.0, 2.0, 2.0, 1.0])
+>>> values.numpy().ravel().tolist(), rows.numpy().tolist()
+([1.5], [0, 2])
+
+nn.depthwise_conv2d_backprop_input
+The gradient of `depthwise_conv2d` by its input, of the shape `input_sizes`.
+>>> from keraslike import tf
+>>> ones = [1, 1, 1, 1]
+>>> tf.nn.depthwise_conv2d_backprop_input(
+...     ones, [[[[2.0]]]], [[[[3.0]]]], ones, "VALID"
+... ).numpy().tolist()
+[[[[6.0]]]]
+
+nn.depthwise_conv2d_backprop_filter
+The gradient of `depthwise_conv2d` by its filters, of the shape `filter_sizes`.
+>>> from keraslike import tf
+>>> ones = [1, 1, 1, 1]
+>>> tf.nn.depthwise_conv2d_backprop_filter(
+...     [[[[2.0]]]], ones, [[[[3.0]]]], ones, "VALID"
+... ).numpy().tolist()
+[[[[6.0]]]]
+
+nn.approx_max_k
+The `k` largest values along an axis and their places: exact ones, whatever `recall_target`.
+>>> from keraslike import tf
+>>> values, places = tf.math.approx_max_k([1.0, 3.0, 2.0], 2)
+>>> values.numpy().tolist(), places.numpy().tolist()
+([3.0, 2.0], [1, 2])
+
+nn.approx_min_k
+The `k` smallest values along an axis and their places: exact ones, whatever `recall_target`.
+>>> from keraslike import tf
+>>> values, places = tf.math.approx_min_k([1.0, 3.0, 2.0], 2)
+>>> values.numpy().tolist(), places.numpy().tolist()
+([1.0, 2.0], [0, 2])
+
+signal.rfft3d
+The Fourier transform of real numbers along the last three axes.
+>>> from keraslike import tf
+>>> tf.signal.rfft3d([[[1.0, 1.0]]]).numpy().tolist()
+[[[(2+0j), 0j]]]
+
+signal.irfft3d
+The inverse of `rfft3d`.
+>>> from keraslike import tf
+>>> tf.signal.irfft3d(tf.constant([[[2 + 0j, 0j]]], tf.complex64)).numpy().tolist()
+[[[1.0, 1.0]]]
+
+signal.fftnd
+The Fourier transform along `axes`, of the lengths `fft_length`.
+>>> from keraslike import tf
+>>> x = tf.constant([[1 + 0j, 1 + 0j]], tf.complex64)
+>>> tf.signal.fftnd(x, [2], [1]).numpy().tolist()
+[[(2+0j), 0j]]
+
+signal.ifftnd
+The inverse of `fftnd`.
+>>> from keraslike import tf
+>>> x = tf.constant([[2 + 0j, 0j]], tf.complex64)
+>>> tf.signal.ifftnd(x, [2], [1]).numpy().tolist()
+[[(1+0j), (1+0j)]]
+
+signal.rfftnd
+The Fourier transform of real numbers along `axes`, of the lengths `fft_length`.
+>>> from keraslike import tf
+>>> tf.signal.rfftnd([[1.0, 1.0]], [2], [1]).numpy().tolist()
+[[(2+0j), 0j]]
+
+signal.irfftnd
+The inverse of `rfftnd`.
+>>> from keraslike import tf
+>>> x = tf.constant([[2 + 0j, 0j]], tf.complex64)
+>>> tf.signal.irfftnd(x, [2], [1]).numpy().tolist()
+[[1.0, 1.0]]
+
+quantization.fake_quant_with_min_max_vars_gradient
+The gradients by `inputs`, `min` and `max` of `fake_quant_with_min_max_vars`.
+>>> from keraslike import tf
+>>> found = tf.quantization.fake_quant_with_min_max_vars_gradient(
+...     [1.0], [7.0], 0.0, 3.0
+... )
+>>> [v.numpy().tolist() for v in found]
+[[0.0], 0.0, 1.0]
+
+quantization.fake_quant_with_min_max_vars_per_channel_gradient
+The gradients by `inputs`, `min` and `max` of `fake_quant_with_min_max_vars_per_channel`.
+>>> from keraslike import tf
+>>> found = tf.quantization.fake_quant_with_min_max_vars_per_channel_gradient(
+...     [1.0], [7.0], [0.0], [3.0]
+... )
+>>> [v.numpy().tolist() for v in found]
+[[0.0], [0.0], [1.0]]
+
+math.special.bessel_j0
+The Bessel function of the first kind of order 0.
+>>> from keraslike import tf
+>>> tf.math.special.bessel_j0([0.5]).numpy().round(4)
+array([0.9385], dtype=float32)
+
+math.special.bessel_j1
+The Bessel function of the first kind of order 1.
+>>> from keraslike import tf
+>>> tf.math.special.bessel_j1([0.5]).numpy().round(4)
+array([0.2423], dtype=float32)
+
+math.special.bessel_k0
+The modified Bessel function of the second kind of order 0.
+>>> from keraslike import tf
+>>> tf.math.special.bessel_k0([0.5]).numpy().round(4)
+array([0.9244], dtype=float32)
+
+math.special.bessel_k0e
+The modified Bessel function of the second kind of order 0, times `exp(x)`.
+>>> from keraslike import tf
+>>> tf.math.special.bessel_k0e([0.5]).numpy().round(4)
+array([1.5241], dtype=float32)
+
+math.special.bessel_k1
+The modified Bessel function of the second kind of order 1.
+>>> from keraslike import tf
+>>> tf.math.special.bessel_k1([0.5]).numpy().round(4)
+array([1.6564], dtype=float32)
+
+math.special.bessel_k1e
+The modified Bessel function of the second kind of order 1, times `exp(x)`.
+>>> from keraslike import tf
+>>> tf.math.special.bessel_k1e([0.5]).numpy().round(4)
+array([2.731], dtype=float32)
+
+math.special.bessel_y0
+The Bessel function of the second kind of order 0.
+>>> from keraslike import tf
+>>> tf.math.special.bessel_y0([0.5]).numpy().round(4)
+array([-0.4445], dtype=float32)
+
+math.special.bessel_y1
+The Bessel function of the second kind of order 1.
+>>> from keraslike import tf
+>>> tf.math.special.bessel_y1([0.5]).numpy().round(4)
+array([-1.4715], dtype=float32)
+
+math.special.dawsn
+Dawson's integral: `exp(-x**2)` times the integral of `exp(t**2)` from 0 to `x`.
+>>> from keraslike import tf
+>>> tf.math.special.dawsn([0.5]).numpy().round(4)
+array([0.4244], dtype=float32)
+
+math.special.expint
+The exponential integral Ei: that of `exp(t) / t` up to `x`.
+>>> from keraslike import tf
+>>> tf.math.special.expint([0.5]).numpy().round(4)
+array([0.4542], dtype=float32)
+
+math.special.fresnel_cos
+The integral of `cos(pi t**2 / 2)` from 0 to `x`.
+>>> from keraslike import tf
+>>> tf.math.special.fresnel_cos([0.5]).numpy().round(4)
+array([0.4923], dtype=float32)
+
+math.special.fresnel_sin
+The integral of `sin(pi t**2 / 2)` from 0 to `x`.
+>>> from keraslike import tf
+>>> tf.math.special.fresnel_sin([0.5]).numpy().round(4)
+array([0.0647], dtype=float32)
+
+math.special.spence
+Spence's integral: that of `log(t) / (1 - t)` from 1 to `x`.
+>>> from keraslike import tf
+>>> tf.math.special.spence([0.5]).numpy().round(4)
+array([0.5822], dtype=float32)
+
+raw_ops.CropAndResize
+Crops of images, resized to `crop_size`; see `tf.image.crop_and_resize`.
+>>> from keraslike import tf
+>>> tf.raw_ops.CropAndResize(
+...     image=[[[[0.0], [1.0]], [[2.0], [3.0]]]],
+...     boxes=[[0.0, 0.0, 1.0, 1.0]],
+...     box_ind=[0],
+...     crop_size=[1, 1],
+... ).numpy().tolist()
+[[[[1.5]]]]
+
+raw_ops.Cumprod
+Products of the elements up to each one along an axis; see `tf.math.cumprod`.
+>>> from keraslike import tf
+>>> tf.raw_ops.Cumprod(x=[2, 3, 4], axis=0).numpy().tolist()
+[2, 6, 24]
+
+raw_ops.DecodeBmp
+The picture in a BMP file, uint8; see `tf.io.decode_bmp`.
+>>> from keraslike import tf
+>>> tf.raw_ops.DecodeBmp(contents=b"BM")
+Traceback (most recent call last):
+    ...
+keraslike.tf.errors.InvalidArgumentError: ...
+
+raw_ops.DecodeGif
+The pictures in a GIF file, uint8; see `tf.io.decode_gif`.
+>>> from keraslike import tf
+>>> tf.raw_ops.DecodeGif(contents=b"GIF")
+Traceback (most recent call last):
+    ...
+keraslike.tf.errors.InvalidArgumentError: ...
+
+raw_ops.DecodePng
+The picture in a PNG file; see `tf.io.decode_png`.
+>>> from keraslike import tf
+>>> file = tf.raw_ops.EncodePng(image=tf.constant([[[7]]], tf.uint8))
+>>> tf.raw_ops.DecodePng(contents=file).numpy().tolist()
+[[[7]]]
+
+raw_ops.DrawBoundingBoxesV2
+Images with the outlines of boxes; see `tf.image.draw_bounding_boxes`.
+>>> from keraslike import tf
+>>> tf.raw_ops.DrawBoundingBoxesV2(
+...     images=tf.zeros([1, 3, 3, 1]), boxes=[[[0.0, 0.0, 1.0, 1.0]]], colors=[[1.0]]
+... )[0, :, :, 0].numpy().tolist()
+[[1.0, 1.0, 1.0], [1.0, 0.0, 1.0], [1.0, 1.0, 1.0]]
+
+raw_ops.ExtractImagePatches
+Patches of images, whose values become channels; see `tf.image.extract_patches`.
+>>> from keraslike import tf
+>>> ones = [1, 1, 1, 1]
+>>> tf.raw_ops.ExtractImagePatches(
+...     images=[[[[0], [1]], [[2], [3]]]],
+...     ksizes=[1, 2, 2, 1],
+...     strides=ones,
+...     rates=ones,
+...     padding="VALID",
+... ).numpy().tolist()
+[[[[0, 1, 2, 3]]]]
+
+raw_ops.MaxPoolWithArgmax
+The largest of each window, and where it is; see `tf.nn.max_pool_with_argmax`.
+>>> from keraslike import tf
+>>> found = tf.raw_ops.MaxPoolWithArgmax(
+...     input=[[[[1.0], [4.0]]]], ksize=[1, 1, 2, 1], strides=[1, 1, 2, 1], padding="VALID"
+... )
+>>> [v.numpy().ravel().tolist() for v in found]
+[[4.0], [1]]
+
+raw_ops.MirrorPad
+A tensor with its elements mirrored at its ends; see `tf.pad`.
+>>> from keraslike import tf
+>>> tf.raw_ops.MirrorPad(input=[1, 2, 3], paddings=[[1, 0]], mode="REFLECT").numpy().tolist()
+[2, 1, 2, 3]
+
+raw_ops.NonMaxSuppressionV3
+The indices of the boxes with the highest scores that do not overlap.
+>>> from keraslike import tf
+>>> tf.raw_ops.NonMaxSuppressionV3(
+...     boxes=[[0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 0.9]],
+...     scores=[0.9, 0.8],
+...     max_output_size=2,
+...     iou_threshold=0.5,
+...     score_threshold=0.0,
+... ).numpy().tolist()
+[0]
+
+raw_ops.PadV2
+A tensor with a value before and after it along each axis; see `tf.pad`.
+>>> from keraslike import tf
+>>> tf.raw_ops.PadV2(input=[1, 2], paddings=[[1, 0]], constant_values=7).numpy().tolist()
+[7, 1, 2]
+
+raw_ops.RandomStandardNormal
+Draws of a normal distribution with the mean 0 and the deviation 1.
+>>> from keraslike import tf
+>>> tf.raw_ops.RandomStandardNormal(shape=[2, 3], dtype=tf.float32).shape
+TensorShape([2, 3])
+
+raw_ops.Split
+Equal parts of a tensor along an axis.
+>>> from keraslike import tf
+>>> [v.numpy().tolist() for v in tf.raw_ops.Split(axis=0, value=[1, 2, 3, 4], num_split=2)]
+[[1, 2], [3, 4]]
+
+raw_ops.SplitV
+Parts of given sizes of a tensor along an axis.
+>>> from keraslike import tf
+>>> parts = tf.raw_ops.SplitV(value=[1, 2, 3], size_splits=[1, 2], axis=0, num_split=2)
+>>> [v.numpy().tolist() for v in parts]
+[[1], [2, 3]]
+
+raw_ops.TruncatedNormal
+Draws of a normal distribution within two standard deviations.
+>>> from keraslike import tf
+>>> tf.raw_ops.TruncatedNormal(shape=[2, 3], dtype=tf.float32).shape
+TensorShape([2, 3])
 """
 
 MADE = read(_MADE)

@@ -6,10 +6,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from keraslike.tf import dtypes, table
+from keraslike.tf import dtypes, special, table
 from keraslike.tf.conversion import constant, static
 from keraslike.tf.errors import InvalidArgumentError
-from keraslike.tf.nn import in_top_k, log_softmax, softmax
+from keraslike.tf.nn import (
+    approx_max_k,
+    approx_min_k,
+    in_top_k,
+    log_softmax,
+    softmax,
+    zero_fraction,
+)
 from keraslike.tf.operation import operation
 from keraslike.tf.ops import (
     add_n,
@@ -66,17 +73,6 @@ def cumulative_logsumexp(
         x = jnp.pad(x, edge, constant_values=-jnp.inf)
         x = jnp.moveaxis(jnp.moveaxis(x, axis, 0)[kept], 0, axis)
     return jax.lax.cumlogsumexp(x, axis % x.ndim, reverse)
-
-
-@operation("math.zero_fraction", "value", constant="value")
-def zero_fraction(x: Any) -> Any:
-    """The fraction of elements that are 0, float32.
-
-    >>> from keraslike import tf
-    >>> tf.math.zero_fraction([0, 1, 0, 2]).numpy().tolist()
-    0.5
-    """
-    return jnp.mean((x == 0).astype("float32"))
 
 
 @operation("math.truncatediv", "x y", constant="x y")
@@ -169,6 +165,8 @@ globals().update({_name: getattr(table, _name) for _name in table.__all__})
 __all__ = [
     *table.__all__,
     "add_n",
+    "approx_max_k",
+    "approx_min_k",
     "argmax",
     "argmin",
     "bincount",
@@ -190,6 +188,7 @@ __all__ = [
     "segment_prod",
     "segment_sum",
     "softmax",
+    "special",
     "top_k",
     "truncatediv",
     "truncatemod",

@@ -2,25 +2,53 @@
 
 from __future__ import annotations
 
+import math
+import types
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from keraslike.ops import ctc, patches
-from keraslike.tf import derivatives, documentation, ops, random, sparse, table, windows
+from keraslike.ops import patches
+from keraslike.tf import (
+    blocks,
+    candidates,
+    decoding,
+    derivatives,
+    documentation,
+    dtypes,
+    embeddings,
+    ops,
+    pooling,
+    random,
+    samplers,
+    table,
+    windows,
+)
 from keraslike.tf.conversion import _as_operand, convert_to_tensor, is_tensor, static
 from keraslike.tf.distribute import compute_average_loss, scale_regularization_loss
 from keraslike.tf.errors import InvalidArgumentError
-from keraslike.tf.indexing import check_places, gather
-from keraslike.tf.linalg import clip_by_norm
+from keraslike.tf.indexing import check_places
 from keraslike.tf.operation import operands, operation
 from keraslike.tf.sorting import top_k
 from keraslike.tf.table import l2_normalize, reduce_sum, sigmoid, softplus, softsign, square, tanh
 from keraslike.tf.tensor import Tensor, run
-from keraslike.tf.windows import _format
+from keraslike.tf.windows import _format, either_order
 
-globals().update({_name: getattr(windows, _name) for _name in windows.__all__})
+_MODULES = (blocks, candidates, decoding, embeddings, pooling, windows)
+all_candidate_sampler = samplers.all_candidate_sampler
+# What TensorFlow has as functions of `tf` only.
+_OF_TF = [
+    "batch_to_space",
+    "edit_distance",
+    "required_space_to_batch_paddings",
+    "space_to_batch_nd",
+]
+for _module in _MODULES:
+    globals().update(
+        {_name: getattr(_module, _name) for _name in _module.__all__ if _name not in _OF_TF}
+    )
 
 _FROM_OPS = ["relu", "relu6", "selu"]
 for _name in _FROM_OPS:
@@ -237,31 +265,74 @@ def dropout(
     >>> tf.nn.dropout([1.0, 2.0], 0.0).numpy().tolist()
     [1.0, 2.0]
     """
-    x, rate = _as_operand(x), float(static(rate))
-    if rate == 0:
-        return convert_to_tensor(x)
-    shape = tuple(x.shape) if noise_shape is None else static(noise_shape)
-    if not 0 <= rate < 1:
-        raise ValueError(f"tf.nn.dropout: rate must be in [0, 1). Received: rate={rate}")
-    kept = random.uniform(shape, dtype=convert_to_tensor(x).dtype, seed=seed) >= rate
-    return run(_drop, (x, kept), (rate,))
+
+    def uniform(shape: Any, dtype: Any) -> Tensor:
+        return random.uniform(shape, dtype=dtype, seed=seed)
+
+    return general_dropout(x, rate, uniform, noise_shape)
 
 
-def _drop(x: Any, kept: Any, rate: float) -> Any:
-    return jnp.where(kept, x / (1 - rate), 0)
-
-
-def embedding_lookup(params: Any, ids: Any, max_norm: Any = None, name: Any = None) -> Tensor:
-    """The rows of a table at `ids`, scaled down if their norm is larger than `max_norm`.
+def general_dropout(
+    x: Any, rate: Any, uniform_sampler: Callable, noise_shape: Any = None, name: Any = None
+) -> Tensor:
+    """`dropout` with numbers that `uniform_sampler(shape=, dtype=)` gives.
 
     >>> from keraslike import tf
-    >>> tf.nn.embedding_lookup(tf.constant([[1, 2], [3, 4]]), [1, 0]).numpy().tolist()
-    [[3, 4], [1, 2]]
+    >>> def numbers(shape, dtype):
+    ...     return tf.constant([0.2, 0.7])
+    >>> tf.nn.experimental.general_dropout([1.0, 2.0], 0.5, numbers).numpy().tolist()
+    [0.0, 4.0]
     """
-    rows = gather(params, ids)
-    if max_norm is None:
-        return rows
-    return clip_by_norm(rows, max_norm, list(range(len(_as_operand(ids).shape), rows.ndim)))
+    x = _as_operand(x)
+    kind, is_number = dtypes.as_dtype(x.dtype), not is_tensor(rate)
+    rate = float(rate) if is_number else rate
+    if is_number and not 0 <= rate < 1:
+        raise ValueError(f"tf.nn.dropout: rate must be in [0, 1). Received: rate={rate}")
+    if not kind.is_floating:
+        raise ValueError(f"tf.nn.dropout: x must be floating-point numbers, not {kind.name}.")
+    if is_number and rate == 0:
+        return convert_to_tensor(x)
+    shape = tuple(x.shape)
+    if noise_shape is not None:
+        given = static(noise_shape)
+        fits = len(given) == len(shape)
+        shape = tuple(n if m is None else m for m, n in zip(given, shape)) if fits else given
+    kept = uniform_sampler(shape=shape, dtype=kind)
+    if is_number:
+        return run(_drop, (x, kept), (rate,))
+    return run(_drop, (x, kept, ops.cast(rate, kind)))
+
+
+def stateless_dropout(
+    x: Any,
+    rate: Any,
+    seed: Any,
+    rng_alg: Any = None,
+    noise_shape: Any = None,
+    name: Any = None,
+) -> Tensor:
+    """`dropout` with numbers that a seed of two numbers determines.
+
+    >>> from keraslike import tf
+    >>> tf.nn.experimental.stateless_dropout([1.0, 2.0], 0.5, [1, 0]).shape
+    TensorShape([2])
+    """
+
+    def uniform(shape: Any, dtype: Any) -> Tensor:
+        return random.stateless_uniform(shape, seed, dtype=dtype)
+
+    return general_dropout(x, rate, uniform, noise_shape)
+
+
+def _drop(x: Any, numbers: Any, rate: Any) -> Any:
+    scale = 1 / (1 - rate)
+    scaled = x * scale if isinstance(rate, float) else x / (1 - rate)
+    return jnp.where(numbers >= rate, scaled, 0)
+
+
+experimental = types.SimpleNamespace(
+    general_dropout=general_dropout, stateless_dropout=stateless_dropout
+)
 
 
 def in_top_k(targets: Any, predictions: Any, k: Any, name: Any = None) -> Tensor:
@@ -281,12 +352,10 @@ def _in_top_k(predictions: Any, targets: Any, k: int) -> Any:
     return inside & jnp.isfinite(own[:, 0]) & (jnp.sum(predictions > own, -1) < k)
 
 
-# -- convolution and pooling --------------------------------------------------------------------
-
-
 # -- other functions ------------------------------------------------------------------------------
 
 
+@either_order
 @operation("nn.depth_to_space", "input")
 def depth_to_space(x: Any, block_size: int, data_format: str = "NHWC") -> Any:
     """Channels rearranged to blocks of pixels.
@@ -299,6 +368,7 @@ def depth_to_space(x: Any, block_size: int, data_format: str = "NHWC") -> Any:
     return patches.depth_to_space(x, block_size, "channels_last")
 
 
+@either_order
 @operation("nn.space_to_depth", "input")
 def space_to_depth(x: Any, block_size: int, data_format: str = "NHWC") -> Any:
     """Blocks of pixels rearranged to channels.
@@ -382,51 +452,111 @@ def _weighted_moments(x: Any, weights: Any, axes: Any, keepdims: bool) -> Any:
     return tuple(v if keepdims else jnp.squeeze(v, axes) for v in (mean, variance))
 
 
-def ctc_loss(
-    labels: Any,
-    logits: Any,
-    label_length: Any,
-    logit_length: Any,
-    logits_time_major: bool = True,
-    unique: Any = None,
-    blank_index: Any = None,
-    name: Any = None,
-) -> Tensor:
-    """The CTC loss of each sample, for labels and a longer sequence of logits.
-
-    Args:
-        labels: `(batch, labels)`, or a sparse tensor of that shape.
-        logits: `(steps, batch, classes)`; `(batch, steps, classes)` if not `logits_time_major`.
+@operation("nn.zero_fraction", "value", constant="value")
+def zero_fraction(x: Any) -> Any:
+    """The fraction of elements that are 0, float32.
 
     >>> from keraslike import tf
-    >>> logits = tf.zeros([2, 1, 3])
-    >>> tf.nn.ctc_loss([[1]], logits, [1], [2], blank_index=0).numpy().round(4)
-    array([1.0986], dtype=float32)
+    >>> tf.math.zero_fraction([0, 1, 0, 2]).numpy().tolist()
+    0.5
     """
-    logits = _as_operand(logits)
-    if hasattr(labels, "dense_shape"):
-        filled = sparse.to_dense(labels, default_value=-1)
-        label_length = reduce_sum(ops.cast(filled >= 0, "int32"), 1)
-        labels = table.maximum(filled, 0)
-    labels, lengths, steps = map(_as_operand, (labels, label_length, logit_length))
-    blank = 0 if blank_index is None else int(static(blank_index)) % int(logits.shape[-1])
-    return run(_ctc, (logits, labels, lengths, steps), (logits_time_major, blank))
+    return jnp.mean((x == 0).astype("float32"))
 
 
-def _ctc(logits: Any, labels: Any, lengths: Any, steps: Any, time_major: bool, blank: int) -> Any:
-    logits = jnp.swapaxes(logits, 0, 1) if time_major else logits
-    return ctc.ctc_loss(labels, logits, lengths, steps, blank)
+def sufficient_statistics(
+    x: Any, axes: Any, shift: Any = None, keepdims: bool = False, name: Any = None
+) -> tuple[Tensor, Tensor, Tensor, Any]:
+    """How many elements there are along axes, the sums of them and of their squares, and `shift`,
+    which is subtracted before.
 
+    >>> from keraslike import tf
+    >>> count, total, squares, _ = tf.nn.sufficient_statistics(tf.constant([1.0, 3.0]), [0])
+    >>> [v.numpy().tolist() for v in (count, total, squares)]
+    [2.0, 4.0, 10.0]
+    """
+    x, axes = _as_operand(x), static(axes)
+    axes = (axes,) if isinstance(axes, int) else tuple(set(axes))
+    count = math.prod(x.shape[axis] for axis in axes)
+    shift = None if shift is None else _as_operand(shift, x.dtype)
+    moved = x if shift is None else table.subtract(x, shift)
+    total = reduce_sum(moved, axes, keepdims=keepdims)
+    squares = square(x) if shift is None else table.squared_difference(x, shift)
+    squares = reduce_sum(squares, axes, keepdims=keepdims)
+    return convert_to_tensor(float(count), dtype=x.dtype), total, squares, shift
+
+
+def normalize_moments(
+    counts: Any, mean_ss: Any, variance_ss: Any, shift: Any, name: Any = None
+) -> tuple[Tensor, Tensor]:
+    """The mean and variance of what `sufficient_statistics` gives.
+
+    >>> from keraslike import tf
+    >>> mean, variance = tf.nn.normalize_moments(2.0, 4.0, 10.0, None)
+    >>> mean.numpy().tolist(), variance.numpy().tolist()
+    (2.0, 1.0)
+    """
+    divisor = table.reciprocal(counts)
+    mean = table.multiply(mean_ss, divisor)
+    variance = table.subtract(table.multiply(variance_ss, divisor), square(mean))
+    return (mean if shift is None else table.add(mean, shift)), variance
+
+
+def batch_norm_with_global_normalization(
+    input: Any,
+    mean: Any,
+    variance: Any,
+    beta: Any,
+    gamma: Any,
+    variance_epsilon: float,
+    scale_after_normalization: bool,
+    name: Any = None,
+) -> Tensor:
+    """`batch_normalization`, with `gamma` as its scale if `scale_after_normalization`.
+
+    >>> from keraslike import tf
+    >>> tf.nn.batch_norm_with_global_normalization(
+    ...     tf.constant([1.0, 3.0]), 2.0, 1.0, 0.0, 5.0, 0.0, False
+    ... ).numpy().tolist()
+    [-1.0, 1.0]
+    """
+    scale = gamma if scale_after_normalization else None
+    return batch_normalization(input, mean, variance, beta, scale, variance_epsilon)
+
+
+def _approximate(name_of: str, sign: int) -> Callable:
+    def k_of(
+        operand: Any,
+        k: int,
+        reduction_dimension: int = -1,
+        recall_target: float = 0.95,
+        reduction_input_size_override: int = -1,
+        aggregate_to_topk: bool = True,
+        name: Any = None,
+    ) -> tuple[Tensor, Tensor]:
+        return run(_k_of, (_as_operand(operand),), (static(k), reduction_dimension, sign))
+
+    k_of.__name__ = k_of.__qualname__ = name_of
+    return k_of
+
+
+def _k_of(x: Any, k: int, axis: int, sign: int) -> Any:
+    values, places = jax.lax.top_k(sign * jnp.moveaxis(x, axis, -1), k)
+    return jnp.moveaxis(sign * values, -1, axis), jnp.moveaxis(places, -1, axis)
+
+
+approx_max_k, approx_min_k = _approximate("approx_max_k", 1), _approximate("approx_min_k", -1)
 
 documentation.describe(globals(), "nn")
 
 __all__ = [
     *_FROM_OPS,
-    *windows.__all__,
+    *(name for module in _MODULES for name in module.__all__ if name not in _OF_TF),
+    *("approx_max_k", "approx_min_k", "batch_norm_with_global_normalization", "experimental"),
+    *("all_candidate_sampler", "normalize_moments", "sufficient_statistics", "zero_fraction"),
     "silu",
     "softsign",
     "swish",
-    *("ctc_loss", "depth_to_space"),
+    "depth_to_space",
     *("local_response_normalization", "log_poisson_loss", "lrn"),
     *("space_to_depth", "weighted_cross_entropy_with_logits", "weighted_moments"),
     "elu",
@@ -435,7 +565,6 @@ __all__ = [
     "compute_average_loss",
     "crelu",
     "dropout",
-    "embedding_lookup",
     "gelu",
     "in_top_k",
     "l2_loss",

@@ -9,10 +9,36 @@ from __future__ import annotations
 
 import ast
 import inspect
+from collections import namedtuple
 from collections.abc import Callable
 from typing import Any
 
-from keraslike.tf import dtypes, image, indexing, linalg, nn, ops, sorting, table, windows
+from keraslike.tf import (
+    bitwise,
+    blocks,
+    dtypes,
+    general,
+    image,
+    indexing,
+    linalg,
+    math,
+    nn,
+    ops,
+    pooling,
+    quantization,
+    random,
+    segments,
+    signal,
+    sorting,
+    strings,
+    table,
+    windows,
+)
+from keraslike.tf.compat import v1_nn
+from keraslike.tf.conversion import convert_to_tensor
+from keraslike.tf.documentation import MADE
+from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.tensor import run
 
 # The arguments of operations: `theirs=ours` if the function has another name for an argument, with
 # a default in brackets. Nothing after `=` means that the function lacks the argument, so that only
@@ -20,16 +46,152 @@ from keraslike.tf import dtypes, image, indexing, linalg, nn, ops, sorting, tabl
 _TABLE = {
     "x": "Abs Sign Neg=negative Square ZerosLike OnesLike Round Rint Floor Ceil LogicalNot "
     "IsNan IsFinite IsInf Sqrt Rsqrt Exp Expm1 Log Log1p Sin Cos Tan Asin Acos Atan Sinh Cosh Tanh "
-    "Asinh Acosh Atanh Sigmoid Erf Erfc Erfinv Reciprocal Lgamma Digamma Ndtri",
+    "Asinh Acosh Atanh Sigmoid Erf Erfc Erfinv Reciprocal Lgamma Digamma Ndtri BesselI0=bessel_i0 "
+    "BesselI0e=bessel_i0e BesselI1=bessel_i1 BesselI1e=bessel_i1e InvertPermutation",
     "x y": "Add AddV2=add Sub=subtract Mul=multiply FloorMod=floormod Pow Maximum Minimum "
     "DivNoNan=divide_no_nan FloorDiv=floordiv Less LessEqual Greater GreaterEqual LogicalAnd "
     "LogicalOr RealDiv=truediv SquaredDifference Xlogy Xlog1py Xdivy MulNoNan=multiply_no_nan",
     "y x": "Atan2",
+    "a x": "Igamma Igammac Polygamma",
+    "x q": "Zeta",
+    "a b x": "Betainc",
+    "x1 x2": "NextAfter=nextafter",
     "x y incompatible_shape_error=[True]": "Equal NotEqual",
     "input=input_tensor axis keep_dims=keepdims[False]": "Sum=reduce_sum Mean=reduce_mean "
     "Max=reduce_max Min=reduce_min Prod=reduce_prod Any=reduce_any All=reduce_all",
 }
 _OF_INPUT = {"ZerosLike", "OnesLike"}  # their functions call `x` by the name `input`
+_BITWISE = {
+    "BitwiseAnd": "bitwise_and",
+    "BitwiseOr": "bitwise_or",
+    "BitwiseXor": "bitwise_xor",
+    "LeftShift": "left_shift",
+    "RightShift": "right_shift",
+}
+
+
+def _einsum(inputs: Any, equation: str) -> Any:
+    """Products of tensors, summed as `equation` says; see `tf.einsum`.
+
+    >>> from keraslike import tf
+    >>> tf.raw_ops.Einsum(inputs=[[1.0, 2.0], [3.0, 4.0]], equation="i,i->").numpy().tolist()
+    11.0
+    """
+    return linalg.einsum(equation, *inputs)
+
+
+def _select(condition: Any, x: Any, y: Any) -> Any:
+    """`x` where a condition of the same shape holds, `y` elsewhere; a condition of one axis selects
+    rows.
+
+    >>> from keraslike import tf
+    >>> tf.raw_ops.Select(
+    ...     condition=[True, False], x=[[1, 2], [3, 4]], y=[[5, 6], [7, 8]]
+    ... ).numpy().tolist()
+    [[1, 2], [7, 8]]
+    """
+    condition, x = (convert_to_tensor(v) for v in (condition, x))
+    y = convert_to_tensor(y, dtype_hint=x.dtype)
+    fits = condition.shape in ((), x.shape) or condition.shape == x.shape[:1]
+    if x.shape != y.shape or not fits:
+        raise InvalidArgumentError(
+            f"x and y must have one shape, and condition this or that of its first axis. Received "
+            f"shapes: x {x.shape}, y {y.shape}, condition {condition.shape}"
+        )
+    more = len(x.shape) - len(condition.shape)
+    return indexing.where(ops.reshape(condition, [*condition.shape, *[1] * more]), x, y)
+
+
+def _uniform_integers(shape: Any, minval: Any, maxval: Any) -> Any:
+    """Draws of integers from `minval` on that are below `maxval`, of their dtype.
+
+    >>> from keraslike import tf
+    >>> tf.raw_ops.RandomUniformInt(shape=[2], minval=3, maxval=4).numpy().tolist()
+    [3, 3]
+    """
+    minval = convert_to_tensor(minval)
+    return random.uniform(shape, minval, maxval, dtype=minval.dtype)
+
+
+_Losses = namedtuple("SoftmaxCrossEntropyWithLogits", "loss backprop")
+_SparseLosses = namedtuple("SparseSoftmaxCrossEntropyWithLogits", "loss backprop")
+_BatchNorm = namedtuple(
+    "FusedBatchNormV3",
+    "y batch_mean batch_variance reserve_space_1 reserve_space_2 reserve_space_3",
+)
+
+
+def _softmax_loss(features: Any, labels: Any) -> _Losses:
+    """The cross-entropies of rows of probabilities and of the softmax of logits, and their
+    gradients by the logits.
+
+    >>> from keraslike import tf
+    >>> loss, gradient = tf.raw_ops.SoftmaxCrossEntropyWithLogits(
+    ...     features=[[0.0, 0.0]], labels=[[1.0, 0.0]]
+    ... )
+    >>> loss.numpy().round(4), gradient.numpy().tolist()
+    (array([0.6931], dtype=float32), [[-0.5, 0.5]])
+    """
+    loss = nn.softmax_cross_entropy_with_logits(labels, features)
+    return _Losses(loss, table.subtract(nn.softmax(features), labels))
+
+
+def _sparse_softmax_loss(features: Any, labels: Any) -> _SparseLosses:
+    """The cross-entropies of classes and of the softmax of logits, and their gradients by the
+    logits.
+
+    >>> from keraslike import tf
+    >>> loss, gradient = tf.raw_ops.SparseSoftmaxCrossEntropyWithLogits(
+    ...     features=[[0.0, 0.0]], labels=[0]
+    ... )
+    >>> loss.numpy().round(4), gradient.numpy().tolist()
+    (array([0.6931], dtype=float32), [[-0.5, 0.5]])
+    """
+    loss = nn.sparse_softmax_cross_entropy_with_logits(labels, features)
+    found = nn.softmax(features)
+    classes = ops.one_hot(labels, found.shape[-1], dtype=found.dtype)
+    return _SparseLosses(loss, table.subtract(found, classes))
+
+
+def _batch_norm(
+    x: Any,
+    scale: Any,
+    offset: Any,
+    mean: Any,
+    variance: Any,
+    epsilon: float,
+    exponential_avg_factor: float,
+    data_format: str,
+    is_training: bool,
+) -> _BatchNorm:
+    """Batch normalization over all axes but the channels, the mean and the variance (of a sample,
+    with n - 1) that are to be kept, and those that were normalized with.
+
+    >>> from keraslike import tf
+    >>> x, none = tf.constant([[[[1.0]]], [[[3.0]]]]), tf.zeros([0])
+    >>> found = tf.raw_ops.FusedBatchNormV3(
+    ...     x=x, scale=[1.0], offset=[0.0], mean=none, variance=none
+    ... )
+    >>> found.y.numpy().round(2).ravel().tolist(), found.batch_variance.numpy().tolist()
+    ([-1.0, 1.0], [2.0])
+    """
+    given = [convert_to_tensor(v) for v in (x, scale, offset, mean, variance)]
+    rest = (float(epsilon), data_format, bool(is_training), float(exponential_avg_factor))
+    return _BatchNorm(*run(v1_nn.batch_normalized, given, rest), ops.zeros([0]))
+
+
+_OWN: dict[str, tuple[Callable, str]] = {
+    "Einsum": (_einsum, "inputs equation"),
+    "FusedBatchNormV3": (
+        _batch_norm,
+        "x scale offset mean variance epsilon[0.0001] exponential_avg_factor[1] "
+        "data_format['NHWC'] is_training[True]",
+    ),
+    "RandomUniformInt": (_uniform_integers, "shape minval maxval seed=[0] seed2=[0]"),
+    "Select": (_select, "condition x y"),
+    "SoftmaxCrossEntropyWithLogits": (_softmax_loss, "features labels"),
+    "SparseSoftmaxCrossEntropyWithLogits": (_sparse_softmax_loss, "features labels"),
+}
 _MORE: dict[str, tuple[Callable, str]] = {
     "MatMul": (
         linalg.matmul,
@@ -57,10 +219,10 @@ _MORE: dict[str, tuple[Callable, str]] = {
         "data_format['NHWC'] dilations[[1,1,1,1]]",
     ),
     "MaxPool": (
-        windows.max_pool2d,
+        pooling.max_pool2d,
         "input ksize strides padding explicit_paddings=[[]] data_format['NHWC']",
     ),
-    "AvgPool": (windows.avg_pool2d, "value=input ksize strides padding data_format['NHWC']"),
+    "AvgPool": (pooling.avg_pool2d, "value=input ksize strides padding data_format['NHWC']"),
     "L2Loss": (nn.l2_loss, "t"),
     "Reshape": (ops.reshape, "tensor shape"),
     "Transpose": (ops.transpose, "x=a perm"),
@@ -93,8 +255,194 @@ _MORE: dict[str, tuple[Callable, str]] = {
     "Qr": (linalg.qr, "input full_matrices[False]"),
     "HSVToRGB": (image.hsv_to_rgb, "images"),
     "RGBToHSV": (image.rgb_to_hsv, "images"),
+    # parts and places
+    "Where": (indexing.where, "condition"),
+    "Split": (indexing.split, "axis value num_split=num_or_size_splits"),
+    "SplitV": (indexing.split, "value size_splits=num_or_size_splits axis num_split=num"),
+    "Slice": (indexing.slice_, "input=input_ begin size"),
+    "StridedSlice": (
+        indexing.strided_slice,
+        "input=input_ begin end strides begin_mask[0] end_mask[0] ellipsis_mask[0] "
+        "new_axis_mask[0] shrink_axis_mask[0]",
+    ),
+    "Gather": (indexing.gather, "params indices validate_indices[True]"),
+    "ScatterNd": (indexing.scatter_nd, "indices updates shape bad_indices_policy['']"),
+    "TensorScatterUpdate": (
+        indexing.tensor_scatter_nd_update,
+        "tensor indices updates bad_indices_policy=['']",
+    ),
+    **{
+        f"TensorScatter{kind}": (
+            getattr(indexing, f"tensor_scatter_nd_{kind.lower()}"),
+            "tensor indices updates bad_indices_policy['']",
+        )
+        for kind in ("Add", "Sub", "Max", "Min")
+    },
+    "Concat": (ops.concat, "concat_dim=axis values"),
+    "BroadcastTo": (ops.broadcast_to, "input shape"),
+    "ReverseV2": (ops.reverse, "tensor axis"),
+    "ReverseSequence": (
+        general.reverse_sequence,
+        "input seq_lengths seq_dim=seq_axis batch_dim=batch_axis[0]",
+    ),
+    "Roll": (ops.roll, "input shift axis"),
+    "PadV2": (ops.pad, "input=tensor paddings constant_values"),
+    "MirrorPad": (ops.pad, "input=tensor paddings mode"),
+    "DynamicPartition": (general.dynamic_partition, "data partitions num_partitions"),
+    "DynamicStitch": (general.dynamic_stitch, "indices data"),
+    "UnravelIndex": (general.unravel_index, "indices dims"),
+    "SpaceToBatchND": (blocks.space_to_batch, "input block_shape paddings"),
+    "BatchToSpaceND": (blocks.batch_to_space, "input block_shape crops"),
+    "SpaceToDepth": (nn.space_to_depth, "input block_size data_format['NHWC']"),
+    "DepthToSpace": (nn.depth_to_space, "input block_size data_format['NHWC']"),
+    # sorting and counting
+    "TopKV2": (sorting.top_k, "input k sorted[True] index_type[int32]"),
+    "Unique": (sorting.unique, "x out_idx[int32]"),
+    "UniqueWithCounts": (sorting.unique_with_counts, "x out_idx[int32]"),
+    "InTopKV2": (nn.in_top_k, "predictions targets k"),
+    "HistogramFixedWidth": (
+        general.histogram_fixed_width,
+        "values value_range nbins dtype[int32]",
+    ),
+    **{
+        f"Segment{kind}": (getattr(segments, f"segment_{kind.lower()}"), "data segment_ids")
+        for kind in ("Sum", "Mean", "Prod", "Max", "Min")
+    },
+    **{
+        f"UnsortedSegment{kind}": (
+            getattr(segments, f"unsorted_segment_{kind.lower()}"),
+            "data segment_ids num_segments",
+        )
+        for kind in ("Sum", "Prod", "Max", "Min")
+    },
+    # arithmetic
+    "Cumprod": (ops.cumprod, "x axis exclusive[False] reverse[False]"),
+    "ClipByValue": (linalg.clip_by_value, "t clip_value_min clip_value_max"),
+    "TruncateDiv": (math.truncatediv, "x y"),
+    "TruncateMod": (math.truncatemod, "x y"),
+    "Complex": (math.complex, "real imag Tout=[complex64]"),
+    "Conj": (table.conj, "input=x"),
+    "LinSpace": (ops.linspace, "start stop num"),
+    "Bitcast": (general.bitcast, "input type"),
+    **{name: (getattr(bitwise, _of), "x y") for name, _of in _BITWISE.items()},
+    "Invert": (bitwise.invert, "x"),
+    # networks
+    "Conv3D": (
+        windows.conv3d,
+        "input filter=filters strides padding data_format['NDHWC'] dilations[[1,1,1,1,1]]",
+    ),
+    "DepthwiseConv2dNative": (
+        windows.depthwise_conv2d,
+        "input filter strides padding explicit_paddings=[[]] data_format['NHWC'] "
+        "dilations[[1,1,1,1]]",
+    ),
+    "DepthwiseConv2dNativeBackpropInput": (
+        windows.depthwise_conv2d_backprop_input,
+        "input_sizes filter out_backprop strides padding explicit_paddings=[[]] "
+        "data_format['NHWC'] dilations[[1,1,1,1]]",
+    ),
+    "DepthwiseConv2dNativeBackpropFilter": (
+        windows.depthwise_conv2d_backprop_filter,
+        "input filter_sizes out_backprop strides padding explicit_paddings=[[]] "
+        "data_format['NHWC'] dilations[[1,1,1,1]]",
+    ),
+    "MaxPool3D": (pooling.max_pool3d, "input ksize strides padding data_format['NDHWC']"),
+    "AvgPool3D": (pooling.avg_pool3d, "input ksize strides padding data_format['NDHWC']"),
+    "MaxPoolWithArgmax": (
+        pooling.max_pool_with_argmax,
+        "input ksize strides padding Targmax=output_dtype[int64] include_batch_in_index[False]",
+    ),
+    "LRN": (
+        nn.local_response_normalization,
+        "input depth_radius[5] bias[1] alpha[1] beta[0.5]",
+    ),
+    "FakeQuantWithMinMaxArgs": (
+        quantization.fake_quant_with_min_max_args,
+        "inputs min[-6] max[6] num_bits[8] narrow_range[False]",
+    ),
+    "FakeQuantWithMinMaxVars": (
+        quantization.fake_quant_with_min_max_vars,
+        "inputs min max num_bits[8] narrow_range[False]",
+    ),
+    "FakeQuantWithMinMaxVarsPerChannel": (
+        quantization.fake_quant_with_min_max_vars_per_channel,
+        "inputs min max num_bits[8] narrow_range[False]",
+    ),
+    # matrices
+    "MatrixBandPart": (linalg.band_part, "input num_lower num_upper"),
+    "MatrixDiag": (linalg.diag, "diagonal"),
+    "MatrixDiagPart": (linalg.diag_part, "input"),
+    "MatrixSetDiag": (linalg.set_diag, "input diagonal"),
+    "MatrixSolve": (linalg.solve, "matrix rhs adjoint[False]"),
+    "MatrixTriangularSolve": (linalg.triangular_solve, "matrix rhs lower[True] adjoint[False]"),
+    "MatrixSquareRoot": (linalg.sqrtm, "input"),
+    "LogMatrixDeterminant": (linalg.slogdet, "input"),
+    "SelfAdjointEigV2": (linalg.eigh, "input=tensor compute_v=[True]"),
+    "Svd": (linalg.svd, "input=tensor compute_uv=[True] full_matrices[False]"),
+    "Lu": (linalg.lu, "input output_idx_type[int32]"),
+    "Cross": (linalg.cross, "a b"),
+    "Diag": (linalg.tensor_diag, "diagonal"),
+    "DiagPart": (linalg.tensor_diag_part, "input"),
+    **{
+        name: (getattr(signal, name.lower()), "input")
+        for name in ("FFT", "IFFT", "FFT2D", "IFFT2D", "FFT3D", "IFFT3D")
+    },
+    # random numbers
+    "Multinomial": (
+        random.categorical,
+        "logits num_samples seed=[0] seed2=[0] output_dtype=dtype[int64]",
+    ),
+    "RandomShuffle": (random.shuffle, "value seed=[0] seed2=[0]"),
+    "RandomStandardNormal": (random.normal, "shape dtype seed=[0] seed2=[0]"),
+    "RandomUniform": (random.uniform, "shape dtype seed=[0] seed2=[0]"),
+    "TruncatedNormal": (random.truncated_normal, "shape dtype seed=[0] seed2=[0]"),
+    "StatelessRandomNormal": (random.stateless_normal, "shape seed dtype[float32]"),
+    "StatelessRandomUniform": (random.stateless_uniform, "shape seed dtype[float32]"),
+    "StatelessTruncatedNormal": (random.stateless_truncated_normal, "shape seed dtype[float32]"),
+    # texts, files and pictures
+    "AsString": (
+        strings.as_string,
+        "input precision[-1] scientific[False] shortest[False] width[-1] fill['']",
+    ),
+    "StringJoin": (strings.join, "inputs separator['']"),
+    "StringLength": (strings.length, "input unit['BYTE']"),
+    "StringLower": (strings.lower, "input encoding['']"),
+    "StringUpper": (strings.upper, "input encoding['']"),
+    "StringStrip": (strings.strip, "input"),
+    "StringToHashBucketFast": (strings.to_hash_bucket_fast, "input num_buckets"),
+    "StringToNumber": (strings.to_number, "string_tensor=input out_type[float32]"),
+    "Substr": (strings.substr, "input pos len unit['BYTE']"),
+    "RegexFullMatch": (strings.regex_full_match, "input pattern"),
+    "RegexReplace": (strings.regex_replace, "input pattern rewrite replace_global[True]"),
+    "DecodeBmp": (image.decode_bmp, "contents channels[0]"),
+    "DecodeGif": (image.decode_gif, "contents"),
+    "DecodePng": (image.decode_png, "contents channels[0] dtype[uint8]"),
+    "EncodePng": (image.encode_png, "image compression[-1]"),
+    "AdjustHue": (image.adjust_hue, "images=image delta"),
+    "AdjustSaturation": (image.adjust_saturation, "images=image scale=saturation_factor"),
+    "CropAndResize": (
+        image.crop_and_resize,
+        "image boxes box_ind=box_indices crop_size method['bilinear'] extrapolation_value[0]",
+    ),
+    "DrawBoundingBoxesV2": (image.draw_bounding_boxes, "images boxes colors"),
+    "ExtractImagePatches": (
+        image.extract_patches,
+        "images ksizes=sizes strides rates padding",
+    ),
+    "NonMaxSuppressionV3": (
+        image.non_max_suppression,
+        "boxes scores max_output_size iou_threshold score_threshold",
+    ),
+    # as they are
+    "EnsureShape": (ops.ensure_shape, "input=x shape"),
+    "IdentityN": (general.identity_n, "input"),
+    "ShapeN": (general.shape_n, "input out_type[int32]"),
+    "Snapshot": (ops.identity, "input"),
+    **_OWN,
 }
-_DTYPES = {"int32": dtypes.int32, "int64": dtypes.int64}
+_DTYPES = {
+    name: getattr(dtypes, name) for name in ("complex64", "float32", "int32", "int64", "uint8")
+}
 
 
 def _snake(name: str) -> str:
@@ -129,7 +477,8 @@ def _operation(name: str, function: Callable, arguments: str) -> Callable:
         for k in [k for k in kwargs if not ours[k]]:
             if kwargs.pop(k) != defaults[k]:
                 raise NotImplementedError(f"tf.raw_ops.{name}: {k} can only be {defaults[k]!r}.")
-        return function(**{ours[k]: v for k, v in kwargs.items()})
+        given = {**{k: v for k, v in defaults.items() if ours[k]}, **kwargs}
+        return function(**{ours[k]: v for k, v in given.items()})
 
     call.__name__ = call.__qualname__ = name
     call.__module__ = "keraslike.tf"
@@ -137,7 +486,7 @@ def _operation(name: str, function: Callable, arguments: str) -> Callable:
     call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [*(p for p, _ in entries), called], return_annotation="Any"
     )
-    call.__doc__ = _documentation(name, function, ours)
+    call.__doc__ = MADE.get(f"raw_ops.{name}") or _documentation(name, function, ours)
     return call
 
 

@@ -352,6 +352,103 @@ def idct(x: Any, type: int = 2, n: Any = None, axis: int = -1, norm: str | None 
     return _cosine_transform(x, {2: 3, 3: 2}.get(type, type), norm)
 
 
+def kaiser_bessel_derived_window(
+    window_length: Any, beta: Any = 12.0, dtype: Any = dtypes.float32, name: Any = None
+) -> Tensor:
+    """The window of Kaiser and Bessel whose squares add up to 1 where halves of frames overlap.
+
+    >>> from keraslike import tf
+    >>> tf.signal.kaiser_bessel_derived_window(4, 2.0).numpy().round(4)
+    array([0.4834, 0.8754, 0.8754, 0.4834], dtype=float32)
+    """
+    kind = dtypes.as_dtype(dtype).as_numpy_dtype
+    sums = np.cumsum(np.kaiser(static(window_length) // 2 + 1, static(beta)))
+    half = np.sqrt(sums[:-1] / sums[-1])
+    return constant(np.concatenate([half, half[::-1]]).astype(kind))
+
+
+def mdct(
+    signals: Any,
+    frame_length: Any,
+    window_fn: Any = vorbis_window,
+    pad_end: bool = False,
+    norm: str | None = None,
+    name: Any = None,
+) -> Tensor:
+    """The modified discrete cosine transform of frames that overlap by half.
+
+    Args:
+        signals: `(..., samples)`.
+        frame_length: a multiple of 4.
+        window_fn: gives the window of a length and a dtype; `None` for a constant one.
+        pad_end: whether zeros complete the last frame.
+
+    Returns `(..., frames, frame_length // 2)`.
+
+    >>> from keraslike import tf
+    >>> tf.signal.mdct(tf.ones([8]), 4).shape
+    TensorShape([3, 2])
+    """
+    length = static(frame_length)
+    if length % 4:
+        raise ValueError(f"frame_length must be a multiple of 4. Received: {length}")
+    frames = frame(signals, length, length // 2, pad_end)
+    weights = np.sqrt(0.5) if window_fn is None else window_fn(length, dtype=frames.dtype)
+    return run(_mdct, (frames * weights,), (norm,))
+
+
+def _mdct(frames: Any, norm: str | None) -> Any:
+    a, b, c, d = jnp.split(frames, 4, -1)
+    folded = jnp.concatenate([-c[..., ::-1] - d, a - b[..., ::-1]], -1)
+    return _cosine_transform(folded, 4, norm)
+
+
+def inverse_mdct(
+    mdcts: Any, window_fn: Any = vorbis_window, norm: str | None = None, name: Any = None
+) -> Tensor:
+    """The inverse of `mdct`, exact with the same window but for the first and last half of a frame.
+
+    >>> from keraslike import tf
+    >>> found = tf.signal.inverse_mdct(tf.signal.mdct(tf.ones([8]), 4))
+    >>> found.numpy().round(4)[2:6].tolist()
+    [1.0, 1.0, 1.0, 1.0]
+    """
+    mdcts = _as_operand(mdcts)
+    half = mdcts.shape[-1]
+    frames = run(_inverse_mdct, (mdcts,), (norm,))
+    weights = np.sqrt(0.5) if window_fn is None else window_fn(2 * half, dtype=frames.dtype)
+    return overlap_and_add(frames * weights, half)
+
+
+def _inverse_mdct(x: Any, norm: str | None) -> Any:
+    scale = 0.5 / x.shape[-1] if norm is None else 1
+    first, second = jnp.split(_cosine_transform(x, 4, norm) * scale, 2, -1)
+    parts = (second, -second[..., ::-1], -first[..., ::-1], -first)
+    return jnp.concatenate(parts, -1)
+
+
+def _in_three(name: str, of: Callable) -> Callable:
+    @operation(f"signal.{name}", "input_tensor")
+    def transform(x: Any, fft_length: Any = None) -> Any:
+        return of(x, fft_length, axes=(-3, -2, -1))
+
+    return transform
+
+
+rfft3d, irfft3d = _in_three("rfft3d", jnp.fft.rfftn), _in_three("irfft3d", jnp.fft.irfftn)
+
+
+def _over_any(name: str, of: Callable) -> Callable:
+    @operation(f"signal.{name}", "input_tensor")
+    def transform(x: Any, fft_length: Any = None, axes: Any = None, norm: Any = None) -> Any:
+        return of(x, fft_length, axes, norm)
+
+    return transform
+
+
+fftnd, ifftnd = _over_any("fftnd", jnp.fft.fftn), _over_any("ifftnd", jnp.fft.ifftn)
+rfftnd, irfftnd = _over_any("rfftnd", jnp.fft.rfftn), _over_any("irfftnd", jnp.fft.irfftn)
+
 documentation.describe(globals(), "signal")
 
 __all__ = [
@@ -359,6 +456,7 @@ __all__ = [
     *("fftshift", "ifftshift", "frame", "overlap_and_add", "hann_window", "hamming_window"),
     *("stft", "dct", "idct", "inverse_stft", "inverse_stft_window_fn", "kaiser_window"),
     *("linear_to_mel_weight_matrix", "mfccs_from_log_mel_spectrograms", "vorbis_window"),
-    *("rfft2d", "irfft2d"),
+    *("rfft2d", "irfft2d", "rfft3d", "irfft3d", "fftnd", "ifftnd", "rfftnd", "irfftnd"),
+    *("inverse_mdct", "kaiser_bessel_derived_window", "mdct"),
 ]
 __dir__ = __all__.copy

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
-from keraslike.ops import cpu_conv, cpu_pool
+from keraslike.ops import cpu_conv
 from keraslike.tf import documentation
 from keraslike.tf.conversion import _as_operand, static
+from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.operation import operands
+from keraslike.tf.ops import transpose
 from keraslike.tf.tensor import Tensor, run
 
 
@@ -22,13 +25,6 @@ def _sizes(value: Any, rank: int) -> tuple[int, ...]:
     return sizes[1:-1] if len(sizes) == rank + 2 else sizes
 
 
-def _window(value: Any, rank: int) -> tuple[int, ...]:
-    """The window sizes for all axes; of four sizes for images, the last one is for channels."""
-    value = static(value)
-    given = () if isinstance(value, int) else tuple(value)
-    return given if len(given) == rank + 2 else (1, *_sizes(value, rank), 1)
-
-
 def _format(name: str, data_format: Any) -> None:
     if data_format is not None and not data_format.endswith("C"):
         raise ValueError(
@@ -36,8 +32,44 @@ def _format(name: str, data_format: Any) -> None:
         )
 
 
+def either_order(function: Callable) -> Callable:
+    """A function of tensors whose channels come last, for those whose channels come first, too: it
+    turns them, and the sizes that are given for all axes."""
+    signature = inspect.signature(function)
+    place = list(signature.parameters).index("data_format")
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        layout = kwargs.get("data_format") or (args[place] if len(args) > place else None)
+        if not isinstance(layout, str) or layout[:2] != "NC":
+            return function(*args, **kwargs)
+        given = signature.bind(*args, **kwargs).arguments
+        first = next(iter(given))
+        x = _as_operand(given[first])
+        rank = len(x.shape)
+        if layout not in ("NCW", "NCHW", "NCDHW") or len(layout) != rank:
+            raise ValueError(
+                f"data_format must fit the {rank} axes of {first}. Received: data_format={layout!r}"
+            )
+        given[first] = transpose(x, [0, *range(2, rank), 1])
+        for name in ("ksize", "stride", "strides", "dilations", "output_shape", "padding"):
+            value = given.get(name)
+            value = value if isinstance(value, (str, int)) else static(value)
+            if isinstance(value, tuple) and len(value) == rank:
+                given[name] = (value[0], *value[2:], value[1])
+        given["data_format"] = layout.replace("C", "") + "C"
+        out = function(**given)
+        return transpose(out, [0, rank - 1, *range(1, rank - 1)])
+
+    return call
+
+
 def _padding(padding: Any) -> Any:
-    return padding if isinstance(padding, str) else tuple(map(tuple, static(padding)[1:-1]))
+    if not isinstance(padding, str):
+        return tuple(map(tuple, static(padding)[1:-1]))
+    if padding not in ("SAME", "VALID"):
+        raise InvalidArgumentError(f"padding must be 'SAME' or 'VALID'. Received: {padding!r}")
+    return padding
 
 
 _FORMATS = {1: "NWC", 2: "NHWC", 3: "NDHWC"}
@@ -56,16 +88,27 @@ def _convolution(rank: int) -> Callable:
         _format(f"conv{rank}d", data_format)
         given = operands(f"nn.conv{rank}d", input, filters)
         dilation = (1,) * rank if dilations is None else _sizes(dilations, rank)
-        return run(cpu_conv.conv, given, (_sizes(strides, rank), _padding(padding), dilation))
+        return run(_convolved, given, (_sizes(strides, rank), _padding(padding), dilation))
 
     conv.__name__ = conv.__qualname__ = f"conv{rank}d"
     conv.__doc__ = f"Convolution over {rank} axes, channels last."
-    return conv
+    return either_order(conv)
+
+
+def _convolved(x: Any, kernel: Any, strides: Any, padding: Any, dilations: Any) -> Any:
+    """A convolution of pictures with any number of batch axes."""
+    inner = kernel.ndim - 1
+    batch = x.shape[:-inner]
+    if len(batch) == 1:
+        return cpu_conv.conv(x, kernel, strides, padding, dilations)
+    out = cpu_conv.conv(x.reshape(-1, *x.shape[-inner:]), kernel, strides, padding, dilations)
+    return out.reshape(*batch, *out.shape[1:])
 
 
 _conv1d, conv2d, conv3d = _convolution(1), _convolution(2), _convolution(3)
 
 
+@either_order
 def conv1d(
     input: Any,
     filters: Any,
@@ -81,9 +124,57 @@ def conv1d(
     >>> tf.nn.conv1d([[[1.0], [2.0], [3.0]]], [[[1.0]], [[1.0]]], 1, "VALID").numpy().tolist()
     [[[3.0], [5.0]]]
     """
-    return _conv1d(input, filters, stride, padding, data_format, dilations)
+    return _conv1d(input, filters, stride, padding, dilations=dilations)
 
 
+@either_order
+def convolution(
+    input: Any,
+    filters: Any,
+    strides: Any = None,
+    padding: Any = "VALID",
+    data_format: Any = None,
+    dilations: Any = None,
+    name: Any = None,
+) -> Tensor:
+    """Convolution over one, two or three axes, as `filters` has axes.
+
+    Args:
+        input: `(batch, *spatial, channels)`.
+        filters: `(*window, channels, filters)`.
+        strides, dilations: a number for each spatial axis, or one for all.
+
+    Raises ValueError for strides together with dilations.
+
+    >>> from keraslike import tf
+    >>> tf.nn.convolution([[[1.0], [2.0], [3.0]]], [[[1.0]], [[1.0]]]).numpy().tolist()
+    [[[3.0], [5.0]]]
+    """
+    _format("convolution", data_format)
+    filters = _as_operand(filters)
+    rank = len(filters.shape) - 2
+    if rank not in _FORMATS:
+        raise ValueError(f"filters must have 3, 4 or 5 axes. Received shape: {filters.shape}")
+    rates, steps = ((1,) * rank if v is None else _sizes(v, rank) for v in (dilations, strides))
+    if max(rates) > 1 and max(steps) > 1:
+        raise ValueError(
+            f"Either strides or dilations must be 1. Received: strides={steps}, dilations={rates}"
+        )
+    return (_conv1d, conv2d, conv3d)[rank - 1](input, filters, steps, padding, dilations=rates)
+
+
+def atrous_conv2d(value: Any, filters: Any, rate: Any, padding: Any, name: Any = None) -> Tensor:
+    """Convolution of pictures with filters whose positions are `rate` pixels apart.
+
+    >>> from keraslike import tf
+    >>> x = tf.reshape(tf.range(9.0), [1, 3, 3, 1])
+    >>> tf.nn.atrous_conv2d(x, tf.ones([2, 2, 1, 1]), 2, "VALID").numpy().tolist()
+    [[[[16.0]]]]
+    """
+    return convolution(value, filters, None, padding, dilations=_sizes(rate, 2))
+
+
+@either_order
 def depthwise_conv2d(
     input: Any,
     filter: Any,
@@ -113,75 +204,6 @@ def _depthwise(x: Any, kernel: Any, strides: Any, padding: Any, dilations: Any) 
     return cpu_conv.conv(x, kernel, strides, padding, dilations)
 
 
-def _pool(name_of: str, rank: int, average: bool) -> Callable:
-    def pool(
-        input: Any,
-        ksize: Any,
-        strides: Any,
-        padding: Any,
-        data_format: Any = _FORMATS[rank],
-        name: Any = None,
-    ) -> Tensor:
-        _format(name_of, data_format)
-        rest = (_window(ksize, rank), _window(strides, rank), padding, average)
-        return run(_pooled, (_as_operand(input),), rest)
-
-    pool.__name__ = pool.__qualname__ = name_of
-    pool.__doc__ = f"The {'mean' if average else 'largest'} of each window, channels last."
-    return pool
-
-
-def _check_window(shape: Any, window: Any, padding: Any) -> None:
-    """Raises ValueError if there is no padding and the window is larger than the input."""
-    if padding == "VALID" and any(
-        isinstance(n, int) and w > n for n, w in zip(shape[1:-1], window, strict=False)
-    ):
-        raise ValueError(f"ksize={window} is larger than the images. Received shape: {shape}")
-
-
-def _pooled(x: Any, window: Any, strides: Any, padding: str, average: bool) -> Any:
-    _check_window(x.shape, window, padding)
-    if not average:
-        return cpu_pool.max_pool(x, window, strides, padding)
-    counts = cpu_pool.sum_pool(jnp.ones(x.shape, x.dtype), window, strides, padding)
-    return cpu_pool.sum_pool(x, window, strides, padding) / counts
-
-
-max_pool1d, max_pool2d = _pool("max_pool1d", 1, False), _pool("max_pool2d", 2, False)
-
-
-avg_pool1d, avg_pool2d = _pool("avg_pool1d", 1, True), _pool("avg_pool2d", 2, True)
-
-
-max_pool3d, avg_pool3d = _pool("max_pool3d", 3, False), _pool("avg_pool3d", 3, True)
-
-
-def _pool_of_any_rank(name_of: str) -> Callable:
-    def pool(
-        input: Any,
-        ksize: Any,
-        strides: Any,
-        padding: Any,
-        data_format: Any = None,
-        name: Any = None,
-    ) -> Tensor:
-        input = _as_operand(input)
-        rank = len(input.shape) - 2
-        if rank not in (1, 2, 3):
-            raise ValueError(
-                f"tf.nn.{name_of}: input must have 3, 4 or 5 axes. Received shape {input.shape}."
-            )
-        pools = globals()[f"{name_of}{rank}d"]
-        return pools(input, ksize, strides, padding, data_format or _FORMATS[rank])
-
-    pool.__name__ = pool.__qualname__ = name_of
-    pool.__doc__ = f"As `{name_of}1d`, `{name_of}2d` or `{name_of}3d`, by the number of axes."
-    return pool
-
-
-max_pool, avg_pool = _pool_of_any_rank("max_pool"), _pool_of_any_rank("avg_pool")
-
-
 def _transposed(rank: int) -> Callable:
     name = f"conv{rank}d_transpose"
 
@@ -203,7 +225,7 @@ def _transposed(rank: int) -> Callable:
 
     conv_transpose.__name__ = conv_transpose.__qualname__ = name
     conv_transpose.__doc__ = "A transposed convolution: the gradient of one by its input."
-    return conv_transpose
+    return either_order(conv_transpose)
 
 
 def _conv_transposed(x: Any, kernel: Any, size: Any, strides: Any, padding: Any, spread: Any):
@@ -223,6 +245,109 @@ def _conv_transposed(x: Any, kernel: Any, size: Any, strides: Any, padding: Any,
 conv1d_transpose, conv2d_transpose, conv3d_transpose = map(_transposed, (1, 2, 3))
 
 
+@either_order
+def conv_transpose(
+    input: Any,
+    filters: Any,
+    output_shape: Any,
+    strides: Any,
+    padding: str = "SAME",
+    data_format: Any = None,
+    dilations: Any = None,
+    name: Any = None,
+) -> Tensor:
+    """A transposed convolution over one, two or three axes, as `filters` has axes.
+
+    >>> from keraslike import tf
+    >>> tf.nn.conv_transpose(
+    ...     [[[1.0], [2.0]]], [[[1.0]], [[1.0]]], [1, 4, 1], 2
+    ... ).numpy().ravel().tolist()
+    [1.0, 1.0, 2.0, 2.0]
+    """
+    filters = _as_operand(filters)
+    rank = len(filters.shape) - 2
+    if rank not in _FORMATS:
+        raise ValueError(f"filters must have 3, 4 or 5 axes. Received shape: {filters.shape}")
+    transposed = (conv1d_transpose, conv2d_transpose, conv3d_transpose)[rank - 1]
+    layout = data_format or _FORMATS[rank]
+    return transposed(input, filters, output_shape, strides, padding, layout, dilations)
+
+
+def atrous_conv2d_transpose(
+    value: Any, filters: Any, output_shape: Any, rate: Any, padding: Any, name: Any = None
+) -> Tensor:
+    """The gradient of `atrous_conv2d` by its input: from `value` to `output_shape`.
+
+    Args:
+        filters: `(rows, columns, channels of the output, channels of value)`.
+
+    >>> from keraslike import tf
+    >>> x = tf.ones([1, 1, 1, 1])
+    >>> tf.nn.atrous_conv2d_transpose(
+    ...     x, tf.ones([2, 2, 1, 1]), [1, 3, 3, 1], 2, "VALID"
+    ... ).numpy().ravel().tolist()
+    [1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0]
+    """
+    return conv2d_transpose(value, filters, output_shape, 1, padding, dilations=_sizes(rate, 2))
+
+
+def _backprops(depthwise: bool, rank: int = 2) -> tuple[Callable, Callable]:
+    """The gradients of a convolution by its input and by its filters."""
+    forward = _depthwise if depthwise else _convolved
+    ones = [1] * (rank + 2)
+
+    def backprop(linear: Any, shape: Any, output: Any, kind: Any) -> Any:
+        return jax.linear_transpose(linear, jax.ShapeDtypeStruct(shape, kind))(output)[0]
+
+    def by_input(kernel: Any, output: Any, shape: Any, *rest: Any) -> Any:
+        return backprop(lambda x: forward(x, kernel, *rest), shape, output, output.dtype)
+
+    def by_filter(x: Any, output: Any, shape: Any, *rest: Any) -> Any:
+        return backprop(lambda kernel: forward(x, kernel, *rest), shape, output, output.dtype)
+
+    def conv_backprop_input(
+        input_sizes: Any,
+        filter: Any,
+        out_backprop: Any,
+        strides: Any,
+        padding: Any,
+        data_format: str = _FORMATS[rank],
+        dilations: Any = ones,
+        name: Any = None,
+    ) -> Tensor:
+        _format("conv_backprop_input", data_format)
+        given = operands("nn.conv_backprop_input", filter, out_backprop)
+        rest = (_sizes(strides, rank), _padding(padding), _sizes(dilations, rank))
+        return run(by_input, given, (tuple(static(input_sizes)), *rest))
+
+    def conv_backprop_filter(
+        input: Any,
+        filter_sizes: Any,
+        out_backprop: Any,
+        strides: Any,
+        padding: Any,
+        data_format: str = _FORMATS[rank],
+        dilations: Any = ones,
+        name: Any = None,
+    ) -> Tensor:
+        _format("conv_backprop_filter", data_format)
+        given = operands("nn.conv_backprop_filter", input, out_backprop)
+        rest = (_sizes(strides, rank), _padding(padding), _sizes(dilations, rank))
+        return run(by_filter, given, (tuple(static(filter_sizes)), *rest))
+
+    for function in (conv_backprop_input, conv_backprop_filter):
+        of = "depthwise_conv" if depthwise else "conv"
+        function.__name__ = function.__name__.replace("conv", f"{of}{rank}d")
+        function.__qualname__ = function.__name__
+    return conv_backprop_input, conv_backprop_filter
+
+
+depthwise_conv2d_backprop_input, depthwise_conv2d_backprop_filter = _backprops(True)
+conv2d_backprop_input, conv2d_backprop_filter = _backprops(False)
+conv3d_backprop_input, conv3d_backprop_filter = _backprops(False, 3)
+
+
+@either_order
 def separable_conv2d(
     input: Any,
     depthwise_filter: Any,
@@ -253,7 +378,8 @@ def separable_conv2d(
 documentation.describe(globals(), "nn")
 
 __all__ = [
-    *("avg_pool", "avg_pool1d", "avg_pool2d", "avg_pool3d", "conv1d", "conv1d_transpose"),
-    *("conv2d", "conv2d_transpose", "conv3d", "conv3d_transpose", "depthwise_conv2d"),
-    *("max_pool", "max_pool1d", "max_pool2d", "max_pool3d", "separable_conv2d"),
+    *("atrous_conv2d", "atrous_conv2d_transpose", "conv1d", "conv1d_transpose", "conv2d"),
+    *("conv2d_transpose", "conv3d", "conv3d_transpose", "conv_transpose", "convolution"),
+    *("depthwise_conv2d", "depthwise_conv2d_backprop_filter", "depthwise_conv2d_backprop_input"),
+    "separable_conv2d",
 ]

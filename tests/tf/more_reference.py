@@ -22,6 +22,15 @@ def described():
 
 
 def names(tf):
+    def slopes(function, *given):
+        """The gradients of a weighted sum of what a function gives."""
+        given = [tf.constant(v) for v in given]
+        with tf.GradientTape() as tape:
+            tape.watch(given)
+            out = tf.reshape(function(*given), [-1])
+            total = tf.reduce_sum(out * tf.range(1.0, float(out.shape[0]) + 1))
+        return [tf.convert_to_tensor(g) for g in tape.gradient(total, given)]
+
     rng = np.random.default_rng(0)
     picture = rng.random((2, 6, 5, 3)).astype("float32")
     return {
@@ -43,6 +52,23 @@ def names(tf):
         "one": tf.io.FixedLenFeature([], tf.int64),
         "gzipped": gzip.compress(b"text"),
         "k": tf.constant(rng.normal(size=(3, 2, 6, 4)).astype("float32")),
+        "slopes": slopes,
+        "two": tf.constant([[1], [0]], tf.int64),
+        "q": tf.quantization,
+        "raw": tf.raw_ops,
+        "v1": tf.compat.v1.nn,
+        "ones": [1, 1, 1, 1],
+        "table": tf.constant([[1.0, 0.5], [2.0, -1.0], [0.0, 4.0]]),
+        "ids": tf.SparseTensor([[0, 0], [0, 1], [2, 0], [3, 1]], [1, -2, 2, 0], [4, 2]),
+        "good": tf.SparseTensor([[0, 0], [0, 1], [2, 0]], [1, 0, 2], [3, 2]),
+        "shares": tf.SparseTensor([[0, 0], [0, 1], [2, 0]], [2.0, 0.5, 3.0], [3, 2]),
+        "logits": tf.constant(rng.normal(size=(6, 2, 4)).astype("float32")),
+        "written": tf.SparseTensor([[0, 0], [0, 1], [1, 0]], [1, 1, 2], [2, 2]),
+        "drawn": (
+            tf.constant([1, 2], tf.int64),
+            tf.constant([[0.5], [0.2]]),
+            tf.constant([0.5, 0.3]),
+        ),
     }
 
 
@@ -122,6 +148,56 @@ tf.raw_ops.Cast(x=m, DstT=tf.int32)
 tf.raw_ops.Conv2D(input=im, filter=tf.ones([2, 2, 3, 1]), strides=[1, 1, 1, 1], padding="SAME")
 tf.raw_ops.GatherV2(params=m, indices=[1], axis=0)
 tf.raw_ops.Relu(features=m - 2)
+tf.nn.convolution(x, k[:, :, :4], padding="SAME", dilations=[2, 1])
+tf.nn.convolution(x, k[:, :, :4], strides=2, dilations=2)
+slopes(lambda x: tf.nn.conv2d(x, k[:, :, :4], [1, 1, 2, 1], "SAME", data_format="NCHW"), x)
+tf.nn.max_pool(x, [1, 1, 2, 2], [1, 1, 2, 1], "VALID", data_format="NCHW")
+tf.nn.conv_transpose(x, k, [1, 8, 10, 6], 2)
+tf.nn.atrous_conv2d_transpose(x, k, [1, 4, 5, 6], 2, "SAME")
+tf.nn.pool(x, [2, 2], "MAX", dilations=[2, 1])
+tf.nn.max_pool_with_argmax(x, 2, 2, "SAME", include_batch_in_index=True)
+slopes(lambda x: tf.nn.max_pool_with_argmax(x, 2, 1, "VALID")[0], x)
+slopes(lambda x, f: tf.nn.dilation2d(x, f, ones, "SAME", "NHWC", [1, 2, 1, 1]), x, k[:, :, 0])
+tf.nn.erosion2d(x, k[:, :, 0], ones, "VALID", "NHWC", ones)
+slopes(lambda x: tf.nn.fractional_max_pool(x, [1.0, 2.0, 1.0, 1.0], overlapping=True)[0], x)
+tf.nn.fractional_avg_pool(x[:, :, :4], [1.0, 2.0, 2.0, 1.0])
+tf.space_to_batch(x, [2, 3], [[0, 2], [1, 0]])
+tf.batch_to_space(tf.reshape(x, [4, 5, 4]), [4], [[3, 1]])
+tf.space_to_batch(x, [3, 1], [[0, 0], [0, 0]])
+tf.required_space_to_batch_paddings([5, 6], [2, 4], [[1, 1], [0, 2]])
+slopes(lambda t: tf.nn.embedding_lookup_sparse(t, good, shares, "sqrtn"), table)
+tf.nn.embedding_lookup_sparse(table, good, None)
+slopes(lambda t: tf.nn.safe_embedding_lookup_sparse(t, ids, default_id=2), table)
+tf.nn.embedding_lookup([table[:2], table[2:]], [[2, 0]])
+slopes(lambda t: tf.nn.nce_loss(t, t[:, 0], two, m, 2, 3, 1, drawn, True), table)
+tf.nn.sampled_softmax_loss(table, table[:, 0], two, m, 2, 3, sampled_values=drawn)
+tf.nn.ctc_greedy_decoder(logits, [6, 4])[1]
+tf.sparse.to_dense(tf.nn.ctc_greedy_decoder(logits, [6, 4])[0][0], -1)
+tf.sparse.to_dense(tf.nn.ctc_beam_search_decoder(logits, [6, 4], 5, 2)[0][1], -1)
+tf.nn.ctc_beam_search_decoder(logits, [6, 4], 5, 2)[1]
+slopes(lambda z: v1.ctc_loss(written, z, [6, 4]), logits)
+v1.ctc_loss(written, logits, [1, 4])
+tf.nn.ctc_loss(written, logits, None, [6, 4])
+tf.edit_distance(good, ids)
+tf.nn.collapse_repeated([[1, 1, 2, 2, 1], [1, 2, 3, 3, 3]], [5, 4])
+slopes(lambda v, a, b: q.fake_quant_with_min_max_vars(v, a, b, 3), [-2.0, 0.3, 4.0], -1.0, 2.0)
+q.fake_quant_with_min_max_args([-9.0, 0.3, 4.0], -1.3, 2.7, 4, True)
+q.quantize_and_dequantize_v2([-9.0, 0.3, 4.0], -3.0, 2.0, num_bits=4, range_given=True)
+tf.audio.decode_wav(tf.audio.encode_wav([[0.3, -2.0], [0.7, 0.1]], 8000), 1, 3)
+tf.signal.inverse_mdct(tf.signal.mdct(sound, 8, pad_end=True))
+[slopes(getattr(tf.math.special, n), [0.7, 2.5]) for n in ("bessel_k0", "bessel_y1", "spence")]
+tf.math.special.expint([-1.0, 0.0, 0.5])
+tf.image.ssim_multiscale(large, large * 0.8 + 0.1, 1.0, [0.4, 0.6], 5)
+tf.image.combined_non_max_suppression(boxes[None, :, None], [[[s, s / 2] for s in scores]], 3, 4)
+tf.nn.experimental.stateless_dropout([1.0, 2.0, 3.0, 4.0], 0.5, [1, 2])
+raw.FusedBatchNormV3(x=im, scale=im[0, 0, 0], offset=im[0, 0, 1], mean=[], variance=[])[:3]
+raw.Select(condition=[True, False], x=m, y=-m)
+raw.SoftmaxCrossEntropyWithLogits(features=m, labels=[[0.0, 1.0], [0.5, 0.5]])
+raw.TopKV2(input=m, k=1)
+v1.fused_batch_norm(im, [1.0, 2.0, 3.0], [0.0, 1.0, 2.0])
+v1.max_pool(value=x, ksize=[1, 2, 2, 1], strides=[1, 2, 2, 1], padding="SAME")
+v1.moments(m, [0], keep_dims=True)
+v1.embedding_lookup([table[:2], table[2:]], [2, 1])
 tf.io.decode_base64(tf.io.encode_base64(["ab", "x"]))
 tf.io.encode_base64(["ab?>", "x"], pad=True)
 list(tf.io.decode_proto([ann, b""], "Person", fields, kinds, described))

@@ -70,8 +70,8 @@ def test_checks_in_traced_functions_and_what_is_refused():
     assert float(positive(tf.constant(1.0))) == 2.0
     with pytest.raises(Exception, match="too small"):
         positive(tf.constant(-1.0)).numpy()
-    with pytest.raises(ValueError, match="channels must be the last axis"):
-        tf.nn.conv2d(tf.ones([1, 3, 4, 4]), tf.ones([2, 2, 3, 1]), 1, "SAME", data_format="NCHW")
+    with pytest.raises(ValueError, match="data_format must fit the 4 axes of input"):
+        tf.nn.conv2d(tf.ones([1, 3, 4, 4]), tf.ones([2, 2, 3, 1]), 1, "SAME", data_format="NCW")
     with pytest.raises(ValueError, match="no field 'age'"):
         known = more_reference.names(tf)["described"]
         tf.io.decode_proto([b""], "Person", ["age"], [tf.int32], known)

@@ -12,7 +12,7 @@ from typing import Any
 
 from keraslike.tf import documentation
 from keraslike.tf import gfile as _files
-from keraslike.tf.compat import v1_losses, v1_train
+from keraslike.tf.compat import v1_losses, v1_nn, v1_train
 from keraslike.tf.compat.v1_losses import library as _library
 from keraslike.tf.conversion import convert_to_tensor as _convert
 from keraslike.tf.indexing import where as _where
@@ -24,7 +24,8 @@ _OTHERS = {
     "": "random_normal_initializer random_uniform_initializer initializers metrics summary lite",
     "image": "resize extract_glimpse",
     "math": "confusion_matrix in_top_k",
-    "nn": "convolution ctc_loss dropout embedding_lookup in_top_k pool",
+    "nn": "embedding_lookup_sparse fractional_avg_pool fractional_max_pool nce_loss "
+    "safe_embedding_lookup_sparse sampled_softmax_loss space_to_batch",
     "random": "poisson",
     "strings": "split",
 }
@@ -108,12 +109,12 @@ class _Module(ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         added = _ADDED.get(vars(self)["_name"])
-        if added is not None and hasattr(added, name):
+        if added is not None and name in added.__all__:
             return getattr(added, name)
         return _found(vars(self)["_name"], name)
 
 
-_ADDED: dict[str, Any] = {"losses": v1_losses, "train": v1_train}
+_ADDED: dict[str, Any] = {"losses": v1_losses, "nn": v1_nn, "train": v1_train}
 losses = v1_losses
 train = _Module("train")
 
