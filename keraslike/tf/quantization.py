@@ -21,7 +21,8 @@ def _quantized(x: Any, low: Any, high: Any, bits: int, narrow: bool, axis: int |
     inverse = 1 / scale
     zero = jnp.floor(-start * inverse + 0.5)
     steps = (jnp.clip(x, start, end) - start) * inverse
-    return (jnp.floor(steps - zero + 0.5) * scale).astype(x.dtype)
+    made = jnp.floor(steps - zero + 0.5) * scale
+    return jnp.where((low == 0) & (high == 0), 0, made).astype(x.dtype)
 
 
 def _steps(x: Any, low: Any, high: Any, bits: int, narrow: bool, axis: int | None) -> Any:
@@ -31,9 +32,14 @@ def _steps(x: Any, low: Any, high: Any, bits: int, narrow: bool, axis: int | Non
     if axis is None and (low.ndim or high.ndim):
         raise ValueError(f"min and max must be numbers. Received shapes {low.shape}, {high.shape}")
     least, most = int(narrow), 2**bits - 1
-    scale = (high - low) / (most - least)
+    # XLA would multiply by the reciprocal of one number, and 0 may lie between two values.
+    width = high - low
+    scale = width / jax.lax.optimization_barrier(jnp.full(width.shape, most - least, low.dtype))
+    nothing = (low == 0) & (high == 0)  # where all results are 0, and gradients pass
+    scale = jnp.where(nothing, 1, scale)
     zero = jnp.floor(jnp.clip(least - low / scale, least, most) + 0.5)
-    return (least - zero) * scale, (most - zero) * scale, scale
+    start, end = (least - zero) * scale, (most - zero) * scale
+    return jnp.where(nothing, -jnp.inf, start), jnp.where(nothing, jnp.inf, end), scale
 
 
 def _forwards(x: Any, low: Any, high: Any, *options: Any) -> Any:
