@@ -227,7 +227,7 @@ def _holds_bools(value: Any) -> bool:
     if not isinstance(value, (list, tuple)):
         return type(value) is bool
     kinds = set(map(type, value))
-    return bool in kinds or (kinds & {list, tuple} and any(map(_holds_bools, value)))
+    return bool in kinds or (bool(kinds & {list, tuple}) and any(map(_holds_bools, value)))
 
 
 def _plain_number(value: Any) -> np.ndarray:

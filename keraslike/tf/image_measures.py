@@ -116,7 +116,7 @@ def _alike(a: Any, b: Any, *rest: Any) -> tuple[Any, Any]:
     """The similarity around each pixel, and its part without the luminance."""
     batch = jnp.broadcast_shapes(a.shape[:-3], b.shape[:-3])
     flat = [jnp.broadcast_to(x, (*batch, *x.shape[-3:])).reshape(-1, *x.shape[-3:]) for x in (a, b)]
-    luminance, contrast = image_transforms.similarities(*flat, *rest)
+    luminance, contrast = image_transforms.similarities(flat[0], flat[1], *rest)
     shape = (*batch, *contrast.shape[1:])
     return (luminance * contrast).reshape(shape), contrast.reshape(shape)
 
