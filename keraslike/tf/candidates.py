@@ -31,7 +31,7 @@ def _drawn(
     kinds: int,
 ) -> Candidates:
     """Classes of a distribution `of` as many `kinds`."""
-    classes, count = ops.cast(true_classes, dtypes.int64), int(static(num_sampled))
+    classes, count = ops.cast(true_classes, dtypes.int32), int(static(num_sampled))
     if len(classes.shape) != 2 or classes.shape[1] != static(num_true):
         raise InvalidArgumentError(
             f"tf.nn.{name}: true_classes must have shape (batch, {num_true}). "
@@ -52,7 +52,7 @@ def _sampled(classes: Any, start: Any, count: int, unique: bool, of: Any) -> Any
     if unique:
         sampled, tries = _different(key, count, of.draw)
     else:
-        sampled, tries = of.draw(jax.random.uniform(key, (count,), jnp.float64)), count
+        sampled, tries = of.draw(jax.random.uniform(key, (count,), jnp.float32)), count
 
     def expected(numbers: Any) -> Any:
         p = of.chances(numbers)
@@ -73,7 +73,7 @@ def _different(key: Any, count: int, draw: Callable) -> tuple[Any, Any]:
 
     def one(state: tuple) -> tuple:
         found, filled, tries = state
-        new = draw(jax.random.uniform(jax.random.fold_in(key, tries), (1,), jnp.float64))[0]
+        new = draw(jax.random.uniform(jax.random.fold_in(key, tries), (1,), jnp.float32))[0]
         known = jnp.any(found == new)
         found = jnp.where(known, found, found.at[filled].set(new))
         return found, filled + ~known, tries + 1
@@ -205,7 +205,7 @@ def _logits(
 ) -> tuple[Tensor, Tensor]:
     """Logits of the true classes and of those drawn, less the logarithms of how often these are
     expected, and their targets."""
-    labels = ops.cast(labels, dtypes.int64)
+    labels = ops.cast(labels, dtypes.int32)
     if len(labels.shape) == 1:
         labels = ops.expand_dims(labels, -1)
     if sampled_values is None:
@@ -216,7 +216,7 @@ def _logits(
             end = int(static(num_classes))
             sampled_values = _drawn("sampler", *given, seed, _LogUniform(end), end)
     sampled, true_count, sampled_count = (ops.stop_gradient(v) for v in sampled_values)
-    sampled = ops.cast(sampled, dtypes.int64)
+    sampled = ops.cast(sampled, dtypes.int32)
     classes = ops.concat([ops.reshape(labels, [-1]), sampled], 0)
     rows = partitioned(weights, classes, strategy)
     offsets = partitioned(biases, classes, strategy)

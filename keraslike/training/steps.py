@@ -84,9 +84,9 @@ class Steps(Compiled):
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any, training: bool
     ) -> jax.Array:
         """Calls `compute_loss`; a subclass may define it without the `training` argument."""
-        if "training" in inspect.signature(self.compute_loss).parameters:
-            return self.compute_loss(x, y, y_pred, sample_weight, training=training)
-        return self.compute_loss(x, y, y_pred, sample_weight)
+        takes_it = "training" in inspect.signature(self.compute_loss).parameters
+        more = {"training": training} if takes_it else {}
+        return unbox(self.compute_loss(x, y, y_pred, sample_weight, **more))
 
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None

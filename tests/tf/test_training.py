@@ -274,3 +274,23 @@ def test_the_seed_of_operations_is_not_that_of_numpy():
     np.random.seed(3)
     tf.random.set_seed(7)
     assert np.random.rand() == expected
+
+
+def test_a_loss_that_is_a_tensor_and_of_few_of_many_classes_is_trained():
+    class Classifier(tf.keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.rows = self.add_weight(shape=(20, 2), initializer="ones")
+            self.offsets = self.add_weight(shape=(20,), initializer="zeros")
+
+        def call(self, x):
+            return tf.math.tanh(x)
+
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None):
+            losses = tf.nn.sampled_softmax_loss(self.rows, self.offsets, y, y_pred, 5, 20)
+            return tf.reduce_mean(losses)
+
+    model = Classifier()
+    model.compile("sgd")
+    history = model.fit(np.ones((4, 2)), np.arange(4)[:, None], verbose=0).history
+    assert 0 < history["loss"][0] < 20 and (model.offsets.numpy()[:4] > 0).any()
