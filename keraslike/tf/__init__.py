@@ -149,7 +149,6 @@ from keraslike.tf.ops import (
     cast,
     concat,
     cumsum,
-    ensure_shape,
     expand_dims,
     eye,
     fill,

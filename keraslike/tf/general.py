@@ -307,7 +307,30 @@ def unravel_index(x: Any, dims: Any) -> Any:
     >>> tf.unravel_index([2, 5], [2, 3]).numpy().tolist()
     [[0, 1], [2, 2]]
     """
+    count = int(np.prod(dims))
+
+    def check(places: np.ndarray) -> None:
+        if ((places < 0) | (places >= count)).any():
+            raise InvalidArgumentError(f"An index is out of bounds of {dims}: {places.tolist()}")
+
+    effects.checked(check, x)
     return jnp.stack(jnp.unravel_index(x, dims))
+
+
+def ensure_shape(x: Any, shape: Any, name: str | None = None) -> Tensor:
+    """The tensor. Raises InvalidArgumentError for another shape, in which None fits any size.
+
+    >>> from keraslike import tf
+    >>> tf.ensure_shape([[1, 2]], [None, 2]).numpy().tolist()
+    [[1, 2]]
+    """
+    x, wanted = _as_operand(x), tuple(shape)
+    fits = len(x.shape) == len(wanted)
+    if not fits or any(w not in (None, s) for s, w in zip(x.shape, wanted)):
+        raise InvalidArgumentError(
+            f"Shape must be {wanted}. Received a tensor of shape {tuple(x.shape)}."
+        )
+    return ops.identity(x)
 
 
 def broadcast_static_shape(
@@ -407,7 +430,8 @@ def is_symbolic_tensor(x: Any) -> bool:
 
 
 __all__ = [
-    *("broadcast_dynamic_shape", "broadcast_static_shape", "edit_distance", "is_symbolic_tensor"),
+    *("broadcast_dynamic_shape", "broadcast_static_shape", "edit_distance", "ensure_shape"),
+    "is_symbolic_tensor",
     *("bitcast", "control_dependencies", "dynamic_partition", "dynamic_stitch"),
     *("executing_eagerly", "get_current_name_scope", "get_static_value", "group"),
     *("histogram_fixed_width", "histogram_fixed_width_bins", "identity_n", "init_scope"),

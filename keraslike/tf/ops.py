@@ -261,7 +261,9 @@ def one_hot(
     >>> tf.one_hot([1, 0], 3, 1.0, 0.0).numpy().tolist()
     [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]
     """
-    wanted = dtypes.as_dtype(dtypes.float32 if dtype is None else dtype)
+    given = [convert_to_tensor(v) for v in (on_value, off_value) if v is not None]
+    kind = (given[0].dtype if given else dtypes.float32) if dtype is None else dtype
+    wanted = dtypes.as_dtype(kind)
     on, off = (1 if on_value is None else on_value), (0 if off_value is None else off_value)
     hot = run(_one_hot, (_as_operand(indices),), (static(depth), -1 if axis is None else axis))
     return run(
@@ -528,6 +530,10 @@ def pad(
 
 @moves
 def _pad(x: Any, value: Any, paddings: Any, mode: str) -> Any:
+    most = [n - (mode == "reflect") if isinstance(n, int) else np.inf for n in x.shape]
+    short = mode != "constant" and any(max(p) > n for p, n in zip(paddings, most))
+    if len(paddings) != x.ndim or short:
+        raise ValueError(f"{mode}: paddings={paddings} do not fit an array of shape {x.shape}.")
     return jnp.pad(x, paddings, mode, **({"constant_values": value} if mode == "constant" else {}))
 
 
@@ -577,23 +583,6 @@ def meshgrid(*args: Any, **kwargs: Any) -> list[Tensor]:
 @moves
 def _meshgrid(*values: Any, indexing: str) -> Any:
     return list(jnp.meshgrid(*map(jnp.atleast_1d, values), indexing=indexing))
-
-
-def ensure_shape(x: Any, shape: Any, name: str | None = None) -> Tensor:
-    """The tensor. Raises ValueError if it does not have the shape, in which None fits any size.
-
-    >>> from keraslike import tf
-    >>> tf.ensure_shape([[1, 2]], [None, 2]).numpy().tolist()
-    [[1, 2]]
-    """
-    x, wanted = _as_operand(x), tuple(shape)
-    fits = len(x.shape) == len(wanted)
-    if not fits or any(w not in (None, s) for s, w in zip(x.shape, wanted)):
-        raise ValueError(f"Shape must be {wanted}. Received a tensor of shape {tuple(x.shape)}.")
-    return identity(x)
-
-
-# -- gather and scatter -------------------------------------------------------------------------
 
 
 documentation.describe(globals())
