@@ -434,7 +434,7 @@ _MORE: dict[str, tuple[Callable, str]] = {
         "boxes scores max_output_size iou_threshold score_threshold",
     ),
     # as they are
-    "EnsureShape": (ops.ensure_shape, "input=x shape"),
+    "EnsureShape": (general.ensure_shape, "input=x shape"),
     "IdentityN": (general.identity_n, "input"),
     "ShapeN": (general.shape_n, "input out_type[int32]"),
     "Snapshot": (ops.identity, "input"),
