@@ -42,7 +42,8 @@ def write_files(folder: pathlib.Path) -> None:
     for part in ("train", "test"):
         for label, rating, end in (("pos", 8, "<br />great"), ("neg", 2, "awful")):
             for i in range(240):
-                review = f"{sentence(rng, int(rng.integers(40, 120)))} {end}"
+                rare = " ".join(f"{label}{i:03}{c:02}" for c in range(60))  # for large vocabularies
+                review = f"{sentence(rng, int(rng.integers(40, 120)))} {rare} {end}"
                 write(f"aclImdb/{part}/{label}/{i}_{rating}.txt", review)
     pairs = (f"{sentence(rng, 4)}.\t¿{sentence(rng, 5)}?\n" for _ in range(3000))
     write("spa-eng/spa.txt", "".join(pairs))
