@@ -147,9 +147,10 @@ def per_output(
         return {o.path: value.get(o.name) for o in outputs}
     several = isinstance(value, (list, tuple))
     flat = list(value) if several else [value]
+    if isinstance(y_pred, dict):
+        paths.sort(key=lambda path: [str(key) for key in path])
     if several and len(flat) == n:
-        by_place = sorted(paths, key=lambda path: [str(key) for key in path])
-        return dict(zip(by_place if isinstance(y_pred, dict) else paths, flat))
+        return dict(zip(paths, flat))
     if having is not None and len(flat) == len(having):
         return dict.fromkeys(paths) | dict(zip(having, flat))
     if several and (not repeat or n == 1):

@@ -375,3 +375,14 @@ def test_a_state_tree_that_does_not_fit_changes_nothing(tree, words):
     with pytest.raises(ValueError, match=words):
         model.set_state_tree(tree)
     same(before, model.get_weights())
+
+
+def test_one_loss_for_a_dict_of_outputs_is_told_in_the_order_of_their_names():
+    """As in Keras, whose lists of values have that order."""
+    x = ours.Input((3,))
+    outputs = {"zz": ours.layers.Dense(2)(x), "aa": ours.layers.Dense(1)(x)}
+    model = ours.Model(x, outputs)
+    model.compile("sgd", "mse", run_eagerly=True)
+    y = {"zz": np.full((4, 2), 9.0), "aa": np.zeros((4, 1))}
+    total, aa, zz = model.evaluate(np.zeros((4, 3)), y, verbose=0)
+    assert model.metrics_names == ["loss", "aa_loss", "zz_loss"] and (total, aa, zz) == (81, 0, 81)
