@@ -156,7 +156,7 @@ def pool(
 
 def _places(
     shape: Any, window: Any, strides: Any, padding: Any, rates: Any = (1, 1)
-) -> Iterator[tuple[tuple[int, int], np.ndarray, np.ndarray, np.ndarray]]:
+) -> Iterator[tuple[tuple[int, ...], np.ndarray, np.ndarray, np.ndarray]]:
     """For each position of a window over rows and columns: which it is, the rows and columns of
     the picture that lie there, and whether they are within it."""
     reach = [(k - 1) * r + 1 for k, r in zip(window, rates)]
@@ -220,7 +220,9 @@ def _with_argmax(x: Any, window: Any, strides: Any, padding: Any, counted: bool)
     batch, height, width, channels = x.shape
     numbers = jnp.arange((batch if counted else 1) * height * width * channels, dtype=jnp.int32)
     numbers = jnp.broadcast_to(numbers.reshape(-1, height, width, channels), x.shape)
-    best = place = found = None
+    best: Any = None
+    place: Any = None
+    found: Any = None
     for _, rows, columns, inside in _places(x.shape, window, strides, padding):
         inside, value = inside[..., None], _part(x, rows, columns)
         number = _part(numbers, rows, columns)
@@ -365,7 +367,9 @@ def _ends_of(drawn: Any, size: int, count: int, pseudo_random: bool) -> Any:
 
 def _pooled_between(x: Any, rows: Any, columns: Any, least: Any, overlapping: bool, average: bool):
     lengths = [n + 2 + overlapping for n in least]
-    best = total = number = None
+    best: Any = None
+    total: Any = None
+    number: Any = None
     for down, right in itertools.product(*map(range, lengths)):
         inside, places = [], []
         for ends, step, size in ((rows, down, x.shape[1]), (columns, right, x.shape[2])):

@@ -177,7 +177,8 @@ def _batch_norm(
     """
     given = [convert_to_tensor(v) for v in (x, scale, offset, mean, variance)]
     rest = (float(epsilon), data_format, bool(is_training), float(exponential_avg_factor))
-    return _BatchNorm(*run(v1_nn.batch_normalized, given, rest), ops.zeros([0]))
+    found = run(v1_nn.batch_normalized, given, rest)
+    return _BatchNorm._make([*found, ops.zeros([0])])
 
 
 _OWN: dict[str, tuple[Callable, str]] = {

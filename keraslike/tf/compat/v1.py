@@ -37,25 +37,43 @@ _MOVED = {
     "check_numerics",
     "io": "FixedLenFeature FixedLenSequenceFeature SparseFeature VarLenFeature decode_csv "
     "decode_raw matching_files parse_example parse_single_example parse_tensor read_file "
-    "write_file",
-    "linalg": "cholesky diag_part global_norm matrix_transpose qr svd trace",
-    "math": "angle betainc bincount ceil conj cumprod digamma divide_no_nan erf erfc expm1 "
+    "write_file decode_base64 decode_compressed decode_json_example encode_base64 "
+    "parse_single_sequence_example serialize_tensor",
+    "linalg": "cholesky cholesky_solve cross diag_part global_norm matrix_transpose qr svd trace",
+    "math": "accumulate_n is_non_decreasing is_strictly_increasing lbeta logical_xor polygamma "
+    "unsorted_segment_sqrt_n angle betainc bincount ceil conj cumprod digamma divide_no_nan erf erfc expm1 "
     "floordiv floormod igamma igammac imag invert_permutation is_finite is_inf is_nan lgamma log "
     "log1p log_sigmoid mod polyval real reciprocal rint rsqrt segment_max segment_mean segment_min "
     "segment_prod segment_sum squared_difference unsorted_segment_max unsorted_segment_mean "
     "unsorted_segment_min unsorted_segment_prod unsorted_segment_sum xdivy zeta",
     "nn": "depth_to_space space_to_depth",
+    "quantization": "fake_quant_with_min_max_args fake_quant_with_min_max_args_gradient "
+    "fake_quant_with_min_max_vars fake_quant_with_min_max_vars_gradient "
+    "fake_quant_with_min_max_vars_per_channel fake_quant_with_min_max_vars_per_channel_gradient",
     "random": "truncated_normal",
     "signal": "fft fft2d fft3d ifft ifft2d ifft3d",
     "strings": "regex_replace",
 }
 _RENAMED = {
     **{name: f"{module}.{name}" for module, names in _MOVED.items() for name in names.split()},
+    **{
+        f"sparse_{name}": f"sparse.{name}"
+        for name in "fill_empty_rows mask maximum minimum reorder reset_shape reshape retain slice "
+        "softmax to_indicator transpose".split()
+    },
+    **{f"tensor_scatter_{name}": f"tensor_scatter_nd_{name}" for name in ("add", "sub", "update")},
     "VERSION": "__version__",
+    "batch_to_space_nd": "batch_to_space",
+    "diag": "linalg.tensor_diag",
     "div_no_nan": "math.divide_no_nan",
     "glorot_normal_initializer": "keras.initializers.GlorotNormal",
     "glorot_uniform_initializer": "keras.initializers.GlorotUniform",
+    "floor_div": "math.floordiv",
+    "lin_space": "linspace",
     "matrix_band_part": "linalg.band_part",
+    "matrix_diag_part": "linalg.diag_part",
+    "matrix_set_diag": "linalg.set_diag",
+    "matrix_triangular_solve": "linalg.triangular_solve",
     "matrix_determinant": "linalg.det",
     "matrix_diag": "linalg.diag",
     "matrix_inverse": "linalg.inv",
@@ -63,16 +81,23 @@ _RENAMED = {
     "nn.softmax_cross_entropy_with_logits_v2": "nn.softmax_cross_entropy_with_logits",
     "orthogonal_initializer": "keras.initializers.Orthogonal",
     "random.set_random_seed": "random.set_seed",
+    "random_crop": "image.random_crop",
     "random_gamma": "random.gamma",
     "random_normal": "random.normal",
     "random_shuffle": "random.shuffle",
     "random_uniform": "random.uniform",
+    "reverse_v2": "reverse",
     "self_adjoint_eig": "linalg.eigh",
+    "self_adjoint_eigvals": "linalg.eigvalsh",
     "set_random_seed": "random.set_seed",
+    "sparse_tensor_dense_matmul": "sparse.sparse_dense_matmul",
     "sparse_tensor_to_dense": "sparse.to_dense",
     "string_join": "strings.join",
     "string_strip": "strings.strip",
+    "string_to_hash_bucket_fast": "strings.to_hash_bucket_fast",
+    "string_to_hash_bucket_strong": "strings.to_hash_bucket_strong",
     "string_to_number": "strings.to_number",
+    "where_v2": "where",
 }
 
 
