@@ -41,7 +41,8 @@ _MOVED = {
     "parse_single_sequence_example serialize_tensor",
     "linalg": "cholesky cholesky_solve cross diag_part global_norm matrix_transpose qr svd trace",
     "math": "accumulate_n is_non_decreasing is_strictly_increasing lbeta logical_xor polygamma "
-    "unsorted_segment_sqrt_n angle betainc bincount ceil conj cumprod digamma divide_no_nan erf erfc expm1 "
+    "unsorted_segment_sqrt_n "
+    "angle betainc bincount ceil conj cumprod digamma divide_no_nan erf erfc expm1 "
     "floordiv floormod igamma igammac imag invert_permutation is_finite is_inf is_nan lgamma log "
     "log1p log_sigmoid mod polyval real reciprocal rint rsqrt segment_max segment_mean segment_min "
     "segment_prod segment_sum squared_difference unsorted_segment_max unsorted_segment_mean "
@@ -54,13 +55,13 @@ _MOVED = {
     "signal": "fft fft2d fft3d ifft ifft2d ifft3d",
     "strings": "regex_replace",
 }
+_OF_SPARSE = (
+    "fill_empty_rows mask maximum minimum reorder reset_shape reshape retain slice softmax "
+    "to_indicator transpose"
+)
 _RENAMED = {
     **{name: f"{module}.{name}" for module, names in _MOVED.items() for name in names.split()},
-    **{
-        f"sparse_{name}": f"sparse.{name}"
-        for name in "fill_empty_rows mask maximum minimum reorder reset_shape reshape retain slice "
-        "softmax to_indicator transpose".split()
-    },
+    **{f"sparse_{name}": f"sparse.{name}" for name in _OF_SPARSE.split()},
     **{f"tensor_scatter_{name}": f"tensor_scatter_nd_{name}" for name in ("add", "sub", "update")},
     "VERSION": "__version__",
     "batch_to_space_nd": "batch_to_space",
