@@ -479,7 +479,7 @@ def test_objects_that_hold_themselves():
 
 def test_calls_in_any_order_take_time_in_proportion(monkeypatch):
     """Each call waits for what it needs, and is not tried again before that."""
-    count, name = 100, "in"
+    count, name = 40, "in"
     chain = [{**INPUT, "name": "in", "inbound_nodes": []}]
     for i in range(count):
         source = {"class_name": "__keras_tensor__", "config": {"keras_history": [name, 0, 0]}}
