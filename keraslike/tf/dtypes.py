@@ -96,8 +96,8 @@ class DType:
 
     @property
     def limits(self) -> tuple[Any, Any]:
-        """The least and the largest value; for floating-point numbers 0 and 1, as in images."""
-        return (0, 1) if self.is_floating else (self.min, self.max)
+        """0 and the largest value; for floating-point numbers 0 and 1, as in images."""
+        return (0, 1) if self.is_floating else (0, self.max)
 
     def is_compatible_with(self, other: Any) -> bool:
         """Whether it is the same dtype."""

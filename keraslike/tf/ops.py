@@ -361,6 +361,7 @@ def count_nonzero(
     return reduce_sum(cast(not_equal(input, zero), dtype), axis, bool(keepdims))
 
 
+@operates
 def add_n(inputs: Sequence[Any], name: str | None = None) -> Tensor:
     """The sum of several tensors of one shape and dtype.
 

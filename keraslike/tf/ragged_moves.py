@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -157,6 +158,31 @@ def _cumsum(function: Callable, x: Any, axis: Any = 0, *args: Any, **kwargs: Any
     return RaggedTensor.from_tensor(dense, x.row_lengths())
 
 
+def _add_n(function: Callable, inputs: Sequence[Any], name: Any = None) -> Any:
+    return functools.reduce(table.add, inputs)
+
+
+def _squeeze(function: Callable, input: Any, axis: Any = None, name: Any = None) -> Any:
+    if axis is None:
+        raise ValueError("tf.squeeze: axis must be given for a ragged tensor.")
+    axes = static(axis)
+    wanted = {_axis(input, one) for one in (axes if isinstance(axes, tuple) else (axes,))}
+    for one in sorted(wanted, reverse=True):
+        input = _without(function, input, one)
+    return input
+
+
+def _without(function: Callable, x: Any, axis: int) -> Any:
+    if not isinstance(x, RaggedTensor):
+        return function(x, [axis])
+    if axis > 1:
+        return x.with_values(_without(function, x._values, axis - 1))
+    lengths = np.diff(x._known("The size of an axis")) if axis else np.array([x._rows])
+    if (lengths != 1).any():
+        raise InvalidArgumentError(f"Axis {axis} has other sizes than 1: {lengths.tolist()}")
+    return x._values if axis else x[0]
+
+
 def cross(inputs: Sequence[Any], name: str | None = None) -> RaggedTensor:
     """Each combination of the texts or numbers in the same row of several tensors, joined by `_X_`.
 
@@ -184,12 +210,14 @@ def _texts(x: Any) -> list[list[bytes]]:
 
 OPERATIONS.update(
     {
+        "add_n": _add_n,
         "cumsum": _cumsum,
         "gather_nd": _gather_nd,
         "matmul": _matmul,
         "nn.softmax": _softmax,
         "reverse": _reverse,
         "split": _split,
+        "squeeze": _squeeze,
         "tile": _tile,
     }
 )
