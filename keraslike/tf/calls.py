@@ -16,6 +16,7 @@ from keraslike.core import base, context, lowering, rng
 from keraslike.core.boxed import Answers, Boxed, Taking, is_recorded, unbox
 from keraslike.core.context import trace_state_clean
 from keraslike.core.errors import NeedsPython
+from keraslike.core.scopes import StatelessScope
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.text import Functions, Text, as_bytes
 from keraslike.layers.layer import Layer
@@ -291,6 +292,7 @@ class _OwnerCall:
         self.changed: list[int] = []  # the numbers of Variables that the call changes
         self.structure: Any = None  # the structure of the outputs and losses
         self.by_values = False  # whether the call asks for values, so that it cannot be traced
+        self.is_built = False  # whether it has then been made once, see `_build`
         self.passed: list[int | None] = []  # for each output, the input tensor that it is, if any
         self.layout: Any = None
         self.pullbacks = Pullbacks()
@@ -395,24 +397,27 @@ def _call_with(calls: _Calls, method: Callable, owner: Any, spec: Any, tensors: 
                     flat, packed, aux = call.compiled(chosen, others)
                     pullbacks = list(map(call.pullbacks.unpack, packed))
                 elif call.by_values:
+                    _build(calls, call, chosen, others)
                     flat, pullbacks, aux = call.whole(chosen, others)
                 else:
                     flat, pullbacks, aux = call.differentiated(chosen, others)
             except _DEPENDS_ON_VALUES:
                 call.by_values = True
+                _build(calls, call, chosen, others)
                 flat, pullbacks, aux = call.whole(chosen, others)
             structure = call.structure
         else:
             try:
+                if call.by_values:
+                    _build(calls, call, chosen, others)
                 out, aux = (call.plain if compiled else call.function)(chosen, others)
             except _DEPENDS_ON_VALUES:
                 if not compiled:
                     raise
                 call.by_values = True
+                _build(calls, call, chosen, others)
                 out, aux = call.function(chosen, others)
             flat, structure = jax.tree.flatten(out)
-    if call.by_values and not calls.is_current():  # the call has built a layer
-        raise _Reads([])
     out_masks, new = aux
     lowering.write([variables[i] for i in call.changed], new)
     made = [Tensor(v) for v in flat]
@@ -431,6 +436,18 @@ def _call_with(calls: _Calls, method: Callable, owner: Any, spec: Any, tensors: 
     for layer, added in zip(call.loss_owners, losses):
         context.state.losses.set(layer, added)
     return wrapped
+
+
+def _build(calls: _Calls, call: _OwnerCall, chosen: Sequence[Any], others: Sequence[Any]) -> None:
+    """Makes a call that cannot be traced once without effects, so that layers are built whose
+    weights are then inputs of the call."""
+    if call.is_built:
+        return
+    with StatelessScope():
+        call.function(chosen, others)
+    if not calls.is_current():
+        raise _Reads([])
+    call.is_built = True
 
 
 def _recorded_parts(

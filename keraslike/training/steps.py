@@ -15,6 +15,7 @@ from keraslike import ops
 from keraslike.core import arguments, base, context, lowering, rng
 from keraslike.core.boxed import unbox
 from keraslike.core.errors import NeedsPython
+from keraslike.core.scopes import StatelessScope
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.text import is_text
 from keraslike.core.tracebacks import is_ours
@@ -110,6 +111,9 @@ class Steps(Compiled):
             masks = jax.tree.map(context.get_mask, y_pred)
             return self.optimizer.scale_loss(loss), (loss, y_pred, masks)
 
+        if self._needs_python and not self._all_built():
+            with StatelessScope():  # creates the weights, which a trace of shapes could not
+                self(x, training=False)
         trainable = self.trainable_variables
         chosen = {id(v) for v in trainable}
         others = [v for v in base.variables_of(*self._state_roots()) if id(v) not in chosen]

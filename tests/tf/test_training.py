@@ -294,3 +294,27 @@ def test_a_loss_that_is_a_tensor_and_of_few_of_many_classes_is_trained():
     model.compile("sgd")
     history = model.fit(np.ones((4, 2)), np.arange(4)[:, None], verbose=0).history
     assert 0 < history["loss"][0] < 20 and (model.offsets.numpy()[:4] > 0).any()
+
+
+class Repeating(keras.Model):
+    """Repeats its inputs as often as the largest of them says."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = keras.layers.BatchNormalization(momentum=0.5)
+        self.last = keras.layers.Dense(1, kernel_initializer="ones")
+
+    def call(self, x, training=False):
+        repeated = tf.repeat(x, tf.cast(tf.reduce_max(x), tf.int32), axis=1)
+        self.norm(x, training=training)
+        return self.last(tf.reduce_sum(repeated, 1, keepdims=True))
+
+
+def test_a_model_whose_sizes_are_values_is_built_by_its_first_batch():
+    model = Repeating()
+    model.compile(keras.optimizers.SGD(0.001), "mse")
+    x, y = np.array([[1, 2], [2, 1]], "float32"), np.ones((2, 1), "float32")
+    history = model.fit(x, y, epochs=3, verbose=0)
+    # what Keras with TensorFlow gives
+    np.testing.assert_allclose(history.history["loss"], [25, 21.436897, 18.38163], rtol=1e-5)
+    np.testing.assert_allclose(model.norm.moving_mean, [1.3125, 1.3125])
