@@ -180,7 +180,8 @@ def _without(function: Callable, x: Any, axis: int) -> Any:
     lengths = np.diff(x._known("The size of an axis")) if axis else np.array([x._rows])
     if (lengths != 1).any():
         raise InvalidArgumentError(f"Axis {axis} has other sizes than 1: {lengths.tolist()}")
-    return x._values if axis else x[0]
+    rows: Any = x  # `x[0]` comes from a method that another module adds
+    return x._values if axis else rows[0]
 
 
 def cross(inputs: Sequence[Any], name: str | None = None) -> RaggedTensor:
