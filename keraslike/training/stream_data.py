@@ -46,6 +46,7 @@ class StreamData:
     warned_of_end = False  # Whether a warning about too few batches was issued.
     has_text = False  # Whether the batches contain text, as far as they are known.
     share: Rows | None = None  # As in `ArrayData`.
+    goes_on = False  # As in `ArrayData`; a generator always does.
 
     def __init__(
         self,
@@ -255,8 +256,8 @@ class StreamData:
                     item = self._next()
                 except StopIteration:
                     self._iterator = None
-                    if self.fixed_steps and self._given and not self._once:
-                        continue  # Restarts, since more steps were requested than one pass has.
+                    if self.fixed_steps and self._given and not self._once and not count:
+                        continue  # The last epoch ended where the data did.
                     break
             count += 1
             yield self._shared(item[0]), item[1]
@@ -268,7 +269,7 @@ class StreamData:
     def end_epoch(self, steps: int) -> None:
         """Records that an epoch ended: all of its batches were trained on."""
         del steps
-        if not self._once and not self.fixed_steps:
+        if not self._once and not (self.fixed_steps and self.goes_on):
             self._iterator, self._position = None, (None, 0, None)
         if self._is_dataset:
             self.source.on_epoch_end()

@@ -140,8 +140,7 @@ class Trainer(Steps):
         program.place_state()
         validation = None
         steps = source.steps if steps_per_epoch is None else steps_per_epoch
-        if isinstance(source, ArrayData) and steps_per_epoch is not None:
-            source.goes_on = True
+        source.goes_on = steps_per_epoch is not None
         shown = verbosity(verbose) != 0
         events = CallbackList.of_call(
             callbacks, self, True, shown, verbose=verbose, epochs=epochs, steps=steps

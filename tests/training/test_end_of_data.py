@@ -121,3 +121,29 @@ def test_validation_goes_on_as_long_as_its_generator_does():
         lambda m: m.fit(X, Y, epochs=3, validation_data=generator(4), validation_steps=2, verbose=0)
     )
     assert told == 1 and len(history.history["loss"]) == 3 and len(history.history["val_loss"]) == 2
+
+
+class Numbers(keras.utils.PyDataset):
+    """Batches whose loss is 1, 2 and 3."""
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, number):
+        return np.zeros((2, 3)), np.full((2, 1), (number + 1.0) ** 0.5)
+
+
+@pytest.mark.parametrize(
+    "arguments, name, expected",
+    [
+        ({"validation_data": Numbers(), "validation_steps": 2}, "val_loss", [1.5, 1.5, 1.5]),
+        ({"steps_per_epoch": 2}, "loss", [1.5, 3.0, 1.5]),
+        ({"steps_per_epoch": 5}, "loss", [2.0, 2.0, 2.0]),
+    ],
+)
+def test_a_dataset_is_begun_anew_where_keras_does(arguments, name, expected):
+    """Evaluations begin at the first batch, training goes on, and an epoch ends with the data."""
+    model = make()
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    history = model.fit(Numbers(), epochs=3, shuffle=False, verbose=0, **arguments).history
+    np.testing.assert_allclose(history[name], expected, rtol=1e-6)

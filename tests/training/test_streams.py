@@ -190,11 +190,12 @@ def test_a_generator_gives_no_more_than_was_asked_for():
     assert len(given) == 11
 
 
-def test_a_dataset_shorter_than_the_steps_asked_for_starts_over():
+def test_a_dataset_shorter_than_the_steps_asked_for_ends_the_epoch():
+    """As in Keras."""
     m = model()
     m.fit(Dataset(), steps_per_epoch=13, epochs=2, verbose=0)
     m.fit(Dataset(), steps_per_epoch=30, verbose=0)
-    assert int(m.optimizer.iterations) == 26 + 30
+    assert int(m.optimizer.iterations) == 26 + 13
 
 
 def test_stopping_leaves_no_thread():
