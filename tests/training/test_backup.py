@@ -196,7 +196,7 @@ def once():
 
 @pytest.mark.parametrize(
     ("data", "steps"),
-    [(Dataset, None), (Dataset, 4), (forever, 5), (once, 5)],
+    [(Dataset, None), (Dataset, 3), (forever, 5), (once, 5)],
     ids=["PyDataset", "PyDataset by steps", "endless generator", "generator"],
 )
 def test_streams(tmp_path, data, steps):
