@@ -205,7 +205,7 @@ def make(kind: str, column: str, name: str) -> Callable[[int], float] | None:
         if kind == "fit":
             return by_hand.trainer(name, clock, scan=column.endswith("scan"))
         if kind == "layer":
-            return alone(layers_alone.timed(name, None))
+            return (once := layers_alone.timed(name, None)) and alone(once)
         if kind == "path":
             return (once := paths.timed(name, None)) and alone(once)
         return jitted(name) if kind in ("predict 1", "call") else None

@@ -48,10 +48,13 @@ LAYERS = {
         lambda k: k.layers.Conv2D(32, 3, padding="same", dilation_rate=2), _IMAGE
     ),
     "Conv2D, 4 groups": Alone(lambda k: k.layers.Conv2D(64, 3, padding="same", groups=4), _IMAGE),
+    "Conv2D, fewer filters": Alone(lambda k: k.layers.Conv2D(16, 3), _IMAGE),
+    "Conv2D, 2 x 2": Alone(lambda k: k.layers.Conv2D(512, 3, padding="same"), (32, 2, 2, 512)),
     "Conv3D": Alone(lambda k: k.layers.Conv3D(16, 3, padding="same"), (4, 16, 16, 16, 8)),
     "Conv2DTranspose": Alone(
         lambda k: k.layers.Conv2DTranspose(32, 4, 2, padding="same"), (16, 14, 14, 64)
     ),
+    "Conv2DTranspose, strides 1": Alone(lambda k: k.layers.Conv2DTranspose(64, 3), _IMAGE),
     "DepthwiseConv2D": Alone(lambda k: k.layers.DepthwiseConv2D(3, padding="same"), _WIDE),
     "SeparableConv2D": Alone(lambda k: k.layers.SeparableConv2D(64, 3, padding="same"), _WIDE),
     "MaxPooling2D": Alone(lambda k: k.layers.MaxPooling2D(2), _WIDE),
@@ -65,14 +68,16 @@ LAYERS = {
     "LSTM": Alone(lambda k: k.layers.LSTM(64), _WORDS),
     "GRU": Alone(lambda k: k.layers.GRU(64, return_sequences=True), _WORDS),
     "Bidirectional LSTM": Alone(lambda k: k.layers.Bidirectional(k.layers.LSTM(32)), _WORDS),
+    "ConvLSTM2D": Alone(lambda k: k.layers.ConvLSTM2D(16, 3, padding="same"), (8, 10, 16, 16, 8)),
     "MultiHeadAttention": Alone(lambda k: k.layers.MultiHeadAttention(4, 16), _WORDS, _itself),
     "Attention": Alone(lambda k: k.layers.Attention(), _WORDS, _listed),
     "AdditiveAttention": Alone(lambda k: k.layers.AdditiveAttention(), (8, 64, 64), _listed),
 }
 
 
-def timed(name: str, k: Any) -> Callable[[], Any]:
-    """Runs the layer once and waits for all results; `k` is `None` for the layer by hand."""
+def timed(name: str, k: Any) -> Callable[[], Any] | None:
+    """Runs the layer once and waits for all results; `k` is `None` for the layer by hand, which not
+    every layer has."""
     return _by_hand(name, _inputs(LAYERS[name])) if k is None else compiled(LAYERS[name], k)
 
 
@@ -136,11 +141,13 @@ def _jitted(alone: Alone, outputs: Callable, arrays: tuple, options: Any) -> Cal
     return lambda: jax.block_until_ready(program(*arrays))
 
 
-def _by_hand(name: str, x: np.ndarray) -> Callable[[], Any]:
+def _by_hand(name: str, x: np.ndarray) -> Callable[[], Any] | None:
     import by_hand
     import jax
     from layers_by_hand import LAYERS as FUNCTIONS
 
+    if name not in FUNCTIONS:
+        return None
     function, made, key = FUNCTIONS[name], by_hand.Weights(), jax.random.key(0)
     cotangent = _cotangent(function(made, jax.numpy.asarray(x), key))
 

@@ -68,6 +68,8 @@ LAYERS: dict[str, Callable[[Weights, Any, Any], Any]] = {
     "Conv2D, strides 2": conv(64, strides=2),
     "Conv2D, dilated": conv(32, dilation=2),
     "Conv2D, 4 groups": conv(64, groups=4),
+    "Conv2D, fewer filters": conv(16, padding="VALID"),
+    "Conv2D, 2 x 2": conv(512),
     "Conv3D": conv(16),
     "Conv2DTranspose": transposed,
     "DepthwiseConv2D": conv(64, groups=64),

@@ -136,8 +136,6 @@ class LoweredStep:
     def settle(self, example: Batch) -> None:
         """Traces the step, which creates the state that its first run would create. A step that
         runs as plain Python creates it with the first batch.
-
-        Where a step is run as plain Python it comes to be with the first batch.
         """
         while self.jit and not self._settled:
             try:
