@@ -78,9 +78,11 @@ class Column:
 
 @contextlib.contextmanager
 def started(names: list[str], args: Any) -> Iterator[list[Column]]:
-    options = ["--cpu"] if args.cpu else []
+    """Starts the columns; of `args` the fields `cpu`, `tensorflow` and `torch` count, if there."""
+    options = ["--cpu"] if getattr(args, "cpu", False) else []
     pythons = dict.fromkeys((TENSORFLOW, PLAIN), args.tensorflow)
-    pythons |= dict.fromkeys((TORCH, TORCH_COMPILED), args.torch)
+    if torch := getattr(args, "torch", None):
+        pythons |= dict.fromkeys((TORCH, TORCH_COMPILED), torch)
     columns = [Column(name, pythons.get(name, sys.executable), *options) for name in names]
     yield columns
     for column in columns:
