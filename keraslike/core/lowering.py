@@ -170,9 +170,6 @@ def holding(
 
     Boxed arrays may be given in place of Variables. Attributes of the objects in `roots` that hold
     tracers at the end of the block are restored, and losses that their layers added are dropped.
-
-    Attributes of the objects in `roots` that came to hold tracers in the block are put back too,
-    and what their layers add to the loss is forgotten at its end.
     """
     state = context.state
     objects = [o for root in roots for o in base.iter_objects(root)]

@@ -64,8 +64,6 @@ class Ahead:
     def take(self, most: int, wait: bool = False) -> list[Any]:
         """The next items: at least one, and up to `most` that arrive soon; none at the end. With
         `wait` it returns exactly `most`, unless the end comes first.
-
-        With `wait` it is `most`, unless the end comes before.
         """
         taken: list[Any] = []
         until = 0.0
@@ -156,9 +154,8 @@ def made_by(
 
 def workers(dataset: Any, count: int, processes: bool) -> tuple[Executor, Callable[[int], Any]]:
     """The executor that runs `dataset[n]` in threads or in processes, and the function to run.
-    Processes are spawned and receive a pickled copy: forking a process with jax in it may deadlock.
 
-    Processes start anew and get a pickled copy: a fork of a process that jax runs in may hang.
+    Processes are spawned and receive a pickled copy: forking a process with jax in it may deadlock.
     """
     if not processes:
         return ThreadPoolExecutor(count), dataset.__getitem__

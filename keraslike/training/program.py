@@ -381,8 +381,6 @@ class Program(LoweredStep):
         """`steps` steps on consecutive batches of data on the device; returns `(cursor, results)`.
         With `most` above 1 they run in a loop, and one program serves for any number of steps up to
         it.
-
-        With `most` above 1 they run in a loop, and one program serves for any number up to it.
         """
 
         def one(state: tuple, stream: Any, fixed: tuple, cursor: Any, data: Batch, order: Any):
