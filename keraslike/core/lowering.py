@@ -243,6 +243,17 @@ def _holds_tracer(value: Any) -> bool:
     )
 
 
+def _read(result: Any) -> Any:
+    """A result with the values of its Variables, which hold others once `holding` has ended."""
+    if isinstance(result, nnx.Variable):
+        return values_of([result])[0]
+    if type(result) in (list, tuple):
+        return type(result)(map(_read, result))
+    if type(result) is dict:
+        return {name: _read(part) for name, part in result.items()}
+    return result
+
+
 def lower(
     function: Callable, variables: Sequence[nnx.Variable], roots: Sequence[Any] = ()
 ) -> Callable:
@@ -259,7 +270,7 @@ def lower(
 
     def pure(values: Sequence[Any], *args: Any, **kwargs: Any) -> tuple[Any, tuple[Any, ...]]:
         with holding(variables, values, roots):
-            result = function(*args, **kwargs)
+            result = _read(function(*args, **kwargs))
             new = values_of(variables)
         for variable, old, value in zip(variables, values, new, strict=True):
             if getattr(old, "shape", ()) != value.shape or getattr(old, "dtype", None) not in (
@@ -327,7 +338,7 @@ def gradient(
 
     def run(values: list[Any], other_values: tuple[Any, ...]):
         with holding(trainable, values), holding(others, other_values):
-            out = function()
+            out = _read(function())
             value, aux = out if has_aux else (out, None)
             return value, (aux, values_of(others))
 
