@@ -304,11 +304,6 @@ class CompileLoss(Object):
                 weights = {id(part): part for part in iter_leaves(weight)}
                 weight = weights.popitem()[1] if len(weights) == 1 else weight
             value = loss(true, pred, weight)
-            if jnp.ndim(value):
-                raise ValueError(
-                    f"The loss of output '{name}' has shape {jnp.shape(value)}; a scalar is "
-                    "needed to train. Use a reduction other than None."
-                )
             if self.trackers:  # Each loss is reported without its weight.
                 batch = _batch_size(jax.tree.leaves(pred)[0])
                 self.trackers[k].update_state(value, sample_weight=batch)

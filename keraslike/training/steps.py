@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from keraslike import ops
 from keraslike.core import arguments, base, context, lowering, rng
@@ -107,6 +108,11 @@ class Steps(Compiled):
         def forward() -> tuple[Any, Any]:
             y_pred = self(x, training=True)
             loss = self._compute_loss(x, y, y_pred, sample_weight, training=True)
+            if jnp.ndim(loss):
+                raise ValueError(
+                    f"The loss has shape {jnp.shape(loss)}; a scalar is needed to train. "
+                    "Use a reduction other than None."
+                )
             # Masks are attached to tensors, and the trace of the gradient returns other tensors.
             masks = jax.tree.map(context.get_mask, y_pred)
             return self.optimizer.scale_loss(loss), (loss, y_pred, masks)

@@ -544,10 +544,14 @@ def test_targets_that_cannot_match_the_predictions():
         model.fit(X, np.ones((50, 5)), verbose=0)
 
 
-def test_a_loss_that_returns_the_wrong_shape():
-    model = make(loss=lambda y, p: jnp.zeros(3))
-    with pytest.raises(ValueError, match=r"\(3,\)"):
-        model.fit(X, Y, verbose=0)
+def test_a_loss_that_is_no_scalar_is_evaluated_but_does_not_train():
+    model = make(loss=keras.losses.MeanSquaredError(reduction=None))
+    with pytest.raises(ValueError, match=rf"\({len(X)},\)"):
+        model.fit(X, Y, batch_size=len(X), verbose=0)
+    loss = np.mean((model.predict(X, verbose=0) - Y) ** 2)
+    assert model.evaluate(X, Y, verbose=0, return_dict=True)["loss"] == pytest.approx(
+        loss, rel=1e-5
+    )
 
 
 def test_a_metric_of_ones_own_sees_targets_as_a_column():
@@ -562,11 +566,13 @@ def test_a_metric_of_ones_own_sees_targets_as_a_column():
             self.count.assign_add(float(y_true.size))
 
         def result(self):
-            return self.total / self.count
+            # A Variable is reported as its value.
+            return {"mine": self.total / self.count, "count": self.count}
 
-    model = make(metrics=["mae", AbsoluteError(name="mine")])
+    model = make(metrics=["mae", AbsoluteError()])
     results = model.evaluate(X, Y[:, 0], verbose=0, return_dict=True)
     assert results["mine"] == pytest.approx(results["mae"], rel=1e-5)
+    assert results["count"] == len(X)
 
 
 def test_state_that_the_first_batch_makes_is_taken_in():
