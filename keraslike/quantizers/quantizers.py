@@ -122,9 +122,11 @@ def abs_max_quantize(
     x = _host(inputs) if to_numpy else array(inputs)
     low, high = value_range
     xp, axis = _library(x), tuple(axis) if isinstance(axis, (list, tuple)) else axis
-    scale = (high / (xp.max(xp.abs(x), axis=axis, keepdims=True) + epsilon)).astype(x.dtype)
+    scale = high / (xp.max(xp.abs(x), axis=axis, keepdims=True) + epsilon)
+    if not to_numpy:  # numpy's scale of halves is a float32, and only its result is rounded.
+        scale = scale.astype(x.dtype)
     outputs = xp.clip(xp.round(x * scale), low, high).astype(dtype)
-    return jnp.asarray(outputs), jnp.asarray(scale)
+    return jnp.asarray(outputs), jnp.asarray(scale, x.dtype)
 
 
 @op

@@ -10,15 +10,18 @@ import keraslike
 RNG = np.random.default_rng(0)
 X, M = RNG.normal(size=(3, 5)).astype("float32"), RNG.normal(size=(6, 4)).astype("float32")
 NIBBLES = RNG.integers(-8, 8, (5, 3)).astype("int8")
+HALVES = jax.numpy.asarray(RNG.normal(size=(32, 8)), "bfloat16")
 HISTORY = np.array([0.5, 3.0, 1.0], "float32")
 
 CALLS = [
     (lambda q: q.abs_max_quantize(X, axis=-1)),
     (lambda q: q.abs_max_quantize(X, axis=(0, 1), value_range=(-8, 7), to_numpy=True)),
+    (lambda q: q.abs_max_quantize(HALVES, axis=0, to_numpy=True)),
     (lambda q: q.AbsMaxQuantizer(axis=0)(X)),
     (lambda q: q.AbsMaxQuantizer()(X.astype("bfloat16"))),
     (lambda q: q.abs_max_quantize_grouped_with_zero_point(M, 4)),
     (lambda q: q.abs_max_quantize_grouped_with_zero_point(M, 4, to_numpy=True)),
+    (lambda q: q.abs_max_quantize_grouped_with_zero_point(HALVES, 8, to_numpy=True)),
     (lambda q: q.compute_float8_scale(np.float32(3), np.float32(4), 448.0)),
     (lambda q: q.compute_float8_scale(np.float32(0), np.float32(4), 448.0, margin=1)),
     (lambda q: q.compute_float8_amax_history(X, HISTORY)),
