@@ -291,8 +291,10 @@ class _OwnerCall:
         self.loss_owners: list[Any] = []  # the layers that added a loss, in order
         self.changed: list[int] = []  # the numbers of Variables that the call changes
         self.structure: Any = None  # the structure of the outputs and losses
-        self.by_values = False  # whether the call asks for values, so that it cannot be traced
-        self.is_built = False  # whether it has then been made once, see `_build`
+        # Whether the call runs in Python each time: it asks for values, so that it cannot be
+        # traced, or it is a loss of a model that runs eagerly.
+        self.by_values = context.state.plain and not isinstance(owner, Layer)
+        self.is_built = self.by_values  # whether it has then been made once, see `_build`
         self.passed: list[int | None] = []  # for each output, the input tensor that it is, if any
         self.layout: Any = None
         self.pullbacks = Pullbacks()
@@ -511,7 +513,7 @@ class _Calls:
     def find(
         self, method: Callable, owner: Any, spec: Any, mask: tuple[bool, ...], masked: tuple
     ) -> _OwnerCall:
-        key = (spec, mask, masked, context.state.training)
+        key = (spec, mask, masked, context.state.training, context.state.plain)
         try:
             found = self._compiled.get(key)
         except TypeError:  # an argument that cannot be hashed

@@ -398,7 +398,7 @@ class Steps(Compiled):
             step = stateless.by_function(self, function, mode)
         elif stateless.takes_state(step):
             step = stateless.stateful(self, step, mode)
-        step = functools.partial(_on_batch, step)
+        step = functools.partial(_on_batch, step, self.run_eagerly)
         stack = mode == "predict"
         if not stack:
             step = _NamedLogs(step)
@@ -442,8 +442,9 @@ def _batch_size(x: Any) -> int:
     return jax.tree.leaves(x, is_leaf=is_text)[0].shape[0]
 
 
-def _on_batch(step: Callable, batch: Any) -> Any:
-    return step(batch.x if isinstance(batch, Bare) else batch)
+def _on_batch(step: Callable, plain: bool, batch: Any) -> Any:
+    with context.using(plain=plain):
+        return step(batch.x if isinstance(batch, Bare) else batch)
 
 
 class _NamedLogs:

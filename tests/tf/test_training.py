@@ -296,6 +296,29 @@ def test_a_loss_that_is_a_tensor_and_of_few_of_many_classes_is_trained():
     assert 0 < history["loss"][0] < 20 and (model.offsets.numpy()[:4] > 0).any()
 
 
+def test_a_loss_of_a_model_that_runs_eagerly_is_called_for_each_batch():
+    class Scaled(tf.keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.scale = self.add_weight(shape=(8, 1), initializer="ones")
+
+        def call(self, x):
+            return tf.matmul(x, self.scale)  # a tensor, which the loss is given
+
+    calls = []
+
+    def loss(y, p):
+        calls.append(1)
+        return tf.reduce_mean(tf.square(y - p))
+
+    model = Scaled()
+    model.compile("sgd", loss, run_eagerly=True)
+    result = model.evaluate(X, Y, batch_size=16, verbose=0)
+    calls.clear()
+    assert model.evaluate(X, Y, batch_size=16, verbose=0) == pytest.approx(result)
+    assert len(calls) == 3
+
+
 class Repeating(keras.Model):
     """Repeats its inputs as often as the largest of them says."""
 
