@@ -182,8 +182,7 @@ class Optimizer(Stateful):
             return base.variables_of(self)
         rate = self._learning_rate
         own = [self._iterations, *([rate] if isinstance(rate, nnx.Variable) else [])]
-        # Otherwise it is not built, or another thread is building it and has created some of the
-        # state.
+        # Otherwise it is not built, or is being built by another thread.
         if self.built:
             own += (*self._model_variables_moving_average, *self._accumulated_gradients)
             own += self._slots
@@ -255,7 +254,8 @@ class Optimizer(Stateful):
         return tuple(range(len(variables)))
 
     def _build_rule(self) -> None:
-        params: dict[Any, Any] = dict(zip(self._keys, self._first_params()))
+        ruled, first = self._ruled(), zip(self._keys, self._first_params())
+        params: dict[Any, Any] = {key: param for key, param in first if key in ruled}
         leaves, structure = jax.tree_util.tree_flatten_with_path(self.transform().init(params))
         numbers = {key: i for i, key in enumerate(self._keys)}
         owners = [owner(path, numbers) for path, _ in leaves]
@@ -271,6 +271,11 @@ class Optimizer(Stateful):
         self._owners = tuple(owners[i] for i in order)
         places = sorted(range(len(order)), key=order.__getitem__)
         self._skeleton = jax.tree.unflatten(structure, places)
+
+    def _ruled(self) -> dict[Any, nnx.Variable]:
+        """The variables that the rule changes; the others take their gradients as they are."""
+        pairs = zip(self._keys, self._trainable_variables)
+        return {key: v for key, v in pairs if not is_overwritten(v)}
 
     def _first_params(self) -> Sequence[Any]:
         """The parameters with which a rule's state is initialized: the weights, or, for keraslike's
@@ -396,8 +401,7 @@ class Optimizer(Stateful):
             raise ValueError(f"There are {len(grads)} gradients for {len(variables)} variables.")
         if not self.built:
             self.build(variables)
-        # A copy made by tree operations, for a copy of the model.
-        if not self._trainable_variables:
+        if not self._trainable_variables:  # a copy by tree operations, for a copy of the model
             if len(variables) != len(self._keys):
                 raise ValueError(
                     f"This optimizer was built for {len(self._keys)} variables; "
@@ -470,13 +474,13 @@ class Optimizer(Stateful):
     def _run_rule(
         self, variables: list[Any], grads: list[Any], rate: Any, of_all: bool = True
     ) -> None:
-        """Updates variables and their state by the rule, and with `of_all` also state without an
-        owner."""
+        """Updates variables and state by the rule; with `of_all` also state without an owner."""
         given = {id(v): g for v, g in zip(variables, grads)}
-        params = dict(zip(self._keys, lowering.values_of(self._trainable_variables)))
+        ruled = self._ruled()
+        params = dict(zip(ruled, lowering.values_of([*ruled.values()])))
         full = {
             key: given[id(v)].astype(p.dtype) if id(v) in given else jnp.zeros_like(p)
-            for (key, p), v in zip(params.items(), self._trainable_variables)
+            for (key, p), v in zip(params.items(), ruled.values())
         }
         slots = list(lowering.values_of(self._slots))
         state = jax.tree.map(slots.__getitem__, self._skeleton)
@@ -490,7 +494,7 @@ class Optimizer(Stateful):
             if of_all if number is None else id(self._trainable_variables[number]) in given:
                 slots[place] = value
         write(self._slots, slots)
-        for key, v in zip(self._keys, self._trainable_variables):
+        for key, v in ruled.items():
             if id(v) in given:
                 write([v], [params[key]])
 
