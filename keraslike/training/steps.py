@@ -323,7 +323,7 @@ class Steps(Compiled):
 
     def _has_users_code(self) -> bool:
         """Whether a class of the model or of its layers is not keraslike's."""
-        return not all(is_ours(type(layer)) for layer in (self, *self._flatten_layers()))
+        return not all(is_ours(type(layer)) for layer in self._known_layers())
 
     def _has_own_loss(self) -> bool:
         return type(self).compute_loss is not Steps.compute_loss
