@@ -14,9 +14,9 @@ from collections.abc import Callable
 from typing import Any
 
 from keraslike.tf import (
+    argument_tables,
     bitwise,
     blocks,
-    dtypes,
     general,
     image,
     indexing,
@@ -40,9 +40,8 @@ from keraslike.tf.documentation import MADE
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.tensor import run
 
-# The arguments of operations: `theirs=ours` if the function has another name for an argument, with
-# a default in brackets. Nothing after `=` means that the function lacks the argument, so that only
-# the default may be given.
+# The arguments of operations, as `argument_tables` has them; of one that a function lacks only the
+# default may be given.
 _TABLE = {
     "x": "Abs Sign Neg=negative Square ZerosLike OnesLike Round Rint Floor Ceil LogicalNot "
     "IsNan IsFinite IsInf Sqrt Rsqrt Exp Expm1 Log Log1p Sin Cos Tan Asin Acos Atan Sinh Cosh Tanh "
@@ -441,31 +440,15 @@ _MORE: dict[str, tuple[Callable, str]] = {
     "Snapshot": (ops.identity, "input"),
     **_OWN,
 }
-_DTYPES = {
-    name: getattr(dtypes, name) for name in ("complex64", "float32", "int32", "int64", "uint8")
-}
 
 
 def _snake(name: str) -> str:
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
 
 
-def _parameter(entry: str) -> tuple[inspect.Parameter, str]:
-    """The name of an argument in the table, and its name in the function."""
-    names, bracket, default = entry.partition("[")
-    name, equals, ours = names.partition("=")
-    value: Any = inspect.Parameter.empty
-    if bracket:
-        text = default.removesuffix("]")
-        value = _DTYPES[text] if text in _DTYPES else ast.literal_eval(text)
-    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    return inspect.Parameter(name, kind, default=value, annotation="Any"), ours if equals else name
-
-
 def _operation(name: str, function: Callable, arguments: str) -> Callable:
-    entries = [_parameter(entry) for entry in arguments.split()]
-    ours = {p.name: to for p, to in entries}
-    defaults = {p.name: p.default for p, _ in entries if p.default is not p.empty}
+    parameters, ours = argument_tables.parsed(arguments)
+    defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
 
     def call(**kwargs: Any) -> Any:
         kwargs.pop("name", None)
@@ -485,7 +468,7 @@ def _operation(name: str, function: Callable, arguments: str) -> Callable:
     call.__module__ = "keraslike.tf"
     called = inspect.Parameter("name", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None)
     call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [*(p for p, _ in entries), called], return_annotation="Any"
+        [*parameters, called], return_annotation="Any"
     )
     call.__doc__ = MADE.get(f"raw_ops.{name}") or _documentation(name, function, ours)
     return call

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -10,24 +9,26 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from keraslike.tf import decoding, embeddings, linalg, nn, ops, pooling, samplers, windows
+from keraslike.tf import (
+    argument_tables,
+    decoding,
+    embeddings,
+    linalg,
+    nn,
+    ops,
+    pooling,
+    samplers,
+    windows,
+)
 from keraslike.tf.conversion import _as_operand, static
 from keraslike.tf.sparse_tensor import SparseTensor
 from keraslike.tf.tensor import Tensor, run
 
 
 def _renamed(name: str, function: Callable, arguments: str) -> Callable:
-    """A function with TensorFlow 1's arguments: `theirs=ours[default]` each, nothing after `=` for
-    one without effect. Of two that are the same to the function one may be given."""
-    ours: dict[str, str] = {}
-    parameters = []
-    for entry in arguments.split():
-        names, bracket, default = entry.partition("[")
-        theirs, equals, own = names.partition("=")
-        ours[theirs] = own if equals else theirs
-        value = ast.literal_eval(default[:-1]) if bracket else inspect.Parameter.empty
-        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-        parameters.append(inspect.Parameter(theirs, kind, default=value, annotation=Any))
+    """A function with TensorFlow 1's arguments, as `argument_tables` has them; one it lacks has no
+    effect. Of two that are the same to the function one may be given."""
+    parameters, ours = argument_tables.parsed(arguments)
     signature = inspect.Signature(parameters)
 
     def call(*args: Any, **kwargs: Any) -> Any:
