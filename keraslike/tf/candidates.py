@@ -15,7 +15,7 @@ from keraslike.tf.conversion import _as_operand, constant, static
 from keraslike.tf.embeddings import partitioned
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.gfile import GFile
-from keraslike.tf.samplers import Candidates, log_uniform_candidate_sampler
+from keraslike.tf.samplers import Candidates, check_sizes, log_uniform_candidate_sampler
 from keraslike.tf.structure import host
 from keraslike.tf.tensor import Tensor, run
 
@@ -32,15 +32,8 @@ def _drawn(
 ) -> Candidates:
     """Classes of a distribution `of` as many `kinds`."""
     classes, count = ops.cast(true_classes, dtypes.int32), int(static(num_sampled))
-    if len(classes.shape) != 2 or classes.shape[1] != static(num_true):
-        raise InvalidArgumentError(
-            f"tf.nn.{name}: true_classes must have shape (batch, {num_true}). "
-            f"Received shape: {tuple(classes.shape)}"
-        )
-    if unique and count > kinds:
-        raise InvalidArgumentError(
-            f"tf.nn.{name}: {count} different classes cannot be drawn of {kinds}."
-        )
+    shape = tuple(classes.shape)
+    check_sizes(f"tf.nn.{name}", shape, int(static(num_true)), count, unique, kinds)
     start = random.uniform([2], maxval=np.iinfo(np.int32).max, dtype=dtypes.int32, seed=seed)
     found = run(_sampled, (classes, start), (count, bool(unique), of))
     sampled, *counts = found

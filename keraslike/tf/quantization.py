@@ -58,6 +58,12 @@ def _backwards(bits: int, narrow: bool, axis: int | None, kept: Any, c: Any) -> 
 _quantized.defvjp(_forwards, _backwards)
 
 
+def _run(function: Any, arrays: tuple, num_bits: Any, narrow_range: Any, axis: int | None) -> Any:
+    """A function of the rounding, or of its gradient, with a range for each place on an axis."""
+    options = (int(num_bits), bool(narrow_range), axis)
+    return run(function, tuple(map(_as_operand, arrays)), options, name="fake_quant")
+
+
 def fake_quant_with_min_max_args(
     inputs: Any,
     min: float = -6,
@@ -93,8 +99,7 @@ def fake_quant_with_min_max_vars(
     >>> tf.quantization.fake_quant_with_min_max_vars([0.1, 0.9, 5.0], 0.0, 3.0, 2).numpy().tolist()
     [0.0, 1.0, 3.0]
     """
-    given = tuple(map(_as_operand, (inputs, min, max)))
-    return run(_quantized, given, (int(num_bits), bool(narrow_range), None), name="fake_quant")
+    return _run(_quantized, (inputs, min, max), num_bits, narrow_range, None)
 
 
 def fake_quant_with_min_max_vars_per_channel(
@@ -113,8 +118,7 @@ def fake_quant_with_min_max_vars_per_channel(
     ... ).numpy().tolist()
     [[1.0, 1.0]]
     """
-    given = tuple(map(_as_operand, (inputs, min, max)))
-    return run(_quantized, given, (int(num_bits), bool(narrow_range), -1), name="fake_quant")
+    return _run(_quantized, (inputs, min, max), num_bits, narrow_range, -1)
 
 
 def _of_vars(
@@ -141,9 +145,8 @@ def fake_quant_with_min_max_args_gradient(
     [1.0, 0.0]
     """
     ends = (np.float32(min), np.float32(max))
-    return fake_quant_with_min_max_vars_gradient(gradients, inputs, *ends, num_bits, narrow_range)[
-        0
-    ]
+    found = fake_quant_with_min_max_vars_gradient(gradients, inputs, *ends, num_bits, narrow_range)
+    return found[0]
 
 
 def fake_quant_with_min_max_vars_gradient(
@@ -165,8 +168,7 @@ def fake_quant_with_min_max_vars_gradient(
     >>> of_inputs.numpy().tolist(), float(of_min), float(of_max)
     ([1.0, 0.0], 0.0, 2.0)
     """
-    given = tuple(map(_as_operand, (gradients, inputs, min, max)))
-    return run(_of_vars, given, (int(num_bits), bool(narrow_range), None), name="fake_quant")
+    return _run(_of_vars, (gradients, inputs, min, max), num_bits, narrow_range, None)
 
 
 def fake_quant_with_min_max_vars_per_channel_gradient(
@@ -186,8 +188,7 @@ def fake_quant_with_min_max_vars_per_channel_gradient(
     ... )[2].numpy().tolist()
     [1.0]
     """
-    given = tuple(map(_as_operand, (gradients, inputs, min, max)))
-    return run(_of_vars, given, (int(num_bits), bool(narrow_range), -1), name="fake_quant")
+    return _run(_of_vars, (gradients, inputs, min, max), num_bits, narrow_range, -1)
 
 
 @jax.custom_vjp

@@ -80,6 +80,19 @@ class Candidates(NamedTuple):
     sampled_expected_count: Any
 
 
+def check_sizes(
+    name: str, true: tuple[int, ...], num_true: int, count: int, unique: bool, kinds: int
+) -> None:
+    """Raises InvalidArgumentError for true classes of another shape, and for more different classes
+    than there are."""
+    if len(true) != 2 or true[1] != num_true:
+        raise InvalidArgumentError(
+            f"{name}: true_classes must have shape (batch, num_true={num_true}). Received: {true}"
+        )
+    if unique and count > kinds:
+        raise InvalidArgumentError(f"{name}: {count} different classes cannot be drawn of {kinds}.")
+
+
 def _candidates(
     name: str,
     true_classes: Any,
@@ -91,15 +104,7 @@ def _candidates(
 ) -> Candidates:
     true = host(_as_operand(true_classes), f"tf.random.{name}", "call it outside of tf.function.")
     width, count, end = (int(static(n)) for n in sizes)
-    if true.ndim != 2 or true.shape[1] != width:
-        raise InvalidArgumentError(
-            f"tf.random.{name}: true_classes must have shape (batch, num_true={width}). "
-            f"Received: {true.shape}"
-        )
-    if unique and count > end:
-        raise InvalidArgumentError(
-            f"tf.random.{name}: {count} different classes cannot be drawn of {end}."
-        )
+    check_sizes(f"tf.random.{name}", tuple(true.shape), width, count, unique, end)
     label = f"{name} {width} {count} {end} {unique}"
     words = Words(state_of(label, seed, 2 * count))
     if unique:
@@ -142,9 +147,9 @@ def uniform_candidate_sampler(
     how often each true and each drawn class is to be expected among them.
 
     >>> from keraslike import tf
-    >>> drawn, true, _ = tf.random.uniform_candidate_sampler([[0]], 1, 4, True, 8)
-    >>> drawn.shape, true.numpy().tolist()[0][0] >= 0.5
-    (TensorShape([4]), True)
+    >>> drawn, true, _ = tf.random.uniform_candidate_sampler([[0]], 1, 4, False, 8)
+    >>> drawn.shape, true.numpy().tolist()
+    (TensorShape([4]), [[0.5]])
     """
     end = int(static(range_max))
     return _candidates(
