@@ -204,6 +204,11 @@ class ArrayData:
             self.taken = self.taken if self.taken < self.steps else 0
 
 
+def in_executions(steps: int | None, execution: int) -> int | None:
+    """The number of steps that are run if `steps` are requested: complete executions."""
+    return None if steps is None else math.ceil(steps / execution) * execution
+
+
 def adapt(
     x: Any,
     y: Any = None,
@@ -239,8 +244,8 @@ def adapt(
                 f"{names[0]} is a data set without end: say how many batches are to be taken "
                 "(steps_per_epoch, validation_steps, steps)."
             )
-        whole_executions = steps and math.ceil(steps / execution) * execution
-        return StreamData(x, whole_executions, class_weight, shuffle=bool(shuffle))
+        steps = in_executions(steps, execution)
+        return StreamData(x, steps, class_weight, shuffle=bool(shuffle))
     if class_weight is not None:
         if y is None:
             raise ValueError("class_weight needs y.")

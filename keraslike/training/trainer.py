@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import math
 from typing import Any
 
 import jax
@@ -24,7 +23,7 @@ from keraslike.training.arrays import (
 )
 from keraslike.training.callback_list import CallbackList
 from keraslike.training.callbacks import History, floats
-from keraslike.training.data import ArrayData, adapt, one_batch, split
+from keraslike.training.data import ArrayData, adapt, in_executions, one_batch, split
 from keraslike.training.interrupts import interruptible
 from keraslike.training.loop import Feed, Position, Throttle
 from keraslike.training.steps import Steps
@@ -50,10 +49,6 @@ class Trainer(Steps):
         """The number of steps that callbacks are notified of together."""
         steps = self.steps_per_execution
         return steps if isinstance(steps, int) else 1
-
-    def _in_executions(self, steps: int | None) -> int | None:
-        """The number of steps that are run if `steps` are requested: complete executions."""
-        return None if steps is None else math.ceil(steps / self._execution) * self._execution
 
     # -- fit ----------------------------------------------------------------------------------
 
@@ -216,7 +211,7 @@ class Trainer(Steps):
         together = feed.program.is_spread and any_of("decides", events.decides(mode))
         # As in Keras, callbacks receive whole executions, even beyond the end of the data.
         most = self._execution
-        for step, run, n in feed.epoch(self._in_executions(max_steps), count):
+        for step, run, n in feed.epoch(in_executions(max_steps, most), count):
             begin(step, {})
             values = run()
             results = dict(zip(names, values))
@@ -333,7 +328,7 @@ class Trainer(Steps):
         try:
             with interruptible():
                 events.on_predict_begin({})
-                for step, run, n in feed.epoch(self._in_executions(steps)):
+                for step, run, n in feed.epoch(in_executions(steps, self._execution)):
                     events.on_predict_batch_begin(step, {})
                     out = run()
                     throttle.add(out)
