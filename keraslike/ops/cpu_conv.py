@@ -25,12 +25,13 @@ from keraslike.ops.cpu import (
     on_cpu,
     once,
     pad,
-    pads_of,
     transposed,
 )
 from keraslike.ops.plain_conv import (
     Geometry,
     around_of,
+    fits,
+    geometry_of,
     ordered,
     plain_conv,
     plain_last,
@@ -69,10 +70,12 @@ def conv(
     spatial = x.shape[1:-1] if channels_last else x.shape[2:]
     if not (known(x) and known(kernel, -1) and jnp.issubdtype(x.dtype, jnp.floating)):
         return plain(*arrays)[0]
-    reach = [(k - 1) * d + 1 for k, d in zip(kernel.shape, dilation)]
-    geometry = Geometry(strides, pads_of(spatial, reach, strides, padding), dilation)
-    fits = all(n + sum(p) >= r for n, p, r in zip(spatial, geometry.pads, reach))
-    if not fits or _form(x.shape[-1 if channels_last else 1], kernel.shape) is None:
+    window = kernel.shape[:-2]
+    geometry = geometry_of(spatial, window, strides, padding, dilation)
+    if (
+        not fits(spatial, window, geometry)
+        or _form(x.shape[-1 if channels_last else 1], kernel.shape) is None
+    ):
         return plain(*arrays)[0]
     fast, alone = (
         Call(_fast_conv, (geometry, channels_last, trained)) for trained in (True, False)

@@ -13,10 +13,9 @@ from keraslike.core import arguments, dtypes
 from keraslike.core.operation import op
 from keraslike.ops import image_transforms
 from keraslike.ops.core import saturate_cast
-from keraslike.ops.cpu import pads_of
 from keraslike.ops.image_layout import image_axes, is_last, ranked
 from keraslike.ops.image_transforms import *  # noqa: F403
-from keraslike.ops.plain_conv import Geometry, slices_of
+from keraslike.ops.plain_conv import fits, geometry_of, slices_of
 from keraslike.ops.wrap import array, public
 
 # -- colours ----------------------------------------------------------------------------------
@@ -278,15 +277,14 @@ def extract_patches(
     strides = arguments.sizes(rank, strides=window if strides is None else strides)
     rates = arguments.sizes(rank, dilation_rate=dilation_rate)
     x = x if is_last(data_format) else jnp.moveaxis(x, 1, -1)
-    reach = [(k - 1) * d + 1 for k, d in zip(window, rates)]
     padding = arguments.one_of(("valid", "same"), padding=padding).upper()
-    pads = pads_of(x.shape[1:-1], reach, strides, padding)
-    if any(isinstance(n, int) and n + sum(p) < r for n, p, r in zip(x.shape[1:-1], pads, reach)):
+    geometry = geometry_of(x.shape[1:-1], window, strides, padding, rates)
+    if not fits(x.shape[1:-1], window, geometry):
         raise ValueError(
             f"A window of size={size} with dilation_rate={dilation_rate} is larger than the "
             f"images. Received: images of shape {images.shape}"
         )
-    out = jnp.concatenate(slices_of(x, Geometry(strides, pads, rates), window), -1)
+    out = jnp.concatenate(slices_of(x, geometry, window), -1)
     out = out if is_last(data_format) else jnp.moveaxis(out, -1, 1)
     return out[0] if one else out
 

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from keraslike.ops.cpu import Bilinear, once, pad
+from keraslike.ops.cpu import Bilinear, once, pad, pads_of
 
 
 class Geometry(NamedTuple):
@@ -27,6 +27,27 @@ class Geometry(NamedTuple):
     strides: Sequence[int]
     pads: Sequence[tuple[int, int]]
     dilation: Sequence[int]
+
+
+def geometry_of(
+    size: Sequence[Any],
+    window: Sequence[int],
+    strides: Sequence[int],
+    padding: Any,
+    dilation: Sequence[int],
+) -> Geometry:
+    """The geometry over an input of this size; `padding` is a name or a pair for each axis."""
+    reach = [(k - 1) * d + 1 for k, d in zip(window, dilation)]
+    return Geometry(strides, pads_of(size, reach, strides, padding), dilation)
+
+
+def fits(size: Sequence[Any], window: Sequence[int], g: Geometry) -> bool:
+    """Whether a window lies within the padded input, along the axes whose sizes are numbers."""
+    return all(
+        n + sum(p) > (k - 1) * d
+        for n, k, p, d in zip(size, window, g.pads, g.dilation)
+        if isinstance(n, int)
+    )
 
 
 def _conv(
