@@ -7,7 +7,6 @@ import itertools
 import random
 import threading
 import weakref
-from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -138,13 +137,23 @@ _function_count = itertools.count()
 _run_count = 0  # of functions that are not traced
 _counts: dict[int, int] = {}  # of draws elsewhere, by the seeds of operations
 _SEEDED, _WORD, _MOST_COUNTS = 87654321, 0xFFFFFFFF, 4096
-_here = threading.local()  # `run` and `trace`: shared by all draws of one run
+
+
+class _Here(threading.local):
+    """What all draws of one run of a function share, in this thread."""
+
+    run: list[int] | None = None  # the number of the run, 0 before its first draw
+    trace: tuple[Any, Any] | None = None  # a trace, and the number of its run
+    place = 0  # of the function that is being traced, in `_runs`
+
+
+_here = _Here()
 
 
 def in_run() -> bool:
     """Whether all operations with the same seed now draw the same numbers, as in one run of a
     function."""
-    return getattr(_here, "run", None) is not None
+    return _here.run is not None
 
 
 def operation_key(seed: int) -> jax.Array:
@@ -159,7 +168,7 @@ def operation_key(seed: int) -> jax.Array:
     global _run_count
     mixed = (int(seed) * 0x9E3779B1 ^ (_SEEDED if chosen is None else chosen * 0x85EBCA6B)) & _WORD
     if context.trace_state_clean():
-        run = getattr(_here, "run", None)
+        run = _here.run
         with drawing:
             if run is None:
                 number = _counts[seed] = _counts.pop(seed, 0) + 1
@@ -172,7 +181,7 @@ def operation_key(seed: int) -> jax.Array:
                 number = run[0]
         return host.array([mixed, number & _WORD], "uint32")
     trace = current_trace()
-    known = getattr(_here, "trace", None)
+    known = _here.trace
     if known is None or known[0]() is not trace:
         try:
             number = _next_run()
@@ -182,31 +191,19 @@ def operation_key(seed: int) -> jax.Array:
     return jnp.stack([jnp.uint32(mixed), jnp.asarray(known[1]).astype("uint32")])
 
 
-@contextlib.contextmanager
-def one_run() -> Iterator[None]:
+def one_run() -> contextlib.AbstractContextManager[None]:
     """A block that `operation_key` takes for one run of a function."""
-    before = getattr(_here, "run", None)
-    _here.run = [0]
-    try:
-        yield
-    finally:
-        _here.run = before
+    return context.changing(_here, run=[0])
 
 
-@contextlib.contextmanager
-def one_function() -> Iterator[None]:
+def one_function() -> contextlib.AbstractContextManager[None]:
     """A block in which a function is traced, whose runs are counted for themselves."""
-    before = getattr(_here, "place", 0)
-    _here.place = 1 + next(_function_count) % (_FUNCTIONS - 1)
-    try:
-        yield
-    finally:
-        _here.place = before
+    return context.changing(_here, place=1 + next(_function_count) % (_FUNCTIONS - 1))
 
 
 def _next_run() -> Any:
     """The number of the run of the function that is being traced."""
-    runs, place = _run_counts(), getattr(_here, "place", 0)
+    runs, place = _run_counts(), _here.place
     counts = runs.value
     runs.assign(jnp.asarray(counts).at[place].add(np.uint32(1)))
     return counts[place]
