@@ -18,7 +18,7 @@ from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.operation import operands
 from keraslike.tf.ops import cast, reverse
 from keraslike.tf.tensor import Tensor, run
-from keraslike.tf.windows import _FORMATS, _format, _sizes, either_order
+from keraslike.tf.windows import _FORMATS, _format, _sizes, either_order, steps_and_rates
 
 
 def _window(value: Any, rank: int) -> tuple[int, ...]:
@@ -128,17 +128,13 @@ def pool(
         if isinstance(value, int):
             raise TypeError(f"{name} must have a number for each spatial axis. Received: {value}")
     rank = len(window)
-    rates, steps = ((1,) * rank if v is None else _sizes(v, rank) for v in (dilations, strides))
     if pooling_type not in ("MAX", "AVG"):
         raise ValueError(f"pooling_type must be 'MAX' or 'AVG'. Received: {pooling_type!r}")
     if len(input.shape) != rank + 2:
         raise ValueError(
             f"input must have {rank + 2} axes, for window_shape={window}. Received: {input.shape}"
         )
-    if max(rates) > 1 and max(steps) > 1:
-        raise ValueError(
-            f"Either strides or dilations must be 1. Received: strides={steps}, dilations={rates}"
-        )
+    steps, rates = steps_and_rates(strides, dilations, rank)
     if max(rates) > 1 and padding != "VALID":
         raise ValueError(
             f"padding must be 'VALID' with dilations. Received: {padding!r}, dilations={rates}"
@@ -307,7 +303,7 @@ def erosion2d(
 # -- fractional pooling ---------------------------------------------------------------------------
 
 
-def _ends(size: int, count: int, drawn: Any, pseudo_random: bool) -> Any:
+def _ends(drawn: Any, size: int, count: int, pseudo_random: bool) -> Any:
     """Where `count` regions of one or two lengths that fill an axis begin and end (Graham 2014)."""
     ratio, least = size / count, size // count
     if not pseudo_random:
@@ -334,7 +330,7 @@ def _fractional(name_of: str, average: bool) -> Callable:
         counts = [int(n / r) for n, r in zip(sizes, ratio)]
         seeds = (None, None) if not seed else (seed, seed + 1)
         ends = [
-            run(_ends_of, (random.uniform([c], seed=s),), (n, c, pseudo_random))
+            run(_ends, (random.uniform([c], seed=s),), (n, c, pseudo_random))
             for n, c, s in zip(sizes, counts, seeds)
         ]
         rest = (tuple(n // c for n, c in zip(sizes, counts)), overlapping, average)
@@ -359,10 +355,6 @@ def _ratios(name: str, given: Any, average: bool) -> tuple[float, float]:
             f"and last are 1, at least 1. Received: {given}"
         )
     return ratio
-
-
-def _ends_of(drawn: Any, size: int, count: int, pseudo_random: bool) -> Any:
-    return _ends(size, count, drawn, pseudo_random)
 
 
 def _pooled_between(x: Any, rows: Any, columns: Any, least: Any, overlapping: bool, average: bool):

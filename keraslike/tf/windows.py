@@ -25,6 +25,18 @@ def _sizes(value: Any, rank: int) -> tuple[int, ...]:
     return sizes[1:-1] if len(sizes) == rank + 2 else sizes
 
 
+def steps_and_rates(
+    strides: Any, dilations: Any, rank: int
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Both for each spatial axis; raises ValueError where both are above 1."""
+    steps, rates = ((1,) * rank if v is None else _sizes(v, rank) for v in (strides, dilations))
+    if max(rates) > 1 and max(steps) > 1:
+        raise ValueError(
+            f"Either strides or dilations must be 1. Received: strides={steps}, dilations={rates}"
+        )
+    return steps, rates
+
+
 def _format(name: str, data_format: Any) -> None:
     if data_format is not None and not data_format.endswith("C"):
         raise ValueError(
@@ -155,11 +167,7 @@ def convolution(
     rank = len(filters.shape) - 2
     if rank not in _FORMATS:
         raise ValueError(f"filters must have 3, 4 or 5 axes. Received shape: {filters.shape}")
-    rates, steps = ((1,) * rank if v is None else _sizes(v, rank) for v in (dilations, strides))
-    if max(rates) > 1 and max(steps) > 1:
-        raise ValueError(
-            f"Either strides or dilations must be 1. Received: strides={steps}, dilations={rates}"
-        )
+    steps, rates = steps_and_rates(strides, dilations, rank)
     return (_conv1d, conv2d, conv3d)[rank - 1](input, filters, steps, padding, dilations=rates)
 
 
@@ -228,18 +236,15 @@ def _transposed(rank: int) -> Callable:
     return either_order(conv_transpose)
 
 
-def _conv_transposed(x: Any, kernel: Any, size: Any, strides: Any, padding: Any, spread: Any):
-    # The gradient, with respect to its input, of the convolution with outputs of the shape of `x`.
-    spatial = "DHW"[-len(size) :]
-    layout = (f"N{spatial}C", f"{spatial}IO", f"N{spatial}C")
+def _conv_transposed(x: Any, kernel: Any, size: Any, *rest: Any) -> Any:
+    """The gradient, by its input, of the convolution with outputs of the shape of `x`."""
     shape = (x.shape[0], *size, kernel.shape[-2])
+    return _gradient(lambda y: _convolved(y, kernel, *rest), shape, x)
 
-    def forward(y: Any) -> Any:
-        return jax.lax.conv_general_dilated(
-            y, kernel, strides, padding, None, spread, dimension_numbers=layout
-        )
 
-    return jax.linear_transpose(forward, jax.ShapeDtypeStruct(shape, x.dtype))(x)[0]
+def _gradient(linear: Callable, shape: Any, output: Any) -> Any:
+    """The gradient of a linear function of an array of this shape, for that of its output."""
+    return jax.linear_transpose(linear, jax.ShapeDtypeStruct(shape, output.dtype))(output)[0]
 
 
 conv1d_transpose, conv2d_transpose, conv3d_transpose = map(_transposed, (1, 2, 3))
@@ -296,14 +301,11 @@ def _backprops(depthwise: bool, rank: int = 2) -> tuple[Callable, Callable]:
     forward = _depthwise if depthwise else _convolved
     ones = [1] * (rank + 2)
 
-    def backprop(linear: Any, shape: Any, output: Any, kind: Any) -> Any:
-        return jax.linear_transpose(linear, jax.ShapeDtypeStruct(shape, kind))(output)[0]
-
     def by_input(kernel: Any, output: Any, shape: Any, *rest: Any) -> Any:
-        return backprop(lambda x: forward(x, kernel, *rest), shape, output, output.dtype)
+        return _gradient(lambda x: forward(x, kernel, *rest), shape, output)
 
     def by_filter(x: Any, output: Any, shape: Any, *rest: Any) -> Any:
-        return backprop(lambda kernel: forward(x, kernel, *rest), shape, output, output.dtype)
+        return _gradient(lambda kernel: forward(x, kernel, *rest), shape, output)
 
     def conv_backprop_input(
         input_sizes: Any,
