@@ -7,11 +7,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from keraslike.core import dtypes
 from keraslike.core.operation import op
 from keraslike.core.rng import draw_key
+from keraslike.ops import cpu_conv
 from keraslike.ops.image_layout import batched, is_last, ranked
 from keraslike.ops.wrap import array, public
 
@@ -309,11 +309,7 @@ def _filtered(x: jax.Array, rows: Any, columns: Any, padding: str = "SAME") -> j
     channels)`."""
     one = jnp.ones(x.shape[-1:], x.dtype)
     for kernel in (rows[:, None, None, None] * one, columns[None, :, None, None] * one):
-        x = lax.conv_general_dilated(
-            *(x, kernel.astype(x.dtype), (1, 1), padding),
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-            feature_group_count=x.shape[-1],
-        )
+        x = cpu_conv.conv(x, kernel.astype(x.dtype), (1, 1), padding, (1, 1))
     return x
 
 
