@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -178,14 +179,21 @@ def _shares(box: Any, others: Any) -> Any:
     return jnp.where(there, common / jnp.where(there, whole, 1), 0)
 
 
-def _best(boxes: Any, scores: Any, count: int, overlap: float, least: float) -> tuple[Any, Any]:
-    """The indices of at most `count` boxes that do not overlap, the best first, and how many."""
+def _best(boxes: Any, scores: Any, *rest: Any) -> tuple[Any, Any]:
+    return _apart(lambda i: _shares(boxes[i], boxes), scores, *rest)
+
+
+def _apart(
+    overlaps: Callable, scores: Any, count: int, overlap: float, least: float
+) -> tuple[Any, Any]:
+    """The indices of at most `count` boxes that do not overlap, the best first, and how many;
+    `overlaps(i)` are those of box `i` with each box."""
 
     def step(state: Any, _: Any) -> tuple[Any, tuple[Any, Any]]:
         best = jnp.argmax(jnp.where(state, scores, -jnp.inf))
         there = state[best]
-        state = state & (_shares(boxes[best], boxes) <= overlap) & (jnp.arange(len(scores)) != best)
-        return state, (best, there)
+        near = (overlaps(best) > overlap) | (jnp.arange(len(scores)) == best)
+        return state & ~near, (best, there)
 
     _, (found, there) = jax.lax.scan(step, scores > least, None, count)
     return jnp.where(there, found, 0).astype("int32"), jnp.sum(there, dtype="int32")
@@ -329,14 +337,7 @@ def _padded(boxes: Any, scores: Any, count: int, overlap: float, least: float) -
 
 @operation("image.non_max_suppression_overlaps", "overlaps scores", "overlaps scores")
 def _of_overlaps(overlaps: Any, scores: Any, count: int, overlap: float, least: float) -> Any:
-    def step(state: Any, _: Any) -> tuple[Any, tuple[Any, Any]]:
-        best = jnp.argmax(jnp.where(state, scores, -jnp.inf))
-        there = state[best]
-        near = (overlaps[:, best] > overlap) | (jnp.arange(len(scores)) == best)
-        return state & ~near, (best, there)
-
-    _, (found, there) = jax.lax.scan(step, scores > least, None, min(count, len(scores)))
-    return found.astype("int32"), jnp.sum(there, dtype="int32")
+    return _apart(lambda i: overlaps[:, i], scores, min(count, len(scores)), overlap, least)
 
 
 def non_max_suppression_overlaps(

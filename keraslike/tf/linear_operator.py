@@ -62,13 +62,11 @@ class LinearOperator(Module, Structure):
             if is_non_singular is False:
                 raise ValueError("A positive definite matrix is always non-singular.")
             is_non_singular = True
-        if is_non_singular or is_self_adjoint:
-            if is_square is False:
-                raise ValueError("A non-singular or self-adjoint matrix is always square.")
-            is_square = True
+        if (is_non_singular or is_self_adjoint) and is_square is False:
+            raise ValueError("A non-singular or self-adjoint matrix is always square.")
         self._dtype = dtypes.as_dtype(dtype)
         self._non_singular, self._self_adjoint = is_non_singular, is_self_adjoint
-        self._positive_definite, self._square = is_positive_definite, is_square
+        self._positive_definite = is_positive_definite
 
     # -- what it is ---------------------------------------------------------------------------
 
@@ -133,9 +131,7 @@ class LinearOperator(Module, Structure):
                     f"Operators of shapes {left.shape} and {right.shape} have no product."
                 )
             return _product(left, right)
-        x = self._taken(x)
-        x = linalg.adjoint(x) if adjoint_arg else x  # type: ignore[attr-defined]
-        return self._matmul(x, adjoint)
+        return self._matmul(_adjoint(self._taken(x), adjoint_arg), adjoint)
 
     def _taken(self, x: Any) -> Any:
         x = convert_to_tensor(x, dtype_hint=self.dtype)
@@ -165,9 +161,7 @@ class LinearOperator(Module, Structure):
         if isinstance(rhs, LinearOperator):
             left = self.adjoint() if adjoint else self
             return _product(left.inverse(), rhs.adjoint() if adjoint_arg else rhs)
-        rhs = self._taken(rhs)
-        rhs = linalg.adjoint(rhs) if adjoint_arg else rhs  # type: ignore[attr-defined]
-        return self._solve(rhs, adjoint)
+        return self._solve(_adjoint(self._taken(rhs), adjoint_arg), adjoint)
 
     def _solve(self, rhs: Any, adjoint: bool) -> Any:
         return linalg.solve(*spread(self.to_dense(), rhs), adjoint=adjoint)
