@@ -7,7 +7,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.linalg
 
 from keraslike.tf.conversion import _as_operand
 from keraslike.tf.errors import InvalidArgumentError
@@ -356,8 +355,10 @@ def logm(x: Any) -> Any:
 
 
 def _logarithms(x: Any) -> np.ndarray:
+    from scipy.linalg import logm  # imported only here, as it takes a while
+
     x = np.asarray(x)  # of 128 bits, as scipy's bounds on errors expect it
-    found = [scipy.linalg.logm(m) for m in x.reshape(-1, *x.shape[-2:]).astype(np.complex128)]
+    found = [logm(m) for m in x.reshape(-1, *x.shape[-2:]).astype(np.complex128)]
     return np.asarray(found, x.dtype).reshape(x.shape)
 
 

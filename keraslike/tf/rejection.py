@@ -12,7 +12,6 @@ from typing import Any
 
 import jax
 import numpy as np
-import scipy.special
 
 from keraslike.tf import philox
 from keraslike.tf.tensor import WIDE, _on_device
@@ -26,8 +25,8 @@ def _pair(state: Any, at: Any) -> tuple[Any, Any]:
 
 
 def _normal_pair(state: Any, at: Any) -> tuple[Any, Any]:
-    drawn = philox.doubles(philox.words_at(state, at)).reshape(-1, 2)
-    made = philox.normal_pairs(drawn[:, 0], drawn[:, 1], np.float64)
+    late, early = _pair(state, at)
+    made = philox.normal_pairs(early, late, np.float64)
     return made[:, 1], made[:, 0]
 
 
@@ -122,9 +121,15 @@ def _derivative(each: int, primals: Any, tangents: Any) -> tuple[Any, Any]:
     return out, slope * along
 
 
+def _gammaln_on_host() -> Callable:
+    from scipy.special import gammaln  # imported only here, as it takes a while
+
+    return gammaln
+
+
 def _poissons(state: Any, rates: Any, each: int, dtype: Any) -> Any:
     xp = philox.library_of(state)
-    gammaln = scipy.special.gammaln if xp is np else jax.scipy.special.gammaln
+    gammaln = _gammaln_on_host() if xp is np else jax.scipy.special.gammaln
     rate = xp.repeat(rates.astype(np.float64), each)
     starts = xp.arange(rate.size, dtype=np.uint64) * np.uint64(philox.GAP)
     info = np.iinfo(dtype) if np.dtype(dtype).kind in "iu" else np.finfo(dtype)

@@ -8,7 +8,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.special as on_host
 from jax.scipy import special
 
 from keraslike.tf import documentation, table
@@ -20,6 +19,8 @@ def _by_scipy(name: str) -> Callable:
     """A function of scipy's, which compiled programs call: JAX has none with its accuracy."""
 
     def of_array(x: Any) -> Any:
+        from scipy import special as on_host  # imported only here, as it takes a while
+
         wide = np.float64 if x.dtype == np.float64 else np.float32
         return getattr(on_host, name)(np.asarray(x).astype(wide)).astype(x.dtype)
 
