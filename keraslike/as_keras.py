@@ -25,6 +25,24 @@ from keraslike.core.registry import KERAS_VERSION
 _FACES = ("keras", "keras.api", "keras._tf_keras.keras")
 # Public modules that their parent module does not list.
 _SPACES = ("keras.ops.image", "keras.ops.linalg", "keras.ops.nn", "keras.ops.numpy")
+# Modules of Keras 2 that old programs import, by the module that has their public names today.
+_KERAS_2 = {
+    f"keras.{module}": place
+    for place, modules in {
+        "keras": "engine engine.base_layer engine.input_spec engine.topology engine.training",
+        "keras.layers": (
+            "layers.advanced_activations layers.convolutional layers.convolutional_recurrent "
+            "layers.core layers.embeddings layers.merge layers.noise layers.normalization "
+            "layers.pooling layers.recurrent layers.wrappers"
+        ),
+        "keras.losses": "objectives",
+        "keras.utils": (
+            "utils.data_utils utils.generic_utils utils.io_utils utils.layer_utils utils.np_utils "
+            "utils.vis_utils"
+        ),
+    }.items()
+    for module in modules.split()
+}
 
 
 def as_keras() -> types.ModuleType:
@@ -33,7 +51,8 @@ def as_keras() -> types.ModuleType:
     So do `keras.api`, `keras.src` (as far as `keraslike/src_names.py` goes), `tensorflow.keras`
     and `tf.keras`. Where TensorFlow is not installed, `import tensorflow as tf` gives
     `keraslike.tf`, whose `tf.keras` answers with `tf.Tensor`s. `keras.__version__` is that of the
-    Keras whose API this is.
+    Keras whose API this is. Modules of Keras 2 that old programs import, such as
+    `keras.utils.np_utils` and `keras.layers.core`, have the names that are public today.
 
     `python -m keraslike SCRIPT` does the same around a script, `pytest -p keraslike.as_keras` for
     tests, and `import keraslike` does where the environment variable `KERASLIKE_AS_KERAS` is `1`.
@@ -58,6 +77,10 @@ def as_keras() -> types.ModuleType:
         registry.packages |= {"keras", "keras_hub", "keras_cv", "keras_nlp"}
         given = spawn.get_preparation_data
         spawn.get_preparation_data = lambda name: given(name) | {"keras": _InChild()}  # type: ignore[assignment]
+        for name, place in _KERAS_2.items():  # As attributes: `keras.utils.generic_utils`.
+            holder, (_, _, last) = importlib.import_module(place), name.rpartition(".")
+            if name.startswith(f"{place}.") and place != "keras" and not hasattr(holder, last):
+                setattr(holder, last, holder)
     return importlib.import_module("keras")
 
 
@@ -132,6 +155,7 @@ def _module(module: types.ModuleType) -> types.ModuleType:
         name = name.removeprefix("tensorflow.")
     for face in reversed(_FACES):
         name = "keras" + name.removeprefix(face) if f"{name}.".startswith(f"{face}.") else name
+    name = _KERAS_2.get(name, name)
     if name in ("keras", "keras._tf_keras"):
         return _face()
     if name == "keras.src" or name.startswith("keras.src."):

@@ -65,6 +65,24 @@ def test_tensorflow():
         import tensorflow.python
 
 
+def test_modules_of_keras_2():
+    import keras
+    import keraslike
+    from keras import objectives
+    from keras.engine.topology import InputSpec, Layer
+    from keras.layers.core import Dense
+    from keras.layers.merge import concatenate
+    from keras.utils import np_utils
+    from tensorflow.keras.utils import vis_utils
+
+    assert keras.utils.generic_utils.get_custom_objects is keraslike.utils.get_custom_objects
+    assert Dense is keraslike.layers.Dense and concatenate is keraslike.layers.concatenate
+    assert (InputSpec, Layer) == (keraslike.InputSpec, keraslike.Layer)
+    assert np_utils.to_categorical([1]).tolist() == [[0.0, 1.0]]
+    assert objectives is keraslike.losses and vis_utils.plot_model is keraslike.utils.plot_model
+    assert "np_utils" not in dir(keras.utils)
+
+
 def test_source_modules():
     import keraslike
     from keras.src import backend, layers, ops
