@@ -385,23 +385,10 @@ def trace_graph(inputs: Any, outputs: Any) -> tuple[Graph, list[Any]]:
         produced = tuple(number[id(t)] for t in node.outputs)
         steps.append(Step(place[id(node.operation)], args, kwargs, produced))
     structure = map_leaves(ref, inputs)  # jax would sort the keys of a dict.
-    graph = Graph(specs, structure, steps, map_leaves(ref, outputs), _output_names(outputs))
+    output_names = [str(t._keras_history.operation.name) for t in jax.tree.leaves(outputs)]
+    graph = Graph(specs, structure, steps, map_leaves(ref, outputs), output_names)
     return graph, operations
 
 
 def _dotted(path: Any) -> str:
     return jax.tree_util.keystr(path, simple=True, separator=".")
-
-
-def _output_names(outputs: Any) -> list[str]:
-    if isinstance(outputs, dict) and len(jax.tree.leaves(outputs)) == len(outputs):
-        return list(outputs)
-    names: list[str] = []
-    for t in jax.tree.leaves(outputs):
-        base, k = str(t._keras_history.operation.name), 0
-        name = base
-        while name in names:
-            k += 1
-            name = f"{base}_{k}"
-        names.append(name)
-    return names

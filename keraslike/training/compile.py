@@ -53,7 +53,7 @@ def outputs_of(y_pred: Any, names: Sequence[str] | None) -> list[Output]:
     paths = [path for path, _ in found]
     if isinstance(y_pred, dict) and all(len(path) == 1 for path in paths):
         by_name = {path[0]: tensor for path, tensor in found}
-        order = names if names and set(names) == set(by_name) else by_name
+        order = names if names and set(names) == set(by_name) else y_pred
         return [Output((name,), str(name), by_name[name]) for name in order]
     is_named = names is not None and len(names) == len(found)
     if names is None or not is_named:

@@ -91,6 +91,9 @@ class Compiled(Layer):
     ) -> None:
         """Says how the model is to be trained.
 
+        A model that is compiled again without `loss` keeps the loss it has, and without `metrics`
+        and `weighted_metrics` its metrics; in a file are only the arguments of the last call.
+
         Args:
             optimizer: a name, an Optimizer or any optax transform.
             loss: a name, a function `(y_true, y_pred)` or a Loss; a list or a dict of them by
@@ -127,9 +130,13 @@ class Compiled(Layer):
                 f"Received: loss_weights={loss_weights!r}"
             )
         new_optimizer = optimizers.get(optimizer)
-        compile_loss = None if loss is None else CompileLoss(loss, loss_weights, self.output_names)
-        compile_metrics = CompileMetrics(metrics, weighted_metrics, self.output_names)
-        self.optimizer, self.loss = new_optimizer, loss
+        compile_loss, compile_metrics = self._compile_loss, self._compile_metrics
+        if loss is not None:
+            compile_loss = CompileLoss(loss, loss_weights, self.output_names)
+        given = metrics is not None or weighted_metrics is not None
+        if given or compile_metrics is None:
+            compile_metrics = CompileMetrics(metrics, weighted_metrics, self.output_names)
+        self.optimizer, self.loss = new_optimizer, self.loss if loss is None else loss
         scales = auto_scale_loss and self.dtype_policy.name == "mixed_float16"
         if scales and not isinstance(new_optimizer, (optimizers.LossScaleOptimizer, type(None))):
             name = "loss_scale_optimizer"
@@ -260,8 +267,9 @@ class Compiled(Layer):
         return results
 
     def _listed(self, logs: dict[str, Any], program: Program | None = None) -> Any:
-        """The values of logs as a list in the order of the metrics, or the only one of them. The
-        order is cached in the program that computed them.
+        """The values of logs as a list in the order of the metrics, or the only one of them: one
+        for each metric, so that two of one name give its value twice. The order is cached in the
+        program that computed them.
 
         With a program, whose step they are of, the order is found once for it.
         """
@@ -271,8 +279,8 @@ class Compiled(Layer):
             for metric in self.metrics:
                 several = metric is self._compile_metrics
                 names += [m.name for m in metric.metrics] if several else [metric.name]
-            known = dict.fromkeys(name for name in names if name in logs)
-            order = [*known, *sorted(logs.keys() - known)]
+            known = [name for name in names if name in logs]
+            order = [*known, *sorted(logs.keys() - set(known))]
             if program is not None and type(self).metrics is Compiled.metrics:
                 program.listed[tuple(logs)] = order
         values = [logs[name] for name in order]
