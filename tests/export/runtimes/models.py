@@ -28,34 +28,30 @@ from tests.export.runtimes.programs import (
 TABLE = pathlib.Path(__file__).parents[3] / "docs" / "export.md"
 
 
-ABOUT = """# Models and the formats they are exported in
+ABOUT = """# Exported models in each format
 
-`make test-export` writes this table: for each of twelve small models the largest difference from
-`predict`, at batch sizes of 1 and 3, in the format's own runtime without keraslike; the size of the
-files beside that of the weights; and microseconds for one sample, conversion to and from numpy
-included, beside `predict`.
+`make test-export` writes this table. For each of twelve small models it shows the largest difference
+from `predict` at batch sizes 1 and 3, in the format's own runtime without keraslike; the size of the
+files, beside that of the weights; and microseconds per sample, including conversion to and from numpy,
+beside `predict`.
 
-`tfjs` runs in Node there, on its backend of plain JavaScript; `make test-browser` runs the same
-models in Chromium, on WebGL, and demands the numbers of `predict` to 1e-4. A model all of whose
-layers TensorFlow.js has is written as a layers-model (`tf.loadLayersModel`), any other as a
-graph-model (`tf.loadGraphModel`); where that has loops, it is run by `executeAsync`.
+- **`tfjs`** runs in Node, on the plain JavaScript backend. `make test-browser` runs the same models in
+  Chromium on WebGL and requires the numbers of `predict` to 1e-4. If TensorFlow.js has all layers of a
+  model, it is written as a layers model (`tf.loadLayersModel`), otherwise as a graph model
+  (`tf.loadGraphModel`), which `executeAsync` runs if it has loops.
+- **`litert`** runs in `ai_edge_litert`, with LiteRT's built-in operations only. It has no pooling along
+  three axes and stores only weights in 16 bits, by the converter's setting `supported_types`; models that
+  need more are rejected with the name of the layer. A model quantized to 8 bits keeps its weights and
+  numbers; `optimizations=["DEFAULT"]` lets the converter quantize instead.
+- **`openvino`** is compiled for the CPU with `{"INFERENCE_PRECISION_HINT": "f32"}`. Otherwise OpenVINO
+  computes in bfloat16 on processors that support it, and results differ by about a hundredth.
 
-`litert` is run by `ai_edge_litert`, with LiteRT's own operations, without those of TensorFlow that
-only some programs have. It has no pooling along three axes, and 16-bit numbers only of weights, by
-the converter's setting `supported_types`: models that need more are refused by the layer's name.
-A model that is quantized to 8 bits gives the same numbers there, and its weights stay so;
-`optimizations=["DEFAULT"]` is the converter's own way to them.
+Height and width may be unknown. If a model only accepts multiples of 2, 4, ..., because it halves sizes
+and doubles them again, programs in `stablehlo` and `tf_saved_model` check this when they are called; the
+other formats cannot, and need an `input_signature` with fixed sizes.
 
-Height and width may be unknown. Where a model only works for multiples of 2, 4, ... (one that
-halves them and doubles them again), `stablehlo` and `tf_saved_model` have programs that check it
-when they are called; the other formats, which cannot, need an `input_signature` with numbers.
-
-`openvino` is compiled for the CPU with `{"INFERENCE_PRECISION_HINT": "f32"}`. Without that OpenVINO
-computes in bfloat16 on processors that have it, and results differ by a hundredth or so.
-
-A damaged file is an error of what reads it, wherever the format has checksums: `stablehlo`, the
-variables of `tf_saved_model`, and the folders of `tfjs` that keraslike wrote. The others have none:
-a part that is cut off is noticed, a weight with other bits is not.
+Formats with checksums detect damaged files: `stablehlo`, the variables of `tf_saved_model`, and `tfjs`
+directories written by keraslike. In the others truncation is detected, but not a changed weight.
 
 """
 
