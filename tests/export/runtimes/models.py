@@ -30,28 +30,31 @@ TABLE = pathlib.Path(__file__).parents[3] / "docs" / "export.md"
 
 ABOUT = """# Exported models in each format
 
-`make test-export` writes this table. For each of twelve small models it shows the largest difference
-from `predict` at batch sizes 1 and 3, in the format's own runtime without keraslike; the size of the
-files, beside that of the weights; and microseconds per sample, including conversion to and from numpy,
-beside `predict`.
+`make test-export` writes this table. For each of twelve small models it shows the largest
+difference from `predict` at batch sizes 1 and 3, in the format's own runtime without keraslike;
+the size of the files, beside that of the weights; and microseconds per sample, including
+conversion to and from numpy, beside `predict`.
 
-- **`tfjs`** runs in Node, on the plain JavaScript backend. `make test-browser` runs the same models in
-  Chromium on WebGL and requires the numbers of `predict` to 1e-4. If TensorFlow.js has all layers of a
-  model, it is written as a layers model (`tf.loadLayersModel`), otherwise as a graph model
-  (`tf.loadGraphModel`), which `executeAsync` runs if it has loops.
-- **`litert`** runs in `ai_edge_litert`, with LiteRT's built-in operations only. It has no pooling along
-  three axes and stores only weights in 16 bits, by the converter's setting `supported_types`; models that
-  need more are rejected with the name of the layer. A model quantized to 8 bits keeps its weights and
-  numbers; `optimizations=["DEFAULT"]` lets the converter quantize instead.
-- **`openvino`** is compiled for the CPU with `{"INFERENCE_PRECISION_HINT": "f32"}`. Otherwise OpenVINO
-  computes in bfloat16 on processors that support it, and results differ by about a hundredth.
+- **`tfjs`** runs in Node, on the plain JavaScript backend. `make test-browser` runs the same
+  models in Chromium on WebGL and requires the numbers of `predict` to 1e-4. If TensorFlow.js has
+  all layers of a model, it is written as a layers model (`tf.loadLayersModel`), otherwise as a
+  graph model (`tf.loadGraphModel`), which `executeAsync` runs if it has loops.
+- **`litert`** runs in `ai_edge_litert`, with LiteRT's built-in operations only. It has no pooling
+  along three axes and stores only weights in 16 bits, by the converter's setting
+  `supported_types`; models that need more are rejected with the name of the layer. A model
+  quantized to 8 bits keeps its weights and numbers; `optimizations=["DEFAULT"]` lets the converter
+  quantize instead.
+- **`openvino`** is compiled for the CPU with `{"INFERENCE_PRECISION_HINT": "f32"}`. Otherwise
+  OpenVINO computes in bfloat16 on processors that support it, and results differ by about a
+  hundredth.
 
-Height and width may be unknown. If a model only accepts multiples of 2, 4, ..., because it halves sizes
-and doubles them again, programs in `stablehlo` and `tf_saved_model` check this when they are called; the
-other formats cannot, and need an `input_signature` with fixed sizes.
+Height and width may be unknown. If a model only accepts multiples of 2, 4, ..., because it halves
+sizes and doubles them again, programs in `stablehlo` and `tf_saved_model` check this when they are
+called; the other formats cannot, and need an `input_signature` with fixed sizes.
 
-Formats with checksums detect damaged files: `stablehlo`, the variables of `tf_saved_model`, and `tfjs`
-directories written by keraslike. In the others truncation is detected, but not a changed weight.
+Formats with checksums detect damaged files: `stablehlo`, the variables of `tf_saved_model`, and
+`tfjs` directories written by keraslike. In the others truncation is detected, but not a changed
+weight.
 
 """
 
