@@ -118,7 +118,7 @@ $(DOCS_STAMP): pyproject.toml
 
 docs: $(DOCS_STAMP)
 	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build $(ARGS)
-	@echo "The site is in build/site: open build/site/index.html"
+	@echo "The site is in build/site. To search it, too: python3 -m http.server -d build/site"
 
 bench: $(STAMP)
 	$(RUN) benchmarks/run.py $(ARGS)

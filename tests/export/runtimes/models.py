@@ -30,10 +30,10 @@ TABLE = pathlib.Path(__file__).parents[3] / "docs" / "export.md"
 
 ABOUT = """# Exported models in each format
 
-`make test-export` writes this table. For each of twelve small models it shows the largest
-difference from `predict` at batch sizes 1 and 3, in the format's own runtime without keraslike;
-the size of the files, beside that of the weights; and microseconds per sample, including
-conversion to and from numpy, beside `predict`.
+`make test-export` writes the tables on this page, for twelve small models: the largest difference
+from `predict` at batch sizes 1 and 3, in the format's own runtime without keraslike; the size of
+the files, beside that of the weights; and microseconds per sample, including conversion to and from
+numpy, beside `predict`.
 
 - **`tfjs`** runs in Node, on the plain JavaScript backend. `make test-browser` runs the same
   models in Chromium on WebGL and requires the numbers of `predict` to 1e-4. If TensorFlow.js has
@@ -118,17 +118,9 @@ MARKS = "<!-- differences: by make test-export -->\n", "<!-- end of differences 
 
 
 def write_summary():
-    """Puts the differences that the table has into the README, between two marks."""
-    rows = [
-        [cell.strip() for cell in line.strip("| \n").split("|")]
-        for line in TABLE.read_text(encoding="utf-8").splitlines()
-        if line.startswith("| ")
-    ]
-    found = [i for i, head in enumerate(rows[0]) if head.endswith(": difference")]
-    heads = [rows[0][i].removesuffix(": difference") for i in found]
-    lines = [["model", *heads], ["---", *["---:"] * len(heads)]]
-    lines += [[row[0], *(row[i] for i in found)] for row in rows[2:]]
-    table = "".join("| " + " | ".join(line) + " |\n" for line in lines)
+    """Copies the table of differences into the README, between two marks."""
+    table = TABLE.read_text(encoding="utf-8").partition("## Differences\n\n")[2]
+    table = table.partition("\n\n")[0] + "\n"
     text = README.read_text(encoding="utf-8")
     before, _, rest = text.partition(MARKS[0])
     _, _, after = rest.partition(MARKS[1])
@@ -136,18 +128,28 @@ def write_summary():
 
 
 def _table(facts):
-    lines = ABOUT.splitlines()
-    heads = ["model", "weights", "predict"]
-    for kind in KINDS:
-        heads += [f"`{kind}`: difference", "size", "µs"]
-    lines += ["| " + " | ".join(heads) + " |", "| --- |" + " ---: |" * (len(heads) - 1)]
-    for name, fact in facts.items():
-        row = [name, f"{fact['weights'] / 1000:.1f} kB", f"{fact['predict']:.0f} µs"]
-        for kind in KINDS:
-            size, worst, micro = fact[kind]
-            row += [f"{worst:.1e}" if worst else "0", f"{size / 1000:.0f} kB", f"{micro:.0f}"]
-        lines.append("| " + " | ".join(row) + " |")
-    return "\n".join(lines) + "\n"
+    """The page: its text, and a table each of differences, sizes and times."""
+    kinds = [f"`{kind}`" for kind in KINDS]
+
+    def table(heads, cells):
+        rows = [["model", *heads, *kinds], ["---", *["---:"] * len([*heads, *kinds])]]
+        rows += [[name, *cells(fact)] for name, fact in facts.items()]
+        return "".join("| " + " | ".join(row) + " |\n" for row in rows)
+
+    def differences(fact):
+        return [f"{fact[kind][1]:.1e}" if fact[kind][1] else "0" for kind in KINDS]
+
+    def sizes(fact):
+        return [f"{fact['weights'] / 1000:.1f}", *(f"{fact[k][0] / 1000:.0f}" for k in KINDS)]
+
+    def times(fact):
+        return [f"{fact['predict']:.0f}", *(f"{fact[kind][2]:.0f}" for kind in KINDS)]
+
+    return (
+        f"{ABOUT}## Differences\n\n{table([], differences)}\n"
+        f"## Sizes\n\nIn kB:\n\n{table(['weights'], sizes)}\n"
+        f"## Times\n\nMicroseconds per sample:\n\n{table(['`predict`'], times)}"
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
