@@ -202,7 +202,7 @@ class DataParallel(Distribution):
         auto_shard_dataset: where there are several processes, whether each is given all of the
             data, of which it uses what its devices need; otherwise each is given its own part.
 
-    Raises ValueError for a `device_mesh` that is none, and where `devices` is given as well.
+    Raises ValueError for a `device_mesh` that is none; warns where `devices` is given as well.
 
     >>> import keraslike as keras, numpy as np
     >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
@@ -218,10 +218,8 @@ class DataParallel(Distribution):
         auto_shard_dataset: bool = True,
     ):
         if device_mesh is not None and devices is not None:
-            raise ValueError(
-                f"Give device_mesh or devices, not both. Received: device_mesh={device_mesh}, "
-                f"devices={devices}"
-            )
+            warn_user(f"devices is not used where there is a device_mesh. Received: {devices}")
+            devices = None
         if devices is not None and not len(devices):
             raise ValueError(f"devices must hold one at least. Received: devices={devices}")
         if device_mesh is None:

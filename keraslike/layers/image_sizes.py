@@ -60,7 +60,7 @@ class Resizing(_Sized):
     """Resizes images.
 
     Args:
-        height, width: the size.
+        height, width: the size. Both can be None if they are set before the first call.
         interpolation: `"bilinear"`, `"nearest"`, `"bicubic"`, `"lanczos3"` or `"lanczos5"`.
         crop_to_aspect_ratio: cut off what would be distorted.
         pad_to_aspect_ratio: or add `fill_value` around an image instead.
@@ -78,8 +78,8 @@ class Resizing(_Sized):
 
     def __init__(
         self,
-        height: int,
-        width: int,
+        height: int | None,
+        width: int | None,
         interpolation: str = "bilinear",
         crop_to_aspect_ratio: bool = False,
         pad_to_aspect_ratio: bool = False,
@@ -90,7 +90,8 @@ class Resizing(_Sized):
         **kwargs: Any,
     ):
         super().__init__(data_format=data_format, **kwargs)
-        self.height, self.width = positive(height=height), positive(width=width)
+        self.height = None if height is None else positive(height=height)
+        self.width = None if width is None else positive(width=width)
         self.interpolation = interpolation
         self.crop_to_aspect_ratio = crop_to_aspect_ratio
         self.pad_to_aspect_ratio = pad_to_aspect_ratio

@@ -280,10 +280,6 @@ def test_layouts():
         (lambda: d.TensorLayout(("x",), d.DeviceMesh((1,), ("a",), ["cpu:0"])), r"\['x'\]"),
         (lambda: d.DataParallel(device_mesh=(4,)), r"device_mesh=\(4,\)"),
         (lambda: d.DataParallel(devices=[]), r"devices=\[\]"),
-        (
-            lambda: d.DataParallel(d.DeviceMesh((1,), ("a",), ["cpu:0"]), ["cpu:0"]),
-            "device_mesh or devices, not both",
-        ),
         (lambda: d.set_distribution("all"), "value='all'"),
         (lambda: d.set_distribution(d.DataParallel(devices=["cpu:99"])), "'cpu:99' in devices"),
         (lambda: d.initialize("a:1,b:1", num_processes=3), "num_processes=3"),
@@ -293,6 +289,12 @@ def test_errors_name_the_argument(make, message):
     with pytest.raises(ValueError, match=message):
         make()
     assert d.distribution() is None
+
+
+def test_a_mesh_comes_before_devices():
+    mesh = d.DeviceMesh((1,), ("a",), ["cpu:0"])
+    with pytest.warns(UserWarning, match="devices is not used"):
+        assert d.DataParallel(mesh, d.LayoutMap(mesh)).device_mesh is mesh
 
 
 def test_initialize_reads_the_environment(monkeypatch):

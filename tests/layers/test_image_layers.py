@@ -117,6 +117,14 @@ def test_boxes_in_lists_and_one_image_alone():
     assert out["images"].shape == SHAPE[1:] and out["bounding_boxes"]["boxes"].shape == (1, 4)
 
 
+def test_sizes_can_be_set_before_the_first_call():
+    layer = layers.Resizing.from_config(layers.Resizing(None, None).get_config())
+    with pytest.raises(ValueError, match="size"):
+        layer(np.ones((1, 4, 4, 3)))
+    layer.height, layer.width = 2, 3
+    assert layer(np.ones((1, 4, 4, 3))).shape == (1, 2, 3, 3)
+
+
 @pytest.mark.slow
 def test_crops_and_mixtures_of_masks_go_with_the_images():
     x = images()
