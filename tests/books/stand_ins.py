@@ -53,7 +53,7 @@ def write_files(folder: pathlib.Path) -> None:
         for i in range(2500)
     )
     for name in ("shakespeare.txt", "moby10b.txt"):
-        write(name, f"First Citizen:\nSpeak, speak.\n\n{verse}")
+        write(name, f"First Citizen:\nSpeak, speak.\n\nKING RICHARD III:\n{verse}")
     vectors = (f"{w} {' '.join(f'{x:.3f}' for x in rng.normal(size=100))}\n" for w in WORDS)
     write("glove.6B.100d.txt", "".join(vectors))
     weather = 10 + 5 * np.sin(np.arange(12000)[:, None] / 1440) + rng.normal(size=(12000, 14))
