@@ -46,7 +46,7 @@ def image_dataset_from_directory(
 
     Args:
         directory: a directory with a folder for each class.
-        labels: `"inferred"` from the folders, `None` for images alone, or a list of integers, one
+        labels: `"inferred"` from the folders, `None` for images alone, or a list of numbers, one
             for each file in the order of their paths.
         label_mode: `"int"`, `"categorical"` (one-hot), `"binary"` (float32, of two classes), or
             `None` for images alone.
@@ -406,7 +406,12 @@ class _Files:
                 f"in directory {self.directory}."
             )
         self.class_names = [str(label) for label in sorted(set(self.given))]
-        return paths, [int(label) for label in self.given]
+        values = np.asarray(self.given)
+        if values.dtype.kind not in "iubf" or (
+            values.dtype.kind == "f" and self.mode == "categorical"
+        ):
+            _refuse("labels", f"`labels` must be integers for label_mode={self.mode!r}", self.given)
+        return paths, values.astype("float32" if values.dtype.kind == "f" else "int32").tolist()
 
     def _below(self, folder: str, follow_links: bool) -> Iterator[str]:
         walk = os.walk(folder, followlinks=follow_links)
@@ -441,7 +446,7 @@ class _Files:
         self,
         load: Callable[[str], Any],
         paths: list[str],
-        labels: list[int] | None,
+        labels: list[float] | None,
         shuffle: bool,
         skip_broken: bool,
     ) -> Dataset:
@@ -468,9 +473,9 @@ class _Files:
         assert kept._count == UNKNOWN
         return kept
 
-    def _label(self, label: int) -> np.ndarray:
+    def _label(self, label: float) -> np.ndarray:
         if self.mode == "int":
-            return np.int32(label)  # type: ignore[return-value]
+            return np.asarray(label, np.float32 if isinstance(label, float) else np.int32)
         if self.mode == "binary":
             return np.array([label], "float32")
         return (np.arange(len(self.class_names)) == label).astype("float32")

@@ -70,8 +70,8 @@ def timeseries_dataset_from_array(
     if format not in ("tf", "grain"):
         raise ValueError(f'`format` should be either "tf" or "grain". Received: format={format}')
     part = slice(start_index or 0, total if end_index is None else end_index)
-    steps = foreign.as_numpy(data)[part]
-    answers = None if targets is None else foreign.as_numpy(targets)[part]
+    steps = _rows(data)[part]
+    answers = None if targets is None else _rows(targets)[part]
     span = (sequence_length - 1) * sampling_rate
     count = len(steps) - span
     if answers is not None:
@@ -92,3 +92,9 @@ def timeseries_dataset_from_array(
     if batch_size is not None:
         dataset = dataset.batch(batch_size)
     return dataset.map(cut).prefetch(AUTOTUNE)
+
+
+def _rows(values: Any) -> Any:
+    """Values as an array; a list has the dtype that a data set would give it."""
+    found = foreign.array_of(values)
+    return Dataset._own_view().array(values) if found is None else np.asarray(found)

@@ -167,3 +167,5 @@ def test_callers_of_tf_keras_get_tensors():
     for x, y in windows.map(lambda x, y: (x * 2, y)).take(1):
         assert isinstance(x, tf.Tensor) and x.dtype == tf.int64 and x.shape == (6, 3)
         assert y.numpy().tolist() == [0, 1, 2, 3, 4, 5]
+    of_lists = tf.keras.utils.timeseries_dataset_from_array([0, 1, 2], [0.5, 1.5, 2.5], 2)
+    assert [spec.dtype for spec in of_lists.element_spec] == [tf.int32, tf.float32]

@@ -50,6 +50,15 @@ def test_both_parts_differ_from_epoch_to_epoch_in_training_only(folder):
     assert (epoch(same) == epoch(same)).all()
 
 
+def test_labels_that_are_fractions_stay_such(folder):
+    given = [i / 2 for i in range(11)]
+    data = U.image_dataset_from_directory(
+        folder, given, image_size=(2, 2), shuffle=False, verbose=False
+    )
+    labels = next(iter(data))[1]
+    assert labels.dtype == "float32" and labels.tolist() == given
+
+
 def test_a_model_trains_on_files_and_on_what_they_are_mapped_to(folder):
     train, valid = U.image_dataset_from_directory(
         folder, image_size=(2, 2), validation_split=0.3, subset="both", seed=1, verbose=False
@@ -120,6 +129,8 @@ def test_what_is_found_is_told(folder, capsys):
         ({"labels": [0] * 11, "class_names": ["a"]}, "only pass `class_names` if"),
         ({"labels": None, "class_names": ["a"]}, "`class_names`"),
         ({"labels": [0]}, "lengths of `labels` to match"),
+        ({"labels": ["a"] * 11}, "`labels` must be integers"),
+        ({"labels": [0.5] * 11, "label_mode": "categorical"}, "`labels` must be integers"),
         ({"class_names": ["a", "c"]}, "`class_names` passed did not match"),
         ({"class_names": ["a"], "label_mode": "binary"}, "there must be exactly 2"),
         ({"validation_split": 2}, "`validation_split` must be between"),
