@@ -126,8 +126,11 @@ class LayerBuilding:
         self, method: Callable, args: tuple, kwargs: dict[str, Any]
     ) -> tuple[tuple, dict[str, Any]]:
         """The arguments for a method that takes shapes, from the arguments of a call: the shape of
-        the first one, or those that the method names, where `x_shape` is the shape of `x`."""
+        the first one, or those that the method names, where `x_shape` is the shape of `x`; none
+        for a method that takes none."""
         parameters = [p for p in parameters_of(method) if p.kind != p.VAR_KEYWORD]
+        if not parameters:
+            return (), {}
         if len(parameters) <= 1 or any(p.kind == p.VAR_POSITIONAL for p in parameters):
             first = self._first_of(args, kwargs)
             if first is None:

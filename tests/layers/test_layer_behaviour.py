@@ -830,6 +830,23 @@ def test_shapes_are_those_of_the_first_argument_of_call_in_any_order_of_keywords
     assert found(keraslike) == found(keras) == [(None, 3)] * 3
 
 
+def test_methods_need_not_take_shapes():
+    def found(k):
+        class Scaled(k.layers.Layer):
+            def build(self):
+                self.scale = self.add_weight(shape=(2,))
+
+            def call(self, one, another):
+                return one * self.scale
+
+            def compute_output_shape(self, **shapes):
+                return (None, 2) if not shapes else ()
+
+        return tuple(Scaled()(k.Input((2,)), k.Input((3,))).shape)
+
+    assert found(keraslike) == found(keras) == (None, 2)
+
+
 def test_attention_takes_lists():
     with pytest.raises(ValueError, match="a list of length 2 or 3"):
         layers.AdditiveAttention()(np.ones((1, 2, 2), "float32"))
