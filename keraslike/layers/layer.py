@@ -206,6 +206,14 @@ class Layer(
     def dtype_policy(self, value: Any) -> None:
         policy, before = policies.get(value), self._policy
         self._check_quantized(policy)
+        mode = self.quantization_mode if self._is_quantized else None
+        readable = (mode, None) if mode == "float8" else (mode,)  # float8 keeps the floats.
+        if mode is not None and policy.quantization_mode not in readable:
+            raise ValueError(
+                f"The weights of layer '{self.name}' ({type(self).__name__}) are quantized to "
+                f"{mode}, which only a policy of that mode can read. "
+                f"Received: dtype_policy={policy!r}"
+            )
         if isinstance(before, policies.DTypePolicyMap) and self._path:
             before.pop(self._path) if self._path in before else None
             before[self._path] = policy
@@ -380,7 +388,8 @@ class Layer(
                 self._maybe_build(args, kwargs)
                 state.names = (*before[3], self.name)
             self._check_inputs(args, kwargs)
-            call = self.quantized_call if self._is_quantized else self.call
+            quantized = self._is_quantized and self.quantization_mode is not None
+            call = self.quantized_call if quantized else self.call
             if self._remat is not None:
                 call = self.rematerialized_call(call, *args, **kwargs)
             if state.exporting:  # Errors of exporters name the layer.

@@ -248,6 +248,8 @@ def test_policies_quantize_and_quantization_errors_change_nothing():
         (lambda: waiting.enable_lora(2), NotImplementedError, "lora"),
         (lambda: waiting.save_own_variables({}), ValueError, "has not seen data"),
         (lambda: setattr(built(), "dtype_policy", "awq/4/2_from_float32"), ValueError, "config="),
+        (lambda: setattr(layer, "dtype_policy", "float32"), ValueError, "quantized to int8"),
+        (lambda: setattr(layer, "dtype_policy", "int4_from_float32"), ValueError, "quantized to"),
         (lambda: model_of(keraslike).quantize("gptq", config=gptq), ValueError, "structure"),
         (lambda: model_of(keraslike).quantize("int8", filters=3), ValueError, "filters"),
         (lambda: model_of(keraslike).quantize("int8", by=3), ValueError, "Unrecognized"),
@@ -255,6 +257,12 @@ def test_policies_quantize_and_quantization_errors_change_nothing():
     for call, kind, message in cases:
         with pytest.raises(kind, match=message):
             call()
+    layer.dtype_policy = "int8_from_bfloat16"
+    eighth = built()
+    eighth.quantize("float8")
+    eighth.dtype_policy = "float32"  # The floats are still there.
+    x = np.eye(4, dtype="float32")
+    np.testing.assert_array_equal(eighth(x), x @ eighth.kernel + eighth.bias)
     own.quantize("int8", type_check=False)
     assert own.quantization_mode == "int8"
 
