@@ -288,6 +288,25 @@ def lower(
     return pure
 
 
+def changes(function: Callable, variables: Sequence[nnx.Variable]) -> Callable:
+    """The pure function `(values, *args) -> {index: new value}` of a function without a result, for
+    those of the Variables that it changes.
+
+    >>> from keraslike.core.variable import Variable
+    >>> one, two = Variable(1.0), Variable(2.0)
+    >>> pure = changes(lambda x: two.assign_add(one * x), [one, two])
+    >>> pure((jax.numpy.ones(()), jax.numpy.ones(())), 3.0)
+    {1: Array(4., dtype=float32)}
+    """
+    lowered = lower(function, variables)
+
+    def pure(values: Sequence[Any], *args: Any) -> dict[int, Any]:
+        new = lowered(values, *args)[1]
+        return {i: v for i, (v, old) in enumerate(zip(new, values)) if v is not old}
+
+    return pure
+
+
 def value_and_grad(function: Callable, has_aux: bool = False) -> Callable:
     """`(value, gradients)` of a scalar function by the trainable weights of its first argument.
 

@@ -20,6 +20,7 @@ from keraslike.core.boxed import respond, unbox, unboxed
 from keraslike.core.errors import InvalidArgument
 from keraslike.core.naming import auto_name, to_snake_case
 from keraslike.core.notes import shown
+from keraslike.core.one_kernel import run_in_one_kernel
 from keraslike.core.pending import Pending, zeros_to_come
 from keraslike.core.tracebacks import is_ours
 from keraslike.core.variable import Variable, spec_of
@@ -330,17 +331,17 @@ class Optimizer(Stateful):
             grads = [jax.lax.psum(g, context.state.replicas) for g in grads]
         rate = self._current_rate()
         everything = [*self._trainable_variables, *self.variables]
-        values = lowering.values_of(everything)
-        traced = any(isinstance(x, jax.core.Tracer) for x in (*values, *grads, rate))
-        if traced or not self._is_pure():
-            self._step(variables, grads, rate)
-        else:  # One compiled program instead of a dispatch for every operation.
-            key = (self._numbers(), tuple((id(v), is_overwritten(v)) for v in variables))
-            compiled = vars(self).setdefault("_compiled", Cache())
-            if key not in compiled:
-                step = functools.partial(self._step, variables)
-                compiled.add(key, jax.jit(lowering.lower(step, everything)))
-            write(everything, compiled[key](values, grads, rate)[1])
+        given = lowering.values_of(everything), grads, rate
+        step: Callable = functools.partial(self._step, variables)
+        if not self._is_pure():
+            step(grads, rate)
+        else:
+            step = functools.partial(run_in_one_kernel, lowering.changes(step, everything))
+            if not any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(given)):
+                key = (self._numbers(), tuple((id(v), is_overwritten(v)) for v in variables))
+                step = vars(self).setdefault("_compiled", Cache()).compiled(key, step)
+            new = step(*given)
+            write([everything[i] for i in new], list(new.values()))
         self._constrain(variables)
 
     def _is_pure(self) -> bool:
@@ -372,10 +373,8 @@ class Optimizer(Stateful):
         if not self.built or not self._trainable_variables:
             raise ValueError("Call build(trainable_variables) before stateless_apply().")
         own = self.variables
-        need, got = (
-            (len(own), len(self._trainable_variables)),
-            (len(optimizer_variables), len(trainable_variables)),
-        )
+        need = len(own), len(self._trainable_variables)
+        got = len(optimizer_variables), len(trainable_variables)
         if need != got:
             raise ValueError(
                 f"optimizer_variables and trainable_variables must hold {need[0]} and {need[1]} "

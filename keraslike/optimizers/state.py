@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -17,10 +17,14 @@ class Cache(dict):
     """The compiled updates of one optimizer. They refer to its variables, so the cache of a copy is
     empty."""
 
-    def add(self, key: Any, value: Any) -> None:
-        if len(self) >= 8:  # A hyperparameter that changes in every step.
-            self.clear()
-        self[key] = value
+    def compiled(self, key: Any, step: Callable) -> Callable:
+        """The compiled `step`, or the one that was compiled for this key before: one program in
+        place of a dispatch for every operation."""
+        if key not in self:
+            if len(self) >= 8:  # A hyperparameter that changes in every step.
+                self.clear()
+            self[key] = jax.jit(step)
+        return self[key]
 
     def __deepcopy__(self, memo: Any) -> Cache:
         return Cache()

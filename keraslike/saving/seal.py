@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any
 
 from keraslike.saving.h5_writer import pieces_of
@@ -18,11 +19,17 @@ _LENGTH = len(_SEAL) + 4
 def write(file: IO[bytes], data: Any) -> bytes:
     """Writes an HDF5 file, an `Image` or bytes, followed by a seal, which is returned: `check_seal`
     uses it to detect changes of the file."""
-    found = 0
-    for piece in pieces_of(data):
-        found = zlib.crc32(piece, found)
-        file.write(piece)
-    file.write(seal := _sealed(found))
+    checksum = 0
+
+    def add(piece: Any) -> None:
+        nonlocal checksum
+        checksum = zlib.crc32(piece, checksum)
+
+    with ThreadPoolExecutor(1) as beside:  # Computing it takes as long as writing.
+        for piece in pieces_of(data):
+            beside.submit(add, piece)
+            file.write(piece)
+    file.write(seal := _sealed(checksum))
     return seal
 
 
