@@ -99,8 +99,8 @@ def is_tensor(x: Any) -> bool:
     return isinstance(x, jax.Array) or sparsity.is_sparse(x)
 
 
-def shape(x: Any) -> tuple[int | None, ...]:
-    """The sizes along the axes.
+def shape(x: Any) -> tuple[Any, ...]:
+    """The sizes along the axes: integers, or `None` for an unknown size of a symbolic tensor.
 
     >>> shape(jnp.ones((2, 3)))
     (2, 3)

@@ -19,6 +19,7 @@ from keraslike.tf import errors as errors
 from keraslike.tf import experimental as experimental
 from keraslike.tf import image as image
 from keraslike.tf import io as io
+from keraslike.tf import keras as keras
 from keraslike.tf import linalg as linalg
 from keraslike.tf import lite as lite
 from keraslike.tf import lookup as lookup
@@ -60,7 +61,6 @@ from keraslike.tf.tensor_array import TensorArray as TensorArray
 from keraslike.tf.variables import Variable as Variable
 from keraslike.tf.variables import VariableAggregation as VariableAggregation
 from keraslike.tf.variables import VariableSynchronization as VariableSynchronization
-import keraslike as keras
 
 def Assert(condition: _Any, data: _Any, summarize: _Any = ..., name: _Any = ...) -> _Any: ...
 def abs(x: _Any, name: _builtins.str | None = ...) -> _Any: ...

@@ -10,10 +10,16 @@ import importlib
 import inspect
 import pathlib
 import re
+import sys
 import types
 from typing import Any
 
+from keraslike.tf import face, keras
+
+# The modules of `tf.keras`, which exist at run time only.
+FACE = sorted(name for name in sys.modules if f"{name}.".startswith(f"{keras.__name__}."))
 MODULES = (
+    *FACE,
     "keraslike.tf",
     *(f"keraslike.tf.{name}" for name in ("bitwise", "debugging", "image", "io", "linalg")),
     *(f"keraslike.tf.{name}" for name in ("math", "nn", "raw_ops", "signal", "train")),
@@ -27,7 +33,13 @@ _SIMPLE = re.compile(rf"{_NAMES}([\[\], |.]+{_NAMES}|\.\.\.|[\[\], ])*")
 
 
 def path_of(module: str) -> pathlib.Path:
-    """Where the stub of a module is: beside it."""
+    """The path of a stub: beside its module, or in `tf/keras`, which contains nothing but stubs."""
+    if module in FACE:
+        package = pathlib.Path(importlib.import_module("keraslike").__path__[0]).parent
+        is_package = any(name.startswith(f"{module}.") for name in FACE)
+        file = "__init__.pyi" if is_package else f"{module.rpartition('.')[2]}.pyi"
+        parent = module if is_package else module.rpartition(".")[0]
+        return package.joinpath(*parent.split("."), file)
     source = importlib.import_module(module).__file__
     assert source is not None
     return pathlib.Path(source).with_suffix(".pyi")
@@ -36,12 +48,21 @@ def path_of(module: str) -> pathlib.Path:
 def stub(name: str) -> str:
     """The stub of a module."""
     module = importlib.import_module(name)
+    if isinstance(module, face.Module):  # has the names of other modules
+        sources = sorted({home.__name__ for home in (module._module, module._old()) if home})
+        lines = [f"from {source} import *" for source in sources]
+        return "\n".join(
+            [f'"""Types of `{name}`. Written by tests/types/stubs.py."""', "", *lines, ""]
+        )
     listed = dir(module) if "__dir__" in vars(module) else getattr(module, "__all__", dir(module))
     imports, lines = set(), []
     for public in sorted({n for n in listed if not n.startswith("_")}):
         value = getattr(module, public)
         if isinstance(value, types.ModuleType):
-            if type(value) is not types.ModuleType:  # one of `tf.keras`, which stands for another
+            if isinstance(value, face.Module):  # one of `tf.keras`
+                imports.add(f"from {name} import {public} as {public}")
+                continue
+            if type(value) is not types.ModuleType:  # one that stands for another
                 value = getattr(value, "_module", value)
             package, _, last = value.__name__.rpartition(".")
             if package == name and value.__spec__ is None:  # made, of no file that is read
@@ -139,6 +160,7 @@ class _Ellipsis:
 
 def main() -> None:
     for name in MODULES:
+        path_of(name).parent.mkdir(parents=True, exist_ok=True)
         path_of(name).write_text(stub(name))
 
 

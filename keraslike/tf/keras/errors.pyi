@@ -1,0 +1,3 @@
+"""Types of `keraslike.tf.keras.errors`. Written by tests/types/stubs.py."""
+
+from keraslike.errors import *

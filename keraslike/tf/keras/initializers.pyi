@@ -1,0 +1,3 @@
+"""Types of `keraslike.tf.keras.initializers`. Written by tests/types/stubs.py."""
+
+from keraslike.initializers import *

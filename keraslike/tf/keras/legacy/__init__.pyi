@@ -1,0 +1,3 @@
+"""Types of `keraslike.tf.keras.legacy`. Written by tests/types/stubs.py."""
+
+from keraslike.legacy import *

@@ -1,0 +1,3 @@
+"""Types of `keraslike.tf.keras.optimizers.schedules`. Written by tests/types/stubs.py."""
+
+from keraslike.optimizers.schedules import *
