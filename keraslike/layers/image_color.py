@@ -229,7 +229,7 @@ class _HsvLayer(_FactorLayer):
         axis = -1 if self.data_format == "channels_last" else -3
         hsv = ops.image.rgb_to_hsv(images, data_format=self.data_format)
         channels = [jnp.squeeze(c, axis) for c in jnp.split(hsv, 3, axis)]
-        factor = per_image(self._cast(transformation["factor"]), channels[0])
+        factor = per_image(array(transformation["factor"]).astype(hsv.dtype), channels[0])
         channels[self._channel] = self._changed_channel(channels[self._channel], factor)
         return ops.image.hsv_to_rgb(jnp.stack(channels, axis), data_format=self.data_format)
 
@@ -258,7 +258,7 @@ class RandomHue(_HsvLayer):
 
     def _colored(self, images: jax.Array, transformation: Any) -> jax.Array:
         images = self._transform_value_range(images, self.value_range, (0, 1))
-        images = jnp.clip(super()._colored(self._cast(images), transformation), 0, 1)
+        images = jnp.clip(super()._colored(images, transformation), 0, 1)
         return self._cast(self._transform_value_range(images, (0, 1), self.value_range))
 
     def _changed_channel(self, channel: jax.Array, factor: jax.Array) -> jax.Array:

@@ -36,7 +36,7 @@ class AutoContrast(StillLayer):
         given, dtype = self._cast(images), self.compute_dtype
         x = self._transform_value_range(given, self.value_range, (0, 255), dtype)
         low, high = (f(x, self._axes, keepdims=True) for f in (jnp.min, jnp.max))
-        x = jnp.clip((x - low) * 255 / jnp.where(high == low, 1, high - low), 0, 255)
+        x = jnp.clip((x - low) * 255.0 / jnp.where(high == low, 1, high - low), 0, 255)
         x = self._transform_value_range(x, (0, 255), self.value_range, dtype)
         return jnp.where(high == low, given, x)
 
@@ -50,7 +50,7 @@ class Equalization(StillLayer):
         data_format: `"channels_last"` or `"channels_first"`.
 
     Colours are counted over all images of a batch, in training only. Takes images of any dtype,
-    gives the layer's floating-point dtype.
+    gives the layer's floating-point dtype in training and that of the images otherwise.
 
     >>> Equalization()(jnp.array([[[10.0], [11.0], [12.0]]])).ravel().tolist()
     [0.0, 128.0, 255.0]
@@ -95,7 +95,7 @@ class Equalization(StillLayer):
         return values * ((high - low) / 255) + low
 
     def compute_output_spec(self, data: Any, *args: Any, **kwargs: Any) -> Any:
-        return self._traced_spec((data, *args), kwargs)
+        return data
 
 
 class ContrastLimitedAdaptiveHistogramEqualization(StillLayer):

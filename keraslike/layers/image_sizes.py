@@ -230,7 +230,8 @@ class RandomCrop(RandomImageLayer, _Sized):
         height, width: the size.
         seed: of the random stream; one is drawn where it is left out.
 
-    Takes images of any dtype, gives the layer's floating-point dtype.
+    Takes images of any dtype, gives the layer's floating-point dtype in training and that of the
+    images otherwise.
 
     >>> RandomCrop(2, 2, seed=1)(jnp.ones((3, 5, 5, 1))).shape
     (3, 2, 2, 1)
@@ -269,10 +270,11 @@ class RandomCrop(RandomImageLayer, _Sized):
     def transform_images(
         self, images: Any, transformation: Any = None, training: bool = True
     ) -> Any:
-        images = self._cast(images)
+        images = self._cast(images) if training else array(images)
         size = (images.shape[self._axes[0]], images.shape[self._axes[1]])
         part = self._window_of(transformation, size, training)
-        return self._cast(_resized(_sliced(images, self._axes, part[:2], part[2:]), self))
+        cropped = _sliced(images, self._axes, part[:2], part[2:])
+        return _resized(cropped, self).astype(images.dtype)
 
     def transform_segmentation_masks(
         self, segmentation_masks: Any, transformation: Any, training: bool = True

@@ -102,9 +102,17 @@ def test_boxes_masks_and_labels(name):
 def test_which_layers_keep_integers_outside_of_training():
     """As in Keras."""
     made = [layers.RandomContrast(0.2), layers.RandomInvert(0.5), layers.RandomColorJitter()]
+    made += [layers.Equalization(), layers.RandomCrop(3, 4), layers.RandomCrop(6, 9)]
     x, floats = images().astype("uint8"), [layers.RandomSharpness(0.5), layers.RandomErasing(0.5)]
     assert {layer(x, training=False).dtype.name for layer in made} == {"uint8"}
     assert {layer(x, training=False).dtype.name for layer in floats} == {"float32"}
+    assert layers.Equalization()(keraslike.Input((8, 8, 3), dtype="uint8")).dtype == "uint8"
+    # A layer that works in uint8 has floats in between.
+    stretched = layers.AutoContrast(dtype="uint8")(np.array([[[50], [60], [100]]], "uint8"))
+    assert np.ravel(stretched).tolist() == [0, 51, 255]
+    hue = layers.RandomHue(0.4, seed=1, dtype="uint8")(x, training=True)
+    exact = layers.RandomHue(0.4, seed=1)(x, training=True)
+    np.testing.assert_array_equal(hue, np.asarray(exact).astype("uint8"))
 
 
 def test_boxes_in_lists_and_one_image_alone():
