@@ -16,6 +16,7 @@ from keraslike.data.elements import (
     UNKNOWN,
     ArraySpec,
     Nested,
+    Value,
     arguments,
     as_int,
     is_text_scalar,
@@ -212,7 +213,7 @@ class Batching(Pipeline):
         return self.grouped(batch_size, combine, drop_remainder, known)
 
     def _padded(self, arrays: list[Any], sizes: Any, value: Any) -> np.ndarray:
-        if not all(is_text_scalar(a) or isinstance(a, (np.ndarray, np.generic)) for a in arrays):
+        if not all(is_text_scalar(a) or _is_plain(a) for a in arrays):
             raise TypeError(
                 "padded_batch() needs elements that are arrays. Received elements of type "
                 f"{type(arrays[0]).__name__}."
@@ -222,7 +223,12 @@ class Batching(Pipeline):
         wanted = largest
         if sizes is not None:
             given = list(_sizes(sizes))
-            wanted = tuple(n if g is None else g for n, g in zip(largest, given, strict=True))
+            if len(given) != len(largest):
+                raise ValueError(
+                    f"padded_shapes must have a size for each of the {len(largest)} axes of an "
+                    f"array. Received: {tuple(given)}"
+                )
+            wanted = tuple(n if g is None else g for n, g in zip(largest, given))
         if any(n > w for n, w in zip(largest, wanted)):
             sizes = tuple(map(int, largest))
             raise self._view.damaged(f"An array of shape {sizes} is larger than {wanted}.")
@@ -232,8 +238,9 @@ class Batching(Pipeline):
             value = b"" if text else 0
         else:
             value = self._view.array(value)
-            if not text and np.result_type(value.dtype, dtype) != dtype:
-                raise TypeError(f"padding_values of dtype {value.dtype} do not fit {dtype} arrays.")
+            given = np.asarray(value).dtype
+            if (given.kind in "OSU") != text or not text and np.result_type(given, dtype) != dtype:
+                raise TypeError(f"padding_values of dtype {given} do not fit {dtype} arrays.")
         out = np.full((len(arrays), *wanted), value, dtype)
         for place, array in zip(out, arrays) if wanted else ():
             place[tuple(map(slice, array.shape))] = array
@@ -509,6 +516,10 @@ class Batching(Pipeline):
             return [size if n is None else n for n in known or ()]
 
         return map_leaves(filled, spec)
+
+
+def _is_plain(array: Any) -> bool:
+    return type(array) in (np.ndarray, Value) or isinstance(array, np.generic)
 
 
 def _is_group(part: Any) -> bool:

@@ -76,9 +76,11 @@ class Combining(Pipeline):
         def known() -> Any:
             return common(self._spec(), dataset._spec())
 
-        return self._then(
+        made = self._then(
             start, counted((self._count, dataset._count), sum), spec=known, others=(dataset,)
         )
+        made.inputs_at_once = 1
+        return made
 
     def flat_map(self, map_func: Callable, name: str | None = None) -> Any:
         """The elements of the data sets that `map_func` returns for each element, in order."""
@@ -127,19 +129,28 @@ class Combining(Pipeline):
         """The elements of the data sets that `map_func` returns, `block_length` of each in turn.
 
         Args:
-            cycle_length: how many data sets are read at a time, by default the number of cores.
+            cycle_length: how many data sets are read at a time, by default as many as TensorFlow
+                reads on this number of cores.
             block_length: how many elements of a data set are consecutive, by default 1.
             num_parallel_calls: if given, each of the open data sets is read ahead by a thread.
             deterministic: accepted for TensorFlow's sake; the order is always deterministic.
         """
-        wanted = as_int(cycle_length)
-        cycle = os.cpu_count() or 1 if wanted in (None, AUTOTUNE) else wanted
+        wanted, threads = as_int(cycle_length), as_int(num_parallel_calls)
         error = self._view.error
-        cycle = positive("cycle_length", cycle, error=error)
-        block = 1 if block_length is None else positive("block_length", block_length, error=error)
-        threads = as_int(num_parallel_calls)
         if num_parallel_calls is not None and threads != AUTOTUNE:
-            positive("num_parallel_calls", num_parallel_calls, error=error)
+            threads = positive("num_parallel_calls", num_parallel_calls, error=error)
+        if wanted in (None, AUTOTUNE):
+            cycle = os.cpu_count() or 1
+            if threads is not None:  # TensorFlow reads ahead two for each that is open
+                cycle = -(-cycle // 3) if threads == AUTOTUNE else min(cycle, threads)
+        else:
+            cycle = positive("cycle_length", wanted, error=error)
+            if threads is not None and threads > cycle:
+                raise error(
+                    "num_parallel_calls must be at most cycle_length. Received: "
+                    f"num_parallel_calls={threads}, cycle_length={cycle}"
+                )
+        block = 1 if block_length is None else positive("block_length", block_length, error=error)
         function = self._view.function(map_func)
 
         def opened(element: Any) -> Iterator[Any]:

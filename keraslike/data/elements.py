@@ -203,7 +203,7 @@ class Function:
             of: computes the spec of a value that the user's function returns.
         """
         found = []
-        for size, text in ((1, b"0"), (2, b"0 0")):
+        for size, text in ((1, b"0"), (2, b"0 0"), (3, b"")):
 
             def example(spec: Any, size: int = size, text: bytes = text) -> Any:
                 if hasattr(spec, "_find_spec"):  # a data set for the spec of one

@@ -92,8 +92,7 @@ class Elementwise(Pipeline):
 
         def known() -> Any:
             try:
-                found = made._spec_of_call(function, self)
-                return made._peeked() if found is None else found
+                return made._spec_of_call(function, self)
             except NoElements:
                 examples = function.supposed(arguments(self._spec()))
                 if not examples:
@@ -114,16 +113,17 @@ class Elementwise(Pipeline):
     def _spec_of_call(self, function: Function, dataset: Any) -> Any:
         """The specs of a function's results: from its trace or, if elements are batches of unknown
         size, from the first results, with the size of the first axis unknown."""
-        found = function.specs(arguments(dataset._spec()))
+        given = arguments(dataset._spec())
+        found = function.specs(given)
         if found is not None:
             return found
-        given = next(iter_leaves(dataset._spec()), None)
-        sizes = getattr(given, "shape", None)
+        of_text = any("string" in str(getattr(s, "dtype", "")) for s in iter_leaves(given))
+        peeked = self._peeked(function.supposed(given) if of_text else ())
+        sizes = getattr(next(iter_leaves(given), None), "shape", None)
         if not sizes or sizes[0] is not None:
-            return None
+            return peeked
         return map_leaves(
-            lambda spec: spec.rows().inside(None) if getattr(spec, "shape", None) else spec,
-            self._peeked(),
+            lambda spec: spec.rows().inside(None) if getattr(spec, "shape", None) else spec, peeked
         )
 
     def filter(self, predicate: Callable, name: str | None = None) -> Any:
@@ -253,6 +253,10 @@ class Elementwise(Pipeline):
                         yield element
                     if not given:
                         return
+                # At the end TensorFlow begins the input once more, which counts for what is
+                # shuffled in it, unless nothing lies between.
+                for each in self._begun_at_once() if self._seeds is None and times != 1 else ():
+                    each._times += each._seeds is not None
 
             return enduring(make)
 

@@ -182,7 +182,8 @@ class Column:
         if hasattr(default, "as_numpy_dtype") or isinstance(default, type):
             dtype = np.dtype(getattr(default, "as_numpy_dtype", default))
         else:
-            array = np.asarray(default if isinstance(default, np.ndarray) else host(default))
+            known = isinstance(default, (np.ndarray, np.generic))
+            array = np.asarray(default if known else host(default))
             if isinstance(default, (list, tuple)):
                 array = np.asarray([host(x) for x in default] or np.zeros(0, "float32"))
             dtype = array.dtype
@@ -425,6 +426,12 @@ def make_csv_dataset(
         if not header:
             raise ValueError("With header=False, column_names must be given.")
         column_names = next(rows_of(files[0]), [])
+        for path in files[1:]:
+            if next(rows_of(path), []) != column_names:
+                raise ValueError(
+                    f"All files must have the column names of the first one, {column_names}. "
+                    f"{path} has others."
+                )
     names = [str(n) for n in column_names]
     if len(set(names)) != len(names):
         raise ValueError(f"Column names must differ. Received: {names}")
@@ -435,7 +442,7 @@ def make_csv_dataset(
         raise ValueError(f"label_name must be one of the columns. Received: {label_name!r}")
     if column_defaults is None:
         column_defaults = _inferred(
-            rows_of, files, places, na_value, header, num_rows_for_inference
+            rows_of, files, places, len(names), na_value, header, num_rows_for_inference
         )
     elif len(column_defaults) == len(names) != len(places):
         column_defaults = [column_defaults[n] for n in places]
@@ -449,7 +456,7 @@ def make_csv_dataset(
         dataset = dataset.shuffle(len(files), shuffle_seed)
 
     def read(path: Any) -> Any:
-        return CsvDataset(
+        made = CsvDataset(
             path,
             column_defaults,
             compression_type,
@@ -460,6 +467,8 @@ def make_csv_dataset(
             na_value,
             select_cols=None if select_columns is None else places,
         )
+        made._view = dataset._view
+        return made
 
     dataset = dataset.interleave(read, as_int(num_parallel_reads) or 1)
     if ignore_errors:
@@ -484,7 +493,13 @@ def make_csv_dataset(
 
 
 def _inferred(
-    rows_of: Callable, files: list[str], places: list[int], na: str, header: bool, most: Any
+    rows_of: Callable,
+    files: list[str],
+    places: list[int],
+    width: int,
+    na: str,
+    header: bool,
+    most: Any,
 ) -> list[Any]:
     """Defaults of the narrowest dtypes that fit the fields of the first rows."""
     kinds = [0] * len(places)
@@ -497,8 +512,13 @@ def _inferred(
             if left <= 0:
                 break
             left -= 1
+            if len(row) != width:
+                raise ValueError(
+                    "The dtypes of the columns cannot be inferred: "
+                    f"row {number + 1} of {path} has {len(row)} fields, not {width}."
+                )
             for i, place in enumerate(places):
-                if place < len(row) and row[place] not in ("", na):
+                if row[place] not in ("", na):
                     seen[i] = True
                     kinds[i] = max(kinds[i], _kind(row[place]))
     defaults = [np.int32(0), np.int64(0), np.float32(0), np.float64(0), ""]
@@ -516,6 +536,6 @@ def _kind(field: str) -> int:
         pass
     try:
         number = float(field)
-        return 2 if abs(number) <= np.finfo("float32").max or number != number else 3
+        return 3 if float(np.finfo("float32").max) < abs(number) < float("inf") else 2
     except ValueError:
         return 4

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,6 +48,7 @@ class Pipeline:
     _boxes = False  # whether the class is that of `tf.data`, whose elements are tensors
     _base: type[Pipeline]  # `Dataset`
     _shown_as = ""  # the name of TensorFlow's class for this data set
+    inputs_at_once: int | None = None  # how many of the inputs an iteration begins with, if not all
     is_map = False  # whether `map` made it; TensorFlow fuses `map` and `batch`
 
     def _set(
@@ -170,8 +171,13 @@ class Pipeline:
             self._known_spec = self._peeked() if found is None else found
         return self._known_spec
 
-    def _peeked(self) -> Any:
-        """The spec of the first two elements."""
+    def _peeked(self, supposed: Sequence[Any] = ()) -> Any:
+        """The spec of the first two elements.
+
+        Args:
+            supposed: specs of elements that might be there, too: a size that is another one in
+                them is unknown.
+        """
         orders = self.orders
         few = list(itertools.islice(tried(self._start(0)), 2))
         if few and all(type(element) is Failed for element in few):
@@ -182,7 +188,9 @@ class Pipeline:
             raise few[0].error
         if not found:
             raise NoElements("An empty data set has no element_spec.")
-        return map_leaves(self._view.unsized, common(*found))
+        if not supposed:
+            return map_leaves(self._view.unsized, common(*found))
+        return _loosened(common(*found), [each for each in supposed if _alike(found[0], each)])
 
     def __repr__(self) -> str:
         if self._view is View.of_tensors:
@@ -214,6 +222,12 @@ class Pipeline:
         yield self
         for each in self._inputs:
             yield from each._all()
+
+    def _begun_at_once(self) -> Iterator[Any]:
+        """The data sets whose iterations begin when this one's begins."""
+        yield self
+        for each in self._inputs[: self.inputs_at_once]:
+            yield from each._begun_at_once()
 
 
 class NoElements(ValueError):
@@ -350,6 +364,27 @@ def common(first: Any, *others: Any) -> Any:
             lambda s, theirs=theirs: s.common(next(theirs)) if hasattr(s, "common") else s, first
         )
     return first
+
+
+def _loosened(spec: Any, others: Sequence[Any]) -> Any:
+    """A spec without the sizes that others of the same dtypes and ranks do not have."""
+    for other in others:
+        theirs = iter_leaves(other)
+
+        def both(leaf: Any, theirs: Iterator[Any] = theirs) -> Any:
+            each = next(theirs)
+            same = all(
+                getattr(leaf, name, None) == getattr(each, name, None)
+                for name in ("dtype", "ragged_rank")
+            )
+            ranks = [
+                None if getattr(s, "shape", None) is None else len(s.shape) for s in (leaf, each)
+            ]
+            fits = type(leaf) is type(each) and same and None not in ranks and len({*ranks}) == 1
+            return leaf.common(each) if fits else leaf
+
+        spec = map_leaves(both, spec)
+    return spec
 
 
 def _alike(first: Any, other: Any) -> bool:

@@ -194,7 +194,14 @@ def paths(value: Any) -> list[str]:
     """File names as a list of str, from one or several texts or paths."""
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
-    items = value if isinstance(value, (list, tuple)) else np.asarray(value).reshape(-1).tolist()
+    if isinstance(value, (list, tuple)):
+        items = [
+            path
+            for each in value
+            for path in (paths(each) if isinstance(each, (list, tuple)) else [each])
+        ]
+    else:
+        items = np.asarray(value).reshape(-1).tolist()
     return [os.fsdecode(getattr(item, "numpy", lambda item=item: item)()) for item in items]
 
 

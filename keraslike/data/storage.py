@@ -55,7 +55,9 @@ class Storage(Pipeline):
                 return None
             return found if all(each._seeds is None for each in self._all()) else None
 
-        return self._then(start, fetched=fetched)
+        made = self._then(start, fetched=fetched)
+        made.inputs_at_once = 0
+        return made
 
     def _like_ours(self, elements: Iterator[Any]) -> Iterator[Any]:
         """Elements read from a file, converted to this data set's named tuples."""

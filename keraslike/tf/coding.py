@@ -51,6 +51,8 @@ def decode_base64(input: Any, name: Any = None) -> Tensor:
     """
 
     def decode(text: bytes) -> bytes:
+        if b"+" in text or b"/" in text:  # those of the other alphabet
+            raise ValueError
         return base64.b64decode(text + b"=" * (-len(text) % 4), b"-_", validate=True)
 
     return _each(decode, input, "Invalid character or length found in base64")

@@ -225,8 +225,35 @@ def _messages(kind: str, data: list[bytes]) -> list[Any]:
 
 
 def _parsed(data: list[bytes], features: dict[str, Any], single: bool) -> dict[str, Any]:
+    if not features:
+        raise ValueError(f"features must be a dict of specs. Received: features={features!r}")
+    _check_dense(features)
     examples = [m.features.feature for m in _messages("RawExample", data)]
     return {key: _feature(key, kind, examples, single) for key, kind in _ordered(features)}
+
+
+def _check_dense(features: dict[str, Any]) -> None:
+    """Raises ValueError for dense features whose sizes are unknown or which are read as sparse."""
+    sparse = {k for k, kind in features.items() if isinstance(kind, VarLenFeature)}
+    for kind in features.values():
+        if isinstance(kind, SparseFeature):
+            keys = kind.index_key
+            sparse |= {kind.value_key, *([keys] if isinstance(keys, str) else keys)}
+    for key, kind in features.items():
+        if isinstance(kind, FixedLenSequenceFeature) and not kind.allow_missing:
+            raise ValueError(
+                f"features[{key!r}] of parse_example must be a FixedLenSequenceFeature with "
+                "allow_missing=True. Received: allow_missing=False"
+            )
+        if not isinstance(kind, (FixedLenFeature, FixedLenSequenceFeature)):
+            continue
+        if key in sparse:
+            raise ValueError(f"Feature {key!r} cannot be read as dense and as sparse values.")
+        if isinstance(kind.shape, (list, tuple)) and None in kind.shape:
+            raise ValueError(
+                f"The sizes of feature {key!r} must be known; FixedLenSequenceFeature is for an "
+                f"unknown first size. Received: shape={kind.shape}"
+            )
 
 
 def _ordered(features: dict[str, Any] | None) -> list[tuple[str, Any]]:
@@ -289,6 +316,11 @@ def _feature(key: str, kind: Any, examples: list[Any], single: bool) -> Any:
     found = [_array((), dtype) if v is None else v for v in values]
     if isinstance(kind, FixedLenSequenceFeature):
         shape = _sizes(kind.shape)
+        if any(len(a) % (math.prod(shape) or 1) for a in found):
+            raise InvalidArgumentError(
+                f"Key: {key}. Numbers of values {list(map(len, found))} are no multiples of those "
+                f"of shape {list(shape)}."
+            )
         found = [a.reshape(-1, *shape) for a in found]
         return _made(found[0]) if single else _padded(found, kind.default_value, dtype, shape)
     if isinstance(kind, RaggedFeature) and kind.partitions:
@@ -346,6 +378,7 @@ def _steps(key: str, kind: Any, lists: list[Any], single: bool) -> tuple[Any, An
 def _padded(rows: list[np.ndarray], filler: Any, dtype: Any, shape: tuple[int, ...]) -> Tensor:
     """Rows of different lengths as one array, padded to the longest."""
     filler = (b"" if dtype is dtypes.string else 0) if filler is None else filler
+    filler = filler.encode() if isinstance(filler, str) else filler
     longest = max(map(len, rows), default=0)
     out = np.full((len(rows), longest, *shape), filler, dtype.dtype)
     for row, array in zip(out, rows):
@@ -498,8 +531,13 @@ def _fixed(key: str, values: Any, kind: FixedLenFeature, dtype: Any) -> np.ndarr
                 f"Feature: {key} (data type: {dtype.name}) is required but could not be found."
             )
         given = convert_to_tensor(kind.default_value, dtype_hint=dtype).numpy()
+        if np.size(given) != math.prod(shape):
+            raise InvalidArgumentError(
+                f"The default_value of feature {key} must have shape {list(shape)}. "
+                f"Received: {kind.default_value!r}"
+            )
         filled = np.empty(shape, dtype.dtype)
-        filled[...] = given if np.size(given) == 1 else np.reshape(given, shape)
+        filled[...] = np.reshape(given, shape)
         return filled
     if len(values) != math.prod(shape):
         raise InvalidArgumentError(
@@ -524,7 +562,7 @@ def _sparse_of(kind: SparseFeature, examples: list[Any], dtype: Any, single: boo
         if any(len(c) != len(found) for c in columns):
             raise InvalidArgumentError(f"There are other numbers of values and of indices: {keys}")
         place = np.stack(columns, 1)
-        order = np.lexsort(place.T[::-1])
+        order = slice(None) if kind.already_sorted else np.lexsort(place.T[::-1])
         values.append(found[order])
         row = np.full((len(found), 0 if single else 1), number)
         places.append(np.concatenate([row, place[order]], 1))

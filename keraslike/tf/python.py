@@ -34,14 +34,18 @@ def _called(name: str, func: Callable, inp: Sequence[Any], wanted: Any, arrays: 
         raise of_python(error) from error
     several = isinstance(wanted, (list, tuple))
     kinds = list(wanted) if several else [wanted]
-    if not several and wanted is not None:
-        return _result(name, out, wanted)
     if wanted is None or not kinds:
         return []
     parts = list(out) if isinstance(out, (list, tuple)) else [out]
+    if not arrays:
+        parts = parts[: len(kinds)]  # as in TensorFlow, which does not look at the rest
     if len(parts) != len(kinds):
         raise InvalidArgumentError(f"{name} returns {len(parts)} values; Tout has {len(kinds)}.")
-    return [_result(name, *pair) for pair in zip(parts, kinds)]
+    try:
+        found = [_result(name, *pair) for pair in zip(parts, kinds)]
+    except (TypeError, ValueError) as error:
+        raise of_python(error) from error
+    return found if several else found[0]
 
 
 def _result(name: str, value: Any, wanted: Any) -> Tensor:

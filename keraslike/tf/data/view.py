@@ -113,7 +113,7 @@ class TensorView(View):
         return super().spec(leaf)
 
     def show_spec(self, spec: Any) -> Any:
-        return specs.NoneTensorSpec() if spec is None else specs.shown(spec)
+        return specs.shown(spec)
 
     def unsized(self, spec: Any) -> Any:
         if isinstance(spec, specs.SparseTensorSpec):
@@ -307,7 +307,8 @@ class Traced(Function):
             return None
         both = iter([p.out_specs for p in found][-1])  # type: ignore[union-attr]
         out = [spec.common(next(both)) for spec in found[0].out_specs]  # type: ignore[union-attr]
-        return found[0].rebuilt(out)  # type: ignore[union-attr]
+        built = found[0].rebuilt(out)  # type: ignore[union-attr]
+        return map_leaves(lambda s: self._view.spec(s) if s is None else s, built)
 
     def many(self, specs: Sequence[Any]) -> Callable | None:
         if any(None in (getattr(s, "shape", None) or ()) for s in iter_leaves(tuple(specs))):
