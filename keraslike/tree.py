@@ -71,6 +71,9 @@ def _node(structure: Any) -> _Node | None:
         parts = list(parts)
         keys = list(rest[0]) if rest and rest[0] is not None else range(len(parts))
         return _Node(keys, parts, lambda new: cls.tree_unflatten(metadata, tuple(new)))
+    if cls.__module__ != "builtins" and hasattr(structure, "__tf_flatten__"):
+        constant, given = structure.__tf_flatten__()
+        return _Node(range(len(given)), given, lambda new: cls.__tf_unflatten__(constant, (*new,)))
     rebuild: Callable = cls
     if cls is collections.deque:
         rebuild = lambda new: collections.deque(new, structure.maxlen)  # noqa: E731

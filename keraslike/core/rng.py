@@ -99,7 +99,7 @@ chosen: int | None = None  # The last argument of `set_operation_seed`.
 # Seeds for TensorFlow's operations without a seed, after `set_random_seed`.
 _of_operations = random.Random()
 # How far each seeded generator has counted.
-drawn: dict[Any, int] = {}
+drawn: dict[Any, Any] = {}
 
 
 def make_seed() -> int:

@@ -15,6 +15,7 @@ from keraslike.core import dtypes, foreign
 from keraslike.core.boxed import Boxed
 from keraslike.core.errors import NeedsPython, NoSuchFile
 from keraslike.core.structures import iter_leaves, map_leaves
+from keraslike.data.composed import whole
 
 AUTOTUNE = -1  # the number of threads is chosen automatically
 INFINITE, UNKNOWN = -1, -2  # the results of `cardinality()` other than a number of elements
@@ -182,7 +183,7 @@ class Function:
 
     def raw(self, *arguments: Any) -> Any:
         """The value that the user's function returns, unconverted."""
-        return self._function(*[map_leaves(self._view.given, a) for a in arguments])
+        return self._function(*[whole(map_leaves(self._view.given, a)) for a in arguments])
 
     def __call__(self, *arguments: Any) -> Any:
         return self._view.element(self.raw(*arguments))

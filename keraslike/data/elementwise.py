@@ -15,6 +15,7 @@ from keraslike.core.arguments import warn_user
 from keraslike.core.iteration import Enduring, Failed, attempted, cut, tried
 from keraslike.core.structures import iter_leaves, map_leaves
 from keraslike.data import philox
+from keraslike.data.composed import whole
 from keraslike.data.elements import (
     AUTOTUNE,
     INFINITE,
@@ -195,7 +196,7 @@ class Elementwise(Pipeline):
         state = map_leaves(self._view.array, initial_state, lambda part: isinstance(part, list))
         for element in self._start(0):
             state = self._view.check_state(state, function(state, element))
-        return map_leaves(self._view.show, state)
+        return whole(map_leaves(self._view.show, state))
 
     def get_single_element(self, name: str | None = None) -> Any:
         """The only element. Raises ValueError if there is none, or more than one."""
@@ -205,7 +206,7 @@ class Elementwise(Pipeline):
             raise self._view.error(
                 "The dataset was empty." if not found else "The dataset has more than one element."
             )
-        return map_leaves(self._view.show, found[0])
+        return whole(map_leaves(self._view.show, found[0]))
 
     # -- which elements -------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from keraslike.core.iteration import Enduring, Failed, cut, tried
 from keraslike.core.shares import Rows, Share
 from keraslike.core.structures import iter_leaves, map_leaves
 from keraslike.data import philox
+from keraslike.data.composed import whole
 from keraslike.data.elements import INFINITE, UNKNOWN, Value, View
 
 # Returns an iterator of the elements from the given number on.
@@ -163,7 +164,7 @@ class Pipeline:
         >>> Dataset.from_tensor_slices((np.ones((5, 3)), np.arange(5))).batch(2).element_spec
         (ArraySpec(shape=(None, 3), dtype='float64'), ArraySpec(shape=(None,), dtype='int64'))
         """
-        return map_leaves(self._view.show_spec, self._spec())
+        return whole(map_leaves(self._view.show_spec, self._spec()))
 
     def _spec(self) -> Any:
         if self._known_spec is None:
@@ -298,8 +299,8 @@ class DatasetIterator:
         element = next(self._elements)
         self._taken += 1
         if isinstance(element, Share):
-            return Share(map_leaves(self._show, element.batch), element.size)
-        return map_leaves(self._show, element)
+            return Share(whole(map_leaves(self._show, element.batch)), element.size)
+        return whole(map_leaves(self._show, element))
 
     def get_next(self) -> Any:
         """The next element."""

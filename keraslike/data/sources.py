@@ -115,7 +115,7 @@ class Sources(Pipeline):
         if output_signature is None and output_types is None and view is View.of_tensors:
             raise TypeError("output_signature or output_types must be given.")
         if output_signature is not None:
-            specs = map_leaves(_as_spec, output_signature)
+            specs = map_leaves(_as_spec, output_signature, lambda part: isinstance(part, list))
         elif output_types is not None:
             specs = _typed(output_types, output_shapes)
         else:
@@ -230,6 +230,8 @@ def _row_specs(arrays: Any, view: View) -> Any:
 
 def _as_spec(spec: Any) -> Any:
     """An `ArraySpec` for a spec of another type, such as `tf.TensorSpec`."""
+    if isinstance(spec, list):
+        raise TypeError(f"output_signature must have tuples for lists. Received: {spec}")
     if isinstance(spec, ArraySpec) or not hasattr(spec, "dtype") or hasattr(spec, "rows"):
         return spec
     shape = None if getattr(spec.shape, "rank", ()) is None else tuple(spec.shape)
@@ -256,7 +258,9 @@ def _fitted(element: Any, specs: Any, view: View) -> Any:
             raise TypeError(f"The generator gave {element!r}, where {specs} was expected.")
         return {k: _fitted(element[k], s, view) for k, s in specs.items()}
     if isinstance(specs, tuple):
-        if not isinstance(element, (tuple, list)) or len(element) != len(specs):
+        # A list is a tensor in `tf.data`.
+        kinds = tuple if view is View.of_tensors else (tuple, list)
+        if not isinstance(element, kinds) or len(element) != len(specs):
             raise TypeError(f"The generator gave {element!r}, where {specs} was expected.")
         parts = [_fitted(e, s, view) for e, s in zip(element, specs)]
         return type(specs)(*parts) if hasattr(specs, "_fields") else tuple(parts)
@@ -269,7 +273,7 @@ def _fitted(element: Any, specs: Any, view: View) -> Any:
         elif not array.size:
             array = array.astype(object)
     found = view.spec(array)
-    fits = found.dtype == specs.dtype and (
+    fits = getattr(found, "dtype", None) == specs.dtype and (
         specs.shape is None
         or len(found.shape) == len(specs.shape)
         and all(n in (None, m) for n, m in zip(specs.shape, found.shape))

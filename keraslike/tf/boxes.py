@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from keraslike.tf import effects
+from keraslike.tf import effects, ops, random
 from keraslike.tf.conversion import _as_operand, constant, static
 from keraslike.tf.errors import InvalidArgumentError, OutOfRangeError
 from keraslike.tf.operation import operation
@@ -397,7 +397,70 @@ def draw_bounding_boxes(images: Any, boxes: Any, colors: Any, name: Any = None) 
     return constant(out)
 
 
+def extract_glimpse(
+    input: Any,
+    size: Any,
+    offsets: Any,
+    centered: bool = True,
+    normalized: bool = True,
+    noise: str = "uniform",
+    name: Any = None,
+) -> Tensor:
+    """A window of each image, filled with noise where it is outside of the image.
+
+    Args:
+        size: height and width of the windows.
+        offsets: `(batch, 2)`, row and column of the upper left corner of each window.
+        centered: whether offsets count from the center of an image; with `normalized`, they are
+            those of the window's center.
+        normalized: whether offsets are parts of the sizes of an image, with `centered` from -1 to 1.
+        noise: `"uniform"` (from 0 to 1), `"gaussian"` (with the mean and deviation of the channel)
+            or `"zero"`.
+
+    >>> from keraslike import tf
+    >>> image = tf.reshape(tf.range(9.0), [1, 3, 3, 1])
+    >>> tf.image.extract_glimpse(image, [1, 2], [[1.0, 1.0]], False, False)[0, ..., 0].numpy()
+    array([[4., 5.]], dtype=float32)
+    """
+    images, places = _as_operand(input), _as_operand(offsets)
+    if noise not in ("uniform", "gaussian", "zero"):
+        raise InvalidArgumentError(
+            f"noise must be 'uniform', 'gaussian' or 'zero'. Received: noise={noise!r}"
+        )
+    if images.ndim != 4 or tuple(places.shape) != (images.shape[0], 2):
+        raise InvalidArgumentError(
+            "input must be (batch, height, width, channels) and offsets (batch, 2). Received "
+            f"shapes: {tuple(images.shape)} and {tuple(places.shape)}"
+        )
+    height, width = (int(n) for n in static(size))
+    shape = (images.shape[0], height, width, images.shape[3])
+    filling = {"uniform": random.uniform, "gaussian": random.normal}.get(noise, ops.zeros)(shape)
+    given = images, places, filling
+    return run(_glimpses, given, (centered, normalized, noise == "gaussian"))
+
+
+def _glimpses(x: Any, offsets: Any, filling: Any, centered: bool, normalized: bool, scaled: bool):
+    sizes = jnp.asarray(x.shape[1:3], offsets.dtype)
+    window = filling.shape[1:3]
+    if normalized:
+        offsets = offsets * sizes
+    if centered:
+        halves = jnp.asarray(window, offsets.dtype) / 2 if normalized else 0
+        offsets = (offsets / 2 if normalized else offsets) + sizes / 2 - halves
+    first = jnp.trunc(offsets).astype(jnp.int32)
+    rows, columns = (first[:, i, None] + jnp.arange(n) for i, n in enumerate(window))
+    inside = ((rows >= 0) & (rows < x.shape[1]))[:, :, None]
+    inside &= ((columns >= 0) & (columns < x.shape[2]))[:, None, :]
+    numbers = jnp.arange(x.shape[0])[:, None, None]
+    found = x.at[numbers, rows[:, :, None], columns[:, None, :]].get(mode="clip")
+    if scaled:
+        deviation, mean = x.std((1, 2), keepdims=True), x.mean((1, 2), keepdims=True)
+        filling = filling * deviation + mean
+    return jnp.where(inside[..., None], found, filling)
+
+
 __all__ = [
+    "extract_glimpse",
     *("combined_non_max_suppression", "non_max_suppression_overlaps"),
     "non_max_suppression_padded",
     *("crop_and_resize", "draw_bounding_boxes", "non_max_suppression"),

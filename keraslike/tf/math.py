@@ -1,5 +1,6 @@
 """`tf.math`: mathematical functions."""
 
+import warnings
 from typing import Any
 
 import jax
@@ -138,6 +139,33 @@ def confusion_matrix(
     return constant(found)
 
 
+def sobol_sample(
+    dim: Any, num_results: Any, skip: Any = 0, dtype: Any = dtypes.float32, name: Any = None
+) -> Tensor:
+    """Points of the Sobol sequence, which fill the unit cube evenly, as rows.
+
+    Args:
+        dim: the number of axes, at most 21201.
+        skip: how many points, after the one in the corner, are left out.
+
+    >>> from keraslike import tf
+    >>> tf.math.sobol_sample(2, 3).numpy().tolist()
+    [[0.5, 0.5], [0.75, 0.25], [0.25, 0.75]]
+    """
+    from scipy.stats import qmc  # imported only here, as it takes a while
+
+    size, count, first = (int(static(n)) for n in (dim, num_results, skip))
+    if not 1 <= size <= qmc.Sobol.MAXDIM or count < 1 or first < 0:
+        raise InvalidArgumentError(
+            f"sobol_sample needs 1 <= dim <= {qmc.Sobol.MAXDIM}, num_results >= 1 and skip >= 0. "
+            f"Received: dim={size}, num_results={count}, skip={first}"
+        )
+    points = qmc.Sobol(size, scramble=False).fast_forward(first + 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # for numbers that are no powers of two
+        return constant(points.random(count).astype(dtypes.as_dtype(dtype).dtype))
+
+
 def scalar_mul(scalar: Any, x: Any, name: Any = None) -> Tensor:
     """`scalar * x`.
 
@@ -181,7 +209,7 @@ __all__ = [
     "log_softmax",
     "polyval",
     "reduce_euclidean_norm",
-    "scalar_mul",
+    *("scalar_mul", "sobol_sample"),
     "segment_max",
     "segment_mean",
     "segment_min",

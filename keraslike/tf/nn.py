@@ -31,6 +31,7 @@ from keraslike.tf.distribute import compute_average_loss, scale_regularization_l
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.indexing import check_places
 from keraslike.tf.operation import operands, operation
+from keraslike.tf.segments import isotonic_regression
 from keraslike.tf.sorting import top_k
 from keraslike.tf.table import l2_normalize, reduce_sum, sigmoid, softplus, softsign, square, tanh
 from keraslike.tf.tensor import Tensor, run
@@ -557,6 +558,7 @@ __all__ = [
     "softsign",
     "swish",
     "depth_to_space",
+    "isotonic_regression",
     *("local_response_normalization", "log_poisson_loss", "lrn"),
     *("space_to_depth", "weighted_cross_entropy_with_logits", "weighted_moments"),
     "elu",

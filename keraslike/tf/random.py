@@ -33,6 +33,7 @@ from keraslike.tf.indexing import gather
 from keraslike.tf.ops import broadcast_to, cast, reshape, stack
 from keraslike.tf.samplers import (  # noqa: F401
     all_candidate_sampler,
+    learned_unigram_candidate_sampler,
     log_uniform_candidate_sampler,
     uniform_candidate_sampler,
 )
@@ -236,6 +237,24 @@ def shuffle(value: Any, seed: Any = None, name: Any = None) -> Tensor:
         return gather(value, philox.order(state, value.shape[0]).astype(np.int32))
     order = random.shuffle(np.arange(value.shape[0], dtype=np.int32), seed=operation_seed(seed))
     return gather(value, wrap(order))
+
+
+def stateless_shuffle(value: Any, seed: Any, alg: Any = "auto_select", name: Any = None) -> Tensor:
+    """The slices along the first axis in an order that a seed of two numbers determines.
+
+    >>> from keraslike import tf
+    >>> tf.random.experimental.stateless_shuffle([1, 2, 3], [8, 9]).numpy().tolist()
+    [3, 1, 2]
+    """
+    value, seed = _as_operand(value), _as_operand(seed)
+    if tuple(seed.shape) != (2,):
+        raise InvalidArgumentError(f"seed must have shape (2,). Received: {tuple(seed.shape)}")
+    return gather(value, run(_order_of, (seed,), (value.shape[0],))) if value.ndim else value
+
+
+def _order_of(seed: Any, count: int) -> Any:
+    with WIDE(True):
+        return philox.order(philox.state_of(seed), count).astype(np.int32)
 
 
 class Stateless:
@@ -476,12 +495,13 @@ experimental = SimpleNamespace(
     get_global_generator=get_global_generator,
     set_global_generator=set_global_generator,
     stateless_fold_in=fold_in,
+    stateless_shuffle=stateless_shuffle,
     stateless_split=split,
 )
 
 __all__ = [
     *("Algorithm", "all_candidate_sampler", "experimental", "log_uniform_candidate_sampler"),
-    "uniform_candidate_sampler",
+    *("learned_unigram_candidate_sampler", "uniform_candidate_sampler"),
     *(
         "Generator",
         "categorical",

@@ -194,6 +194,44 @@ def log_uniform_candidate_sampler(
     )
 
 
+def learned_unigram_candidate_sampler(
+    true_classes: Any,
+    num_true: int,
+    num_sampled: int,
+    unique: bool,
+    range_max: int,
+    seed: int | None = None,
+    name: str | None = None,
+) -> Candidates:
+    """Draws classes below `range_max`, each as likely as it has been a true class in earlier calls
+    of the same arguments, counted from 1. For the arguments and results see
+    `uniform_candidate_sampler`. Without a seed each call counts for itself, as in TensorFlow.
+
+    >>> from keraslike import tf
+    >>> drawn, true, _ = tf.random.learned_unigram_candidate_sampler([[0]], 1, 4, False, 8, seed=1)
+    >>> drawn.shape, true.numpy().tolist()
+    (TensorShape([4]), [[0.5]])
+    """
+    end = int(static(range_max))
+    sizes = num_true, num_sampled, range_max
+    key = ("seen", *(int(static(n)) for n in sizes), unique, seed, rng.chosen)
+    seen = np.ones(end, np.int64)
+    if seed is not None:
+        seen = rng.drawn.setdefault(key, seen)
+    ends = np.cumsum(seen)
+    found = _candidates(
+        "learned_unigram_candidate_sampler",
+        true_classes,
+        sizes,
+        unique,
+        seed,
+        lambda words: int(np.searchsorted(ends, words.below(int(ends[-1])), "right")),
+        lambda classes: (seen[classes.astype(np.int64)] / np.float32(ends[-1])).astype(np.float32),
+    )
+    np.add.at(seen, np.ravel(static(true_classes)).astype(np.int64), 1)
+    return found
+
+
 def all_candidate_sampler(
     true_classes: Any,
     num_true: int,
@@ -215,4 +253,7 @@ def all_candidate_sampler(
     return Candidates(constant(np.arange(count)), once, constant(np.ones(count, np.float32)))
 
 
-__all__ = ["all_candidate_sampler", "log_uniform_candidate_sampler", "uniform_candidate_sampler"]
+__all__ = [
+    *("all_candidate_sampler", "learned_unigram_candidate_sampler"),
+    *("log_uniform_candidate_sampler", "uniform_candidate_sampler"),
+]

@@ -15,6 +15,7 @@ from keraslike.tf import documentation, effects
 from keraslike.tf.conversion import _as_operand, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.indexing import _concrete
+from keraslike.tf.ops import cast
 from keraslike.tf.tensor import Tensor, raw, run
 
 
@@ -91,5 +92,48 @@ unsorted_segment_min = _unsorted("min", "min", jax.ops.segment_min, _highest)
 unsorted_segment_sqrt_n = _unsorted(
     "sqrt_n", "sum, divided by the root of the number,", _segment_sqrt_n
 )
+
+
+def isotonic_regression(inputs: Any, decreasing: bool = True, axis: int = -1) -> Any:
+    """The closest values in sum of squares that do not increase along an axis, and the numbers of
+    the segments in which they are equal.
+
+    Each is the mean of its segment: `y[i] = min over j <= i of max over k >= i of mean(x[j:k+1])`.
+
+    Args:
+        decreasing: `False` for values that do not decrease.
+
+    >>> from keraslike import tf
+    >>> values, segments = tf.nn.isotonic_regression([3.0, 1.0, 2.0])
+    >>> values.numpy().tolist(), segments.numpy().tolist()
+    ([3.0, 1.5, 1.5], [0, 1, 1])
+    """
+    x = _as_operand(inputs)
+    if x.dtype.name not in ("float16", "bfloat16", "float32", "float64"):
+        x = cast(x, "float32" if x.dtype.name in ("int8", "int16") else "float64")
+    return run(_isotonic, (x,), (decreasing, axis))
+
+
+def _isotonic(x: Any, decreasing: bool, axis: int) -> Any:
+    rows = jnp.moveaxis(x, axis, -1)
+    count = rows.shape[-1]
+    signed = jax.lax.stop_gradient(rows if decreasing else -rows)
+    sums = jnp.cumsum(jnp.pad(signed, [(0, 0)] * (rows.ndim - 1) + [(1, 0)]), -1)
+    place = np.arange(count)
+    lengths = place[None, :] - place[:, None] + 1
+    means = (sums[..., None, 1:] - sums[..., :-1, None]) / np.maximum(lengths, 1).astype(rows.dtype)
+    # The largest mean from j to any end at or behind i, for each j and i.
+    ahead = jnp.where(lengths > 0, means, -jnp.inf)
+    ahead = jax.lax.cummax(ahead, axis=means.ndim - 1, reverse=True)
+    ahead = jnp.flip(jnp.where(lengths > 0, ahead, jnp.inf), -2)  # of equal ones the last j counts
+    starts = count - 1 - jnp.argmin(ahead, -2)
+    new = jnp.pad(jnp.diff(starts, axis=-1) != 0, [(0, 0)] * (rows.ndim - 1) + [(1, 0)])
+    segments = jnp.cumsum(new.astype(np.int32), -1, dtype=np.int32)
+    one = jax.nn.one_hot(segments, count, dtype=rows.dtype)
+    total = jnp.einsum("...i,...is->...s", rows, one)
+    mean = total / jnp.maximum(one.sum(-2), 1)
+    values = jnp.take_along_axis(mean, segments, -1)
+    return jnp.moveaxis(values, -1, axis), jnp.moveaxis(segments, -1, axis)
+
 
 documentation.describe(globals())

@@ -20,7 +20,9 @@ from keraslike.core.boxed import Boxed
 from keraslike.core.iteration import Steps
 from keraslike.core.structures import iter_leaves, map_items, map_leaves
 from keraslike.data import records, storage
+from keraslike.data.composed import apart, is_composed, whole
 from keraslike.data.elements import ArraySpec, Function, View, check_known, leaf_of
+from keraslike.data.pipeline import Optional
 from keraslike.tf import autograph, dtypes, effects, ragged, sparse, specs
 from keraslike.tf.concrete import ConcreteFunction
 from keraslike.tf.conversion import _numpy_of, convert_to_tensor
@@ -58,8 +60,10 @@ class TensorView(View):
     ended = OutOfRangeError
 
     def array(self, value: Any) -> Any:
-        if value is None or isinstance(value, Structure):
+        if value is None or isinstance(value, (Structure, Optional)):
             return value
+        if is_composed(value):
+            return apart(value, self._part)
         several = isinstance(value, list) and any(isinstance(v, (Boxed, jax.Array)) for v in value)
         if several or isinstance(value, Boxed) or hasattr(value, "_raw_value"):
             tensor = convert_to_tensor(value)
@@ -106,7 +110,7 @@ class TensorView(View):
     def spec(self, leaf: Any) -> Any:
         if leaf is None:
             return specs.NoneTensorSpec()
-        if isinstance(leaf, Structure):
+        if isinstance(leaf, (Structure, Optional)):
             return specs.type_spec_from_value(leaf)
         if isinstance(leaf, Row):
             return specs.RaggedTensorSpec(leaf.shape, leaf.dtype, 0)
@@ -331,14 +335,12 @@ class _Program:
     def __init__(self, function: Callable, arguments: Any, leaves: Sequence[Any]):
         def flat(*tensors: Any) -> list[Any]:
             left = iter(tensors)
-            given = map_leaves(lambda leaf: leaf if leaf is None else next(left), arguments)
+            given = whole(map_leaves(lambda leaf: leaf if leaf is None else next(left), arguments))
             out: list[Any] = []
             with effects.watched() as self._watch:
                 returned = function(*given)
                 returned = tuple(returned) if isinstance(returned, list) else returned
-                self._structure = map_leaves(
-                    lambda leaf: _number(leaf, out), returned, lambda part: isinstance(part, list)
-                )
+                self._structure = _numbered(returned, out)
             return [*out, *map(Tensor, self._watch.values)]
 
         given = [TensorSpec(leaf.shape, leaf.dtype) for leaf in leaves]
@@ -410,11 +412,20 @@ def _value(variable: Any) -> Any:
     return variable._raw_value if get is None else get()
 
 
-def _number(leaf: Any, out: list[Any]) -> int | None:
+def _numbered(returned: Any, out: list[Any]) -> Any:
+    """The structure of the positions of results, which are appended to the list."""
+    return map_leaves(
+        lambda leaf: _number(leaf, out), returned, lambda part: isinstance(part, list)
+    )
+
+
+def _number(leaf: Any, out: list[Any]) -> Any:
     """Appends a result to the list, and returns its position."""
     if leaf is None:
         return None
-    if isinstance(leaf, (Structure, str, bytes)) or hasattr(leaf, "_find_spec"):
+    if is_composed(leaf):
+        return apart(leaf, lambda part: _numbered(part, out))
+    if isinstance(leaf, (Structure, Optional, str, bytes)) or hasattr(leaf, "_find_spec"):
         raise Untraceable(f"{type(leaf).__name__} is not an array.")
     tensor = convert_to_tensor(leaf)
     if tensor.dtype is dtypes.string:
