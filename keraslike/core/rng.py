@@ -145,6 +145,7 @@ class _Here(threading.local):
     run: list[int] | None = None  # the number of the run, 0 before its first draw
     trace: tuple[Any, Any] | None = None  # a trace, and the number of its run
     place = 0  # of the function that is being traced, in `_runs`
+    shared = 0  # the place of all functions that are traced, if it is not 0
 
 
 _here = _Here()
@@ -191,14 +192,33 @@ def operation_key(seed: int) -> jax.Array:
     return jnp.stack([jnp.uint32(mixed), jnp.asarray(known[1]).astype("uint32")])
 
 
-def one_run() -> contextlib.AbstractContextManager[None]:
-    """A block that `operation_key` takes for one run of a function."""
-    return context.changing(_here, run=[0])
+def one_run(number: int = 0) -> contextlib.AbstractContextManager[None]:
+    """A block that `operation_key` takes for one run of a function: for the next one, or for that
+    of a number from 1."""
+    return context.changing(_here, run=[number])
 
 
 def one_function() -> contextlib.AbstractContextManager[None]:
     """A block in which a function is traced, whose runs are counted for themselves."""
-    return context.changing(_here, place=1 + next(_function_count) % (_FUNCTIONS - 1))
+    return context.changing(_here, place=_here.shared or new_place())
+
+
+def new_place() -> int:
+    """A place where the runs of a function are counted."""
+    return 1 + next(_function_count) % (_FUNCTIONS - 1)
+
+
+def counted_at(place: int) -> contextlib.AbstractContextManager[None]:
+    """A block in which the traces of functions are taken for those of one function."""
+    return context.changing(_here, shared=place)
+
+
+def begin_at(place: int, count: int) -> None:
+    """Sets the number of runs of a function."""
+    with drawing:
+        counts = np.array(_run_counts().value)
+        counts[place] = count
+        _run_counts().assign(host.array(counts))
 
 
 def _next_run() -> Any:

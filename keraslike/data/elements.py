@@ -181,6 +181,12 @@ class Function:
     def __init__(self, function: Callable, view: View):
         self._function, self._view = function, view
 
+    def begin(self) -> None:
+        """Is told that an iteration begins."""
+
+    def skip(self, count: int) -> None:
+        """Is told that an iteration does without the first results."""
+
     def raw(self, *arguments: Any) -> Any:
         """The value that the user's function returns, unconverted."""
         return self._function(*[whole(map_leaves(self._view.given, a)) for a in arguments])

@@ -79,6 +79,8 @@ class Elementwise(Pipeline):
             return function(*arguments(element))
 
         def start(first: int) -> Iterator[Any]:
+            if first:
+                function.skip(first)
             elements = self._start(first)
             if calls is None:
                 return map(apply, elements)
@@ -101,7 +103,7 @@ class Elementwise(Pipeline):
                 return common(examples[0], examples[-1])
 
         made = self._then(start, spec=known, fetched=fetched)
-        made.is_map = True
+        made.is_map, made.functions = True, (function,)
         return made
 
     def _calls(self, num_parallel_calls: Any) -> int | None:
@@ -130,10 +132,12 @@ class Elementwise(Pipeline):
     def filter(self, predicate: Callable, name: str | None = None) -> Any:
         """The elements for which `predicate` is true."""
         test, holds = self._view.function(predicate), self._view.holds
-        return self._then(
+        made = self._then(
             passing(lambda: filter(lambda e: holds(test(*arguments(e))), self._start(0))),
             unless(self._count),
         )
+        made.functions = (test,)
+        return made
 
     def take_while(self, predicate: Callable, name: str | None = None) -> Any:
         """The elements before the first one for which `predicate` is false."""

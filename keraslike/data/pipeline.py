@@ -50,6 +50,7 @@ class Pipeline:
     _base: type[Pipeline]  # `Dataset`
     _shown_as = ""  # the name of TensorFlow's class for this data set
     inputs_at_once: int | None = None  # how many of the inputs an iteration begins with, if not all
+    functions: tuple[Any, ...] = ()  # of the user's, that are told of a new iteration
     is_map = False  # whether `map` made it; TensorFlow fuses `map` and `batch`
 
     def _set(
@@ -342,6 +343,8 @@ class DatasetIterator:
 
     def _begun(self, first: int) -> Iterator[Any]:
         dataset = self._dataset
+        for function in (f for each in dataset._all() for f in each.functions):
+            function.begin()
         if self.share is not None and dataset._shares is not None:
             return dataset._shares(self.share)(first)
         return (dataset._start if self.ahead else dataset._start_unhurried)(first)

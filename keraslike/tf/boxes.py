@@ -413,7 +413,7 @@ def extract_glimpse(
         offsets: `(batch, 2)`, row and column of the upper left corner of each window.
         centered: whether offsets count from the center of an image; with `normalized`, they are
             those of the window's center.
-        normalized: whether offsets are parts of the sizes of an image, with `centered` from -1 to 1.
+        normalized: whether offsets are parts of an image's sizes, with `centered` from -1 to 1.
         noise: `"uniform"` (from 0 to 1), `"gaussian"` (with the mean and deviation of the channel)
             or `"zero"`.
 

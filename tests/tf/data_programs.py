@@ -93,6 +93,12 @@ def programs(tf, folder):
     p["map of text in batches"] = texts.batch(2).map(lambda t: tf.strings.join([t, "!"]))
     p["map to ragged"] = texts.batch(3).map(tf.strings.split)
     p["map of dicts"] = named.map(lambda d: d["a"] + tf.cast(d["b"], tf.float32))
+    p["map to nothing"] = N.take(3).map(lambda n: (n, None)).batch(2)
+    p["map of words"] = D.from_tensor_slices(["a", "b"]).map(tf.strings.split)
+    p["map to optionals"] = N.take(2).map(tf.experimental.Optional.from_value).map(
+        lambda some: some.get_value() + 1
+    )
+    p["seeded draws"] = N.take(4).map(lambda n: tf.random.uniform([], 0, 99, tf.int32, 3)).repeat(2)
     p["filter"] = N.filter(lambda n: n % 3 == 0)
     p["filter pairs"] = pairs.filter(lambda x, y: y[0] > 4)
     p["filter text"] = texts.filter(lambda t: tf.strings.length(t) > 0)
@@ -118,6 +124,11 @@ def programs(tf, folder):
     p["shuffle repeated"] = N.take(5).repeat(3).shuffle(4, seed=3)
     p["shuffle pairs in batches"] = pairs.shuffle(6, seed=1).batch(4)
     p["shuffle twice"] = N.shuffle(3, seed=1).shuffle(3, seed=2).batch(5)
+    p["one by one"] = N.take(4).shuffle(3, seed=1).repeat(1).repeat(2)
+    again = N.take(6).shuffle(4, seed=1).batch(4).repeat(2)  # begun once more at its end
+    p["shuffled batches twice"] = D.range(2).flat_map(lambda _: again)
+    joined = N.take(2).concatenate(N.take(4).shuffle(4, seed=1)).repeat(2)
+    p["joined twice"] = D.range(2).flat_map(lambda _: joined)
     # -- batches
     p["batch"] = N.batch(4)
     p["batch of pairs"] = pairs.batch(4)

@@ -25,7 +25,8 @@ def programs(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", KNOWN)
-def test_as_tensorflow(programs, name):
+def test_as_tensorflow(programs, name, monkeypatch):
+    monkeypatch.setattr(rng, "chosen", None)
     elements, spec, count = KNOWN[name]
     dataset = programs[name]
     assert [data_programs.plain(e) for e in dataset] == elements
@@ -439,6 +440,31 @@ def lengths(n=6):
             TypeError,
             "cannot be given together",
         ),
+        (
+            lambda: D.range(3).interleave(D.range, 1, num_parallel_calls=2),
+            tf.errors.InvalidArgumentError,
+            "must be at most cycle_length",
+        ),
+        (
+            lambda: D.from_generator(iter, output_signature=[tf.TensorSpec([])]),
+            TypeError,
+            "tuples for lists",
+        ),
+        (
+            lambda: D.from_tensor_slices(tf.ragged.constant([[1], [2, 3]])).padded_batch(2),
+            TypeError,
+            "needs elements that are arrays",
+        ),
+        (
+            lambda: D.from_tensors([1, 2]).padded_batch(1, padding_values="x"),
+            TypeError,
+            "do not fit",
+        ),
+        (
+            lambda: D.from_tensors("").map(lambda s: tf.io.parse_single_example(s, {})),
+            ValueError,
+            "features must be",
+        ),
         (lambda: D.range(3).batch(0), tf.errors.InvalidArgumentError, "batch_size must be"),
         (lambda: D.range(3).window(0), tf.errors.InvalidArgumentError, "size must be"),
         (lambda: D.range(3).shuffle(0), tf.errors.InvalidArgumentError, "buffer_size must be"),
@@ -501,6 +527,44 @@ def test_sparse_batches_and_tables_of_data_sets():
     pairs = D.zip((letters, D.range(5, 7)))
     table = experimental.table_from_dataset(pairs, default_value=np.int64(-2))
     assert table.lookup(tf.constant(["b", "z"])).numpy().tolist() == [6, -2]
+
+
+def test_seeded_draws_begin_anew_with_each_iteration():
+    dataset = D.range(3).map(lambda n: tf.random.uniform([], 0, 99, tf.int32, seed=3))
+    first = values(dataset)
+    assert values(dataset) == first == values(dataset.batch(3))[0]
+
+
+class Masked:
+    """An object that TensorFlow takes apart, too."""
+
+    def __init__(self, mask, value):
+        self.mask, self.value = mask, value
+
+    def __tf_flatten__(self):
+        return (self.mask,), (self.value,)
+
+    @classmethod
+    def __tf_unflatten__(cls, constant, parts):
+        return cls(*constant, *parts)
+
+
+def test_objects_of_users_classes_as_elements():
+    dataset = D.from_tensor_slices({"m": Masked(True, [1, 2, 3])})
+    doubled = dataset.map(lambda d: Masked("new", d["m"].value * 2)).batch(2)
+    found = [(m.mask, m.value.numpy().tolist()) for m in doubled]
+    assert found == [("new", [2, 4]), ("new", [6])]
+    spec = doubled.element_spec
+    assert isinstance(spec, Masked) and spec.value == tf.TensorSpec([None], tf.int32)
+    assert tf.nest.map_structure(lambda x: x + 1, Masked(0, 1)).value == 2
+
+
+def test_data_sets_that_are_made_alike_have_one_fingerprint():
+    def made(size, add):
+        return D.range(9).map(lambda n: n + add).batch(size).fingerprint()
+
+    assert made(2, 1) == made(2, 1) and made(2, 1).dtype == tf.uint64
+    assert len({int(made(2, 1)), int(made(3, 1)), int(made(2, 5))}) == 3
 
 
 def test_options_have_types():

@@ -113,7 +113,7 @@ def test_examples():
         "a": io.FixedLenFeature([3], tf.int64),
         "b": io.FixedLenFeature([], tf.float32),
         "c": io.VarLenFeature(tf.string),
-        "d": io.FixedLenFeature([2], tf.int64, default_value=9),
+        "d": io.FixedLenFeature([2], tf.int64, default_value=[9, 9]),
     }
     one = io.parse_single_example(data, kinds)
     assert one["a"].numpy().tolist() == [1, -2, 300] and one["b"].numpy() == 0.5

@@ -7,6 +7,7 @@ A function that cannot be traced, because it depends on values or receives text,
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -260,9 +261,29 @@ class Traced(Function):
         super().__init__(function, view)
         self._programs: dict[Any, _Program | None] = {}
         self._tracing = threading.RLock()
+        self._place = 0  # where the runs of programs with seeded draws are counted
+        self._runs: Iterator[int] | None = None  # the numbers of those of the function itself
+
+    def begin(self) -> None:
+        """Lets seeded draws begin anew, as they do with each iteration in TensorFlow."""
+        self._runs = itertools.count(1)
+        if self._place:
+            rng.begin_at(self._place, 0)
+
+    def skip(self, count: int) -> None:
+        """Lets seeded draws go on as if the function had been called so often."""
+        self._runs = itertools.count(1 + count)
+        rng.begin_at(self._counted(), count)
+
+    def _counted(self) -> int:
+        if not self._place:
+            self._place = rng.new_place()
+            rng.begin_at(self._place, 0)
+        return self._place
 
     def raw(self, *arguments: Any) -> Any:
-        with on_cpu(), rng.one_run():
+        number = 0 if self._runs is None else next(self._runs)
+        with on_cpu(), rng.one_run(number):
             return super().raw(*arguments)
 
     def __call__(self, *arguments: Any) -> Any:
@@ -281,7 +302,7 @@ class Traced(Function):
     def _traced(self, arguments: Any, leaves: Sequence[Any]) -> _Program | None:
         for form in (lambda f: f, autograph.converted):  # AutoGraph is tried only if necessary
             try:
-                with on_cpu():
+                with on_cpu(), rng.counted_at(self._counted()):
                     return _Program(form(self._function), arguments, leaves)
             except Untraceable:
                 break
