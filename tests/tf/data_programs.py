@@ -95,8 +95,8 @@ def programs(tf, folder):
     p["map of dicts"] = named.map(lambda d: d["a"] + tf.cast(d["b"], tf.float32))
     p["map to nothing"] = N.take(3).map(lambda n: (n, None)).batch(2)
     p["map of words"] = D.from_tensor_slices(["a", "b"]).map(tf.strings.split)
-    p["map to optionals"] = N.take(2).map(tf.experimental.Optional.from_value).map(
-        lambda some: some.get_value() + 1
+    p["map to optionals"] = (
+        N.take(2).map(tf.experimental.Optional.from_value).map(lambda some: some.get_value() + 1)
     )
     p["seeded draws"] = N.take(4).map(lambda n: tf.random.uniform([], 0, 99, tf.int32, 3)).repeat(2)
     p["filter"] = N.filter(lambda n: n % 3 == 0)
