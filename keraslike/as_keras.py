@@ -46,19 +46,19 @@ _KERAS_2 = {
 
 
 def as_keras() -> types.ModuleType:
-    """From now on `import keras` gives keraslike, in this process; returns that module.
+    """Makes `import keras` import keraslike in this process, and returns the module.
 
-    So do `keras.api`, `keras.src` (as far as `keraslike/src_names.py` goes), `tensorflow.keras`
-    and `tf.keras`. Where TensorFlow is not installed, `import tensorflow as tf` gives
-    `keraslike.tf`, whose `tf.keras` answers with `tf.Tensor`s. `keras.__version__` is that of the
-    Keras whose API this is. Modules of Keras 2 that old programs import, such as
+    The same applies to `keras.api`, `keras.src` (for the names in `keraslike/src_names.py`),
+    `tensorflow.keras` and `tf.keras`. Where TensorFlow is not installed, `import tensorflow as tf`
+    imports `keraslike.tf`, whose `tf.keras` returns `tf.Tensor`s. `keras.__version__` is the
+    version of Keras whose API keraslike has. Modules of Keras 2 that old programs import, such as
     `keras.utils.np_utils` and `keras.layers.core`, have the names that are public today.
 
-    `python -m keraslike SCRIPT` does the same around a script, `pytest -p keraslike.as_keras` for
-    tests, and `import keraslike` does where the environment variable `KERASLIKE_AS_KERAS` is `1`.
-    It holds in the processes that `multiprocessing` starts, too.
+    `python -m keraslike SCRIPT` does the same for a script, `pytest -p keraslike.as_keras` for
+    tests, and `import keraslike` if the environment variable `KERASLIKE_AS_KERAS` is `1`. It also
+    applies to processes that `multiprocessing` starts.
 
-    Raises RuntimeError if Keras itself has been imported: what did so has its classes already.
+    Raises RuntimeError if Keras itself was imported before, since its classes are in use already.
 
     >>> import subprocess, sys
     >>> program = "import keraslike; keraslike.as_keras(); import keras; print(keras.layers.Dense)"

@@ -24,7 +24,7 @@ class InvalidIndex(IndexError, ValueError):
 
 
 class NeedsPython(TypeError):
-    """A function that is being traced does something that only Python can do.
+    """Raised if a function that is being traced does something that only Python can do.
 
     >>> issubclass(NeedsPython, TypeError)
     True

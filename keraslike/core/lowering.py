@@ -244,7 +244,8 @@ def _holds_tracer(value: Any) -> bool:
 
 
 def _read(result: Any) -> Any:
-    """A result with the values of its Variables, which hold others once `holding` has ended."""
+    """A result in which Variables are replaced by their values, since they hold other values after
+    `holding`."""
     if isinstance(result, nnx.Variable):
         return values_of([result])[0]
     if type(result) in (list, tuple):
@@ -289,8 +290,8 @@ def lower(
 
 
 def changes(function: Callable, variables: Sequence[nnx.Variable]) -> Callable:
-    """The pure function `(values, *args) -> {index: new value}` of a function without a result, for
-    those of the Variables that it changes.
+    """A function without a result, as the pure function `(values, *args) -> {index: new value}`,
+    which returns the values of the Variables that it changed.
 
     >>> from keraslike.core.variable import Variable
     >>> one, two = Variable(1.0), Variable(2.0)

@@ -1,8 +1,8 @@
 """Functions of small arrays that XLA's CPU backend compiles to one kernel.
 
-XLA makes a kernel of each elementwise operation on each array, and distributes kernels that are
-ready to run over the threads. For an optimizer's update of a few small weights this takes longer
-than the numbers: waking up another thread alone takes 30 us.
+XLA compiles each elementwise operation on each array to a separate kernel, and distributes ready
+kernels over the threads. For an optimizer's update of a few small weights this takes longer than
+the computation: waking up another thread alone takes 30 us.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from jax.extend.core import jaxpr_as_fun
 
 from keraslike.core import context
 
-# Larger arrays are worth several threads; more arrays take long to compile in one kernel.
+# For larger arrays several threads are faster, and more arrays in one kernel take long to compile.
 _MOST_ELEMENTS, _MOST_ARRAYS = 2**17, 128
 # The operations that one kernel may consist of: elementwise ones, and reductions.
 _NAMES = """

@@ -130,7 +130,7 @@ def global_stream() -> SeedGenerator:
     return stream
 
 
-# Counts the runs of traced functions with seeded operations, of each in a place of its own.
+# Counters for the runs of traced functions with seeded operations, one for each function.
 _runs: Any = None
 _FUNCTIONS = 256
 _function_count = itertools.count()
@@ -140,12 +140,12 @@ _SEEDED, _WORD, _MOST_COUNTS = 87654321, 0xFFFFFFFF, 4096
 
 
 class _Here(threading.local):
-    """What all draws of one run of a function share, in this thread."""
+    """The state that all draws in one run of a function share, in this thread."""
 
     run: list[int] | None = None  # the number of the run, 0 before its first draw
-    trace: tuple[Any, Any] | None = None  # a trace, and the number of its run
-    place = 0  # of the function that is being traced, in `_runs`
-    shared = 0  # the place of all functions that are traced, if it is not 0
+    trace: tuple[Any, Any] | None = None  # the active trace, and the number of its run
+    place = 0  # the counter, in `_runs`, of the function that is being traced
+    shared = 0  # if not 0, the counter for all functions that are traced
 
 
 _here = _Here()
@@ -193,23 +193,23 @@ def operation_key(seed: int) -> jax.Array:
 
 
 def one_run(number: int = 0) -> contextlib.AbstractContextManager[None]:
-    """A block that `operation_key` takes for one run of a function: for the next one, or for that
-    of a number from 1."""
+    """A block that `operation_key` treats as one run of a function: the next one, or the one with
+    the given number, from 1."""
     return context.changing(_here, run=[number])
 
 
 def one_function() -> contextlib.AbstractContextManager[None]:
-    """A block in which a function is traced, whose runs are counted for themselves."""
+    """A block in which a function is traced, with its own counter of runs."""
     return context.changing(_here, place=_here.shared or new_place())
 
 
 def new_place() -> int:
-    """A place where the runs of a function are counted."""
+    """A new counter for the runs of a function."""
     return 1 + next(_function_count) % (_FUNCTIONS - 1)
 
 
 def counted_at(place: int) -> contextlib.AbstractContextManager[None]:
-    """A block in which the traces of functions are taken for those of one function."""
+    """A block in which all traced functions share one counter of runs."""
     return context.changing(_here, shared=place)
 
 
@@ -254,7 +254,7 @@ def set_random_seed(seed: int) -> None:
 
 
 def set_operation_seed(seed: int | None) -> None:
-    """Seeds what draws without a seed of its own: keraslike's stream and TensorFlow's operations.
+    """Seeds keraslike's global stream and the operations of `tf` that have no seed of their own.
 
     Args:
         seed: `None` for random draws.

@@ -129,8 +129,8 @@ class Combining(Pipeline):
         """The elements of the data sets that `map_func` returns, `block_length` of each in turn.
 
         Args:
-            cycle_length: how many data sets are read at a time, by default as many as TensorFlow
-                reads on this number of cores.
+            cycle_length: how many data sets are read at a time, by default the number that
+                TensorFlow uses for this number of cores.
             block_length: how many elements of a data set are consecutive, by default 1.
             num_parallel_calls: if given, each of the open data sets is read ahead by a thread.
             deterministic: accepted for TensorFlow's sake; the order is always deterministic.
@@ -141,7 +141,7 @@ class Combining(Pipeline):
             threads = positive("num_parallel_calls", num_parallel_calls, error=error)
         if wanted in (None, AUTOTUNE):
             cycle = os.cpu_count() or 1
-            if threads is not None:  # TensorFlow reads ahead two for each that is open
+            if threads is not None:  # TensorFlow prefetches two data sets for each open one
                 cycle = -(-cycle // 3) if threads == AUTOTUNE else min(cycle, threads)
         else:
             cycle = positive("cycle_length", wanted, error=error)

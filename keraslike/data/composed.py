@@ -1,8 +1,8 @@
-"""Objects of users' classes in elements, by TensorFlow's protocol: `__tf_flatten__` gives what is
-constant and the parts, and `__tf_unflatten__` makes the object of them.
+"""Objects of users' classes in elements, by TensorFlow's protocol: `__tf_flatten__` returns
+metadata and components, from which `__tf_unflatten__` reconstructs the object.
 
-Within a data set such an object is a named tuple of its parts, which all that goes through
-elements knows; users and their functions see the object.
+Within a data set such an object is a named tuple of its components, which all code for elements
+supports; users and their functions see the object.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from typing import Any
 from keraslike.core.static import Static
 from keraslike.core.structures import map_items
 
-_KINDS: dict[Any, type] = {}  # the class of named tuples for a class and its constant
+_KINDS: dict[Any, type] = {}  # the class of named tuples for a class and its metadata
 
 
 def is_composed(value: Any) -> bool:
-    """Whether a value is an object of a class that can be taken apart."""
+    """Whether a value is an object of a class with this protocol."""
     return hasattr(value, "__tf_flatten__") and not isinstance(value, type)
 
 
 def apart(value: Any, convert: Callable[[Any], Any]) -> Any:
-    """The parts of an object, converted, as a named tuple from which `whole` makes the object."""
+    """The converted components of an object, as a named tuple from which `whole` reconstructs
+    it."""
     constant, parts = value.__tf_flatten__()
     key = type(value), Static(constant)
     if key not in _KINDS:
@@ -36,7 +37,7 @@ def apart(value: Any, convert: Callable[[Any], Any]) -> Any:
 
 
 def whole(tree: Any) -> Any:
-    """A structure with the objects in place of the named tuples of their parts."""
+    """A structure in which the named tuples are replaced by the objects that they represent."""
     if not _KINDS or not any(hasattr(part, "composed") for part in _inner(tree)):
         return tree
     made = map_items(whole, tree)

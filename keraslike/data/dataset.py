@@ -39,7 +39,7 @@ class Dataset(Sources, Elementwise, Batching, Combining, Storage):
     """
 
     def fingerprint(self) -> Any:
-        """A number of 64 bits that is another one for a data set that is made otherwise."""
+        """A 64-bit number that differs between data sets that were constructed differently."""
         return self._view.show(np.asarray(fingerprint(self)))
 
     def __init__(

@@ -182,10 +182,10 @@ class Function:
         self._function, self._view = function, view
 
     def begin(self) -> None:
-        """Is told that an iteration begins."""
+        """Called when an iteration begins."""
 
     def skip(self, count: int) -> None:
-        """Is told that an iteration does without the first results."""
+        """Called when an iteration skips its first results."""
 
     def raw(self, *arguments: Any) -> Any:
         """The value that the user's function returns, unconverted."""

@@ -258,8 +258,8 @@ class Elementwise(Pipeline):
                         yield element
                     if not given:
                         return
-                # At the end TensorFlow begins the input once more, which counts for what is
-                # shuffled in it, unless nothing lies between.
+                # At the end TensorFlow starts the input once more, which advances the seeds of a
+                # shuffle in it, unless the input is the shuffle itself.
                 for each in self._begun_at_once() if self._seeds is None and times != 1 else ():
                     each._times += each._seeds is not None
 

@@ -1,4 +1,5 @@
-"""A number of a data set that two have in common if they are made alike."""
+"""The fingerprint of a data set: a number that is equal for data sets constructed in the same
+way."""
 
 from __future__ import annotations
 
@@ -48,7 +49,7 @@ def _parts(value: Any, seen: dict[int, Any]) -> Iterator[bytes]:
         inner = value if isinstance(value, (list, tuple)) else sorted(value, key=repr)
     elif isinstance(value, Pipeline):
         inner = value._start, value._seeds, value._count
-    elif hasattr(value, "_function"):  # a user's
+    elif hasattr(value, "_function"):  # a user's function or class
         inner = (value._function,)
     elif hasattr(value, "__array__"):
         inner = (np.asarray(value),)

@@ -49,8 +49,8 @@ class Pipeline:
     _boxes = False  # whether the class is that of `tf.data`, whose elements are tensors
     _base: type[Pipeline]  # `Dataset`
     _shown_as = ""  # the name of TensorFlow's class for this data set
-    inputs_at_once: int | None = None  # how many of the inputs an iteration begins with, if not all
-    functions: tuple[Any, ...] = ()  # of the user's, that are told of a new iteration
+    inputs_at_once: int | None = None  # the number of inputs that an iteration starts, if not all
+    functions: tuple[Any, ...] = ()  # the user's functions, which are notified of a new iteration
     is_map = False  # whether `map` made it; TensorFlow fuses `map` and `batch`
 
     def _set(
@@ -177,8 +177,7 @@ class Pipeline:
         """The spec of the first two elements.
 
         Args:
-            supposed: specs of elements that might be there, too: a size that is another one in
-                them is unknown.
+            supposed: specs of further possible elements; a size that differs in them is unknown.
         """
         orders = self.orders
         few = list(itertools.islice(tried(self._start(0)), 2))
@@ -226,7 +225,7 @@ class Pipeline:
             yield from each._all()
 
     def _begun_at_once(self) -> Iterator[Any]:
-        """The data sets whose iterations begin when this one's begins."""
+        """The data sets whose iterations start when this one's starts."""
         yield self
         for each in self._inputs[: self.inputs_at_once]:
             yield from each._begun_at_once()
@@ -371,7 +370,7 @@ def common(first: Any, *others: Any) -> Any:
 
 
 def _loosened(spec: Any, others: Sequence[Any]) -> Any:
-    """A spec without the sizes that others of the same dtypes and ranks do not have."""
+    """A spec in which sizes that differ in other specs of the same dtypes and ranks are unknown."""
     for other in others:
         theirs = iter_leaves(other)
 

@@ -188,21 +188,22 @@ class Distribution:
 
 
 class DataParallel(Distribution):
-    """Every device has all weights and takes an equal part of every batch.
+    """Data parallelism: the weights are replicated, and each device processes an equal part of a
+    batch.
 
-    What `fit`, `evaluate` and `predict` compute is what they compute on one device, but for the
-    order of sums: `batch_size` is that of all devices together, batch normalization sees the whole
-    batch, random numbers are the same. A batch that does not divide, such as the last one of an
-    epoch, is divided unevenly and its padding enters no sum. Data that takes less than a
-    quarter of a device's memory is kept whole on each device.
+    `fit`, `evaluate` and `predict` give the results of one device except for the order of
+    summation: `batch_size` is the total over all devices, batch normalization sees the whole batch,
+    and random numbers are the same. A batch that is not divisible, such as the last one of an
+    epoch, is padded, and the padding is excluded from every sum. Data that need less than a quarter
+    of a device's memory are replicated on all devices.
 
     Args:
-        device_mesh: a mesh; batches are spread over its first axis.
-        devices: names or devices, instead of a mesh; all there are where neither is given.
+        device_mesh: a mesh; batches are sharded over its first axis.
+        devices: names or devices, instead of a mesh; by default all devices.
         auto_shard_dataset: where there are several processes, whether each is given all of the
             data, of which it uses what its devices need; otherwise each is given its own part.
 
-    Raises ValueError for a `device_mesh` that is none; warns where `devices` is given as well.
+    Raises ValueError if `device_mesh` is not a mesh; warns if `devices` is given as well.
 
     >>> import keraslike as keras, numpy as np
     >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])

@@ -46,11 +46,12 @@ class Equalization(StillLayer):
 
     Args:
         value_range: the least and the largest value of a pixel.
-        bins: how many colours are told apart.
+        bins: the number of bins of the histogram.
         data_format: `"channels_last"` or `"channels_first"`.
 
-    Colours are counted over all images of a batch, in training only. Takes images of any dtype,
-    gives the layer's floating-point dtype in training and that of the images otherwise.
+    The histogram is taken over all images of a batch, and only in training. Accepts images of any
+    dtype; the result has the layer's floating-point dtype in training and the images' dtype
+    otherwise.
 
     >>> Equalization()(jnp.array([[[10.0], [11.0], [12.0]]])).ravel().tolist()
     [0.0, 128.0, 255.0]

@@ -62,15 +62,16 @@ class Resizing(_Sized):
     Args:
         height, width: the size. Both can be None if they are set before the first call.
         interpolation: `"bilinear"`, `"nearest"`, `"bicubic"`, `"lanczos3"` or `"lanczos5"`.
-        crop_to_aspect_ratio: cut off what would be distorted.
-        pad_to_aspect_ratio: or add `fill_value` around an image instead.
+        crop_to_aspect_ratio: whether to crop images to the new aspect ratio instead of distorting
+        them.
+        pad_to_aspect_ratio: whether to pad them with `fill_value` instead.
         fill_mode: must be `"constant"`.
-        antialias: whether smaller images are smoothed.
+        antialias: whether to smooth images that are reduced.
         data_format: `"channels_last"` or `"channels_first"`.
 
-    Takes an image `(height, width, channels)` or a batch of them, gives the same dtype, integers
-    rounded; or a dict, of which `segmentation_masks` are resized by the nearest value, boxes that
-    are all 0 or all -1 become 0, and `labels` stay.
+    Accepts an image `(height, width, channels)` or a batch of them, and returns the same dtype,
+    with integers rounded. Of a dict, `segmentation_masks` are resized by the nearest value, boxes
+    that are all 0 or all -1 become 0, and `labels` are unchanged.
 
     >>> Resizing(4, 5)(jnp.ones((1, 2, 2, 3))).shape
     (1, 4, 5, 3)
@@ -220,18 +221,18 @@ def _resized(images: jax.Array, layer: Any) -> jax.Array:
 
 
 class RandomCrop(RandomImageLayer, _Sized):
-    """Crops a random window of images in training, the same for a batch, and their centre
-    otherwise.
+    """Crops images to a random window, which is the same for a whole batch, in training, and to
+    their centre otherwise.
 
-    Images that are not larger than the part in both directions are resized. The middle is the
-    largest part with the shape of the result, resized.
+    Images that are not larger than the window in both directions are resized. Outside training the
+    largest centred part with the result's aspect ratio is resized.
 
     Args:
         height, width: the size.
-        seed: of the random stream; one is drawn where it is left out.
+        seed: the seed of the random stream; drawn if it is omitted.
 
-    Takes images of any dtype, gives the layer's floating-point dtype in training and that of the
-    images otherwise.
+    Accepts images of any dtype; the result has the layer's floating-point dtype in training and the
+    images' dtype otherwise.
 
     >>> RandomCrop(2, 2, seed=1)(jnp.ones((3, 5, 5, 1))).shape
     (3, 2, 2, 1)

@@ -207,7 +207,7 @@ class Layer(
         policy, before = policies.get(value), self._policy
         self._check_quantized(policy)
         mode = self.quantization_mode if self._is_quantized else None
-        readable = (mode, None) if mode == "float8" else (mode,)  # float8 keeps the floats.
+        readable = (mode, None) if mode == "float8" else (mode,)  # float8 keeps the float weights.
         if mode is not None and policy.quantization_mode not in readable:
             raise ValueError(
                 f"The weights of layer '{self.name}' ({type(self).__name__}) are quantized to "

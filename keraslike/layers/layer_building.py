@@ -115,7 +115,7 @@ class LayerBuilding:
             vars(self)["_given_integers"] = integers_in(self._first_of(args, kwargs))
             try:
                 self.build(*shapes, **by_name)
-            except NeedsPython:  # The call asks for values: it builds the sublayers itself.
+            except NeedsPython:  # The call needs values; it builds the sublayers.
                 if not is_ours(type(self).build):
                     raise
                 self.built = self._complete = True

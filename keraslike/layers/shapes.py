@@ -51,8 +51,8 @@ def shapes_of(inputs: Any) -> Any:
 
 
 def integers_in(inputs: Any) -> list[str | None]:
-    """The dtypes of the arrays in an argument that hold integers or truth values; `None` for
-    others. The order is that of their shapes in `shapes_of`."""
+    """The dtypes of integer and boolean arrays in an argument, and `None` for others, in the order
+    of `shapes_of`."""
     found: list[str | None] = []
 
     def visit(x: Any) -> Any:

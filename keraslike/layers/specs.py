@@ -33,7 +33,7 @@ def remembered(layer: Any, args: tuple, kwargs: dict[str, Any], trace: Callable)
         outputs = trace(args, kwargs)
         if len(_known) >= _MOST:
             _known.clear()
-        # A name that is given uses up no automatic one.
+        # An explicit name does not advance the counter of automatic names.
         _known[key] = jax.tree.map(lambda t: _copy(t, t.name), outputs)
         return outputs
     layer._note_called(args)

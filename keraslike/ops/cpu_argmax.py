@@ -1,8 +1,8 @@
-"""The place of the largest or smallest value, in the form that XLA's CPU backend computes fastest.
+"""The index of the largest or smallest value, in the form that XLA's CPU backend computes fastest.
 
-XLA compares values and places together there, one after another. To find the value first and then
-the first place that has it takes a tenth of the time for a thousand classes, and the same for
-twenty; for fewer XLA's own form is kept.
+XLA compares pairs of value and index there, sequentially. Finding the value first, and then the
+first index that has it, takes a tenth of the time for a thousand classes and equal time for twenty;
+for fewer, XLA's own form is used.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from keraslike.ops.cpu import Call, on_cpu, once
 def argmax(
     x: jax.Array, axis: int | None = None, keepdims: bool = False, dtype: Any = int
 ) -> jax.Array:
-    """`jnp.argmax`: the first place of the largest value, or of NaN where there is one.
+    """`jnp.argmax`: the first index of the largest value, or of NaN if there is one.
 
     >>> argmax(jnp.array([[1.0, 3.0, 3.0], [jnp.nan, 1.0, 2.0]]), 1).tolist()
     [1, 0]
@@ -32,7 +32,7 @@ def argmax(
 def argmin(
     x: jax.Array, axis: int | None = None, keepdims: bool = False, dtype: Any = int
 ) -> jax.Array:
-    """`jnp.argmin`: the first place of the smallest value, or of NaN where there is one.
+    """`jnp.argmin`: the first index of the smallest value, or of NaN if there is one.
 
     >>> argmin(jnp.array([3.0, 1.0, 1.0])).tolist()
     1

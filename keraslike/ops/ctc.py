@@ -23,9 +23,9 @@ def ctc_loss(
     Args:
         target: `(batch, labels)`, the numbers of the classes.
         output: `(batch, steps, classes)`, logits.
-        target_length: `(batch,)`, how many labels of each row count.
-        output_length: `(batch,)`, how many steps of each row count.
-        mask_index: the class that stands for no label.
+        target_length: `(batch,)`, the number of valid labels in each row.
+        output_length: `(batch,)`, the number of valid steps in each row.
+        mask_index: the class of the blank.
 
     Raises ValueError unless all have the same batch size.
 

@@ -395,7 +395,7 @@ def ssim(
 def similarities(
     x: Any, y: Any, max_val: float, size: int, sigma: float, k1: float, k2: float
 ) -> tuple[jax.Array, jax.Array]:
-    """How alike batches of images are around each pixel in luminance, and in contrast and
+    """The similarity of batches of images around each pixel, in luminance, and in contrast and
     structure; for the arguments see `ssim`."""
     bell = _bell(size, sigma, x.dtype)
     mean = lambda i: _filtered(i, bell, bell, "VALID")  # noqa: E731

@@ -1,10 +1,10 @@
-"""Convolutions in XLA's own form; for its CPU backend, in the order of axes and operands in which
-that is fast.
+"""Convolutions in XLA's own form, with the order of axes and operands that its CPU backend computes
+fast.
 
-A convolution is fast there where its axes are in one order, and its window is not larger than its
-input. XLA changes other orders to this one, but not within loops, where the gradients that JAX
-derives take ten and a hundred times as long (jax issue 12868); and it exchanges the operands where
-the window is larger, which then takes up to fifty times as long.
+There, a convolution is fast only for one order of axes, and if its window is not larger than its
+input. XLA converts other orders to this one, but not inside loops, where the gradients that JAX
+derives take ten to a hundred times as long (jax issue 12868). If the window is larger, XLA
+exchanges the operands, and the convolution takes up to fifty times as long.
 """
 
 from __future__ import annotations
@@ -115,10 +115,9 @@ def plain_last(x: jax.Array, kernel: jax.Array, g: Geometry) -> jax.Array:
 def ordered(
     x: jax.Array, kernel: jax.Array, g: Geometry, spread: Sequence[int] | None = None
 ) -> jax.Array:
-    """A convolution, without groups, of `x` with zeros between its elements, which then are at a
-    distance of `spread`.
+    """A convolution, without groups, of `x` dilated by `spread`.
 
-    Where the window is larger than `x`, that is padded before.
+    If the window is larger than `x`, `x` is padded first.
     """
     pads, n = g.pads, x.ndim - 2
     if math.prod(kernel.shape[:-2]) > math.prod(x.shape[1:-1]):

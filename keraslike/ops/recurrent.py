@@ -301,12 +301,12 @@ def lstm(
         kernel: `(features, 4 * units)`.
         recurrent_kernel: `(units, 4 * units)`.
         bias: `(4 * units,)` or `None`.
-        h, c: `(batch, units)`, the states to begin with.
-        mask: `(steps, batch)`; where it is false the states stay.
+        h, c: `(batch, units)`, the initial states.
+        mask: `(steps, batch)`; where it is false the states are unchanged.
         reverse: whether to begin at the end; outputs stay where their inputs are.
-        unroll: whether to write the steps out.
-        multiply: how inputs are multiplied with their kernel, and states with theirs: bilinear
-            functions of an array with any number of leading axes and a kernel. For convolutions
+        unroll: whether to unroll the loop.
+        multiply: the products of inputs and of states with their kernels: bilinear functions of a
+            kernel and of an array with any number of leading axes. For convolutions
             inputs and states have spatial axes before the last one.
 
     >>> outputs, (h, c) = lstm(

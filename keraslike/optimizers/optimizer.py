@@ -274,7 +274,7 @@ class Optimizer(Stateful):
         self._skeleton = jax.tree.unflatten(structure, places)
 
     def _ruled(self) -> dict[Any, nnx.Variable]:
-        """The variables that the rule changes; the others take their gradients as they are."""
+        """The variables that the rule updates; the others are set to their gradients."""
         pairs = zip(self._keys, self._trainable_variables)
         return {key: v for key, v in pairs if not is_overwritten(v)}
 
@@ -400,7 +400,7 @@ class Optimizer(Stateful):
             raise ValueError(f"There are {len(grads)} gradients for {len(variables)} variables.")
         if not self.built:
             self.build(variables)
-        if not self._trainable_variables:  # a copy by tree operations, for a copy of the model
+        if not self._trainable_variables:  # a copy made by tree operations, together with the model
             if len(variables) != len(self._keys):
                 raise ValueError(
                     f"This optimizer was built for {len(self._keys)} variables; "

@@ -18,10 +18,10 @@ class Cache(dict):
     empty."""
 
     def compiled(self, key: Any, step: Callable) -> Callable:
-        """The compiled `step`, or the one that was compiled for this key before: one program in
-        place of a dispatch for every operation."""
+        """`step` as one compiled program, cached by this key, instead of a dispatch for each
+        operation."""
         if key not in self:
-            if len(self) >= 8:  # A hyperparameter that changes in every step.
+            if len(self) >= 8:  # A hyperparameter that changes with each step.
                 self.clear()
             self[key] = jax.jit(step)
         return self[key]

@@ -123,7 +123,7 @@ def abs_max_quantize(
     low, high = value_range
     xp, axis = _library(x), tuple(axis) if isinstance(axis, (list, tuple)) else axis
     scale = high / (xp.max(xp.abs(x), axis=axis, keepdims=True) + epsilon)
-    if not to_numpy:  # numpy's scale of halves is a float32, and only its result is rounded.
+    if not to_numpy:  # For float16 numpy computes the scale in float32 and rounds only the result.
         scale = scale.astype(x.dtype)
     outputs = xp.clip(xp.round(x * scale), low, high).astype(dtype)
     return jnp.asarray(outputs), jnp.asarray(scale, x.dtype)

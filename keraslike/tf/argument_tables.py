@@ -1,7 +1,7 @@
-"""Tables of arguments: what functions of TensorFlow's older interfaces call those of ours.
+"""Tables that map the arguments of TensorFlow's older interfaces to those of functions here.
 
-An entry is `theirs=ours[default]`: `=ours` if the function has another name for the argument, a
-default in brackets if there is one, and nothing after `=` if the function lacks the argument.
+An entry is `theirs=ours[default]`: `=ours` if the function here has another name for the argument,
+the default in brackets if there is one, and nothing after `=` if it does not have the argument.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _DTYPES = {
 
 
 def parsed(arguments: str) -> tuple[list[inspect.Parameter], dict[str, str]]:
-    """The parameters of entries that spaces separate, and our names by theirs.
+    """The parameters in space-separated entries, and a dict from their names to ours.
 
     >>> parameters, ours = parsed("x=input axis[-1] name=[None]")
     >>> [p.default for p in parameters[1:]], ours

@@ -156,7 +156,7 @@ class History(GradientTape):
     def _follows(self, x: Any) -> bool:
         followed = isinstance(x, (Tensor, nnx.Variable)) and _is_inexact(raw(x))
         if followed and isinstance(x, Tensor):
-            self._watched[id(x)] = x  # loops and branches ask for what they may capture
+            self._watched[id(x)] = x  # loops and branches need the tensors that they may capture
         return followed
 
     _knows = _follows

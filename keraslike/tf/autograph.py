@@ -142,7 +142,7 @@ def converted(function: Callable) -> Callable:
 
 
 def _rewritten(function: types.FunctionType) -> Callable | None:
-    # A decorated function has the module of what it wraps, and the globals of the decorator's.
+    # A decorated function has the `__module__` of the wrapped one and the decorator's globals.
     package = str(function.__globals__.get("__name__") or "").partition(".")[0]
     if package in _LIBRARIES or function in _not_rewritten:
         return None
@@ -288,7 +288,7 @@ _verbosity = [0]
 
 
 def set_verbosity(level: int, alsologtostdout: bool = False) -> None:
-    """Stores the setting, which has no effect: what is rewritten is not logged.
+    """Stores the setting, which has no effect, since conversions are not logged.
 
     >>> from keraslike import tf
     >>> tf.autograph.set_verbosity(0)

@@ -355,7 +355,7 @@ def logm(x: Any) -> Any:
 
 
 def _logarithms(x: Any) -> np.ndarray:
-    from scipy.linalg import logm  # imported only here, as it takes a while
+    from scipy.linalg import logm  # imported here, because its import is slow
 
     x = np.asarray(x)  # of 128 bits, as scipy's bounds on errors expect it
     found = [logm(m) for m in x.reshape(-1, *x.shape[-2:]).astype(np.complex128)]

@@ -18,7 +18,8 @@ from keraslike.tf.tensor import Tensor, run
 @operation("space_to_batch", "input")
 @moves
 def space_to_batch(x: Any, block_shape: Any, paddings: Any) -> Any:
-    """Positions at the same place of their blocks, gathered in one element of a larger batch.
+    """Divides the spatial axes into blocks and moves the positions within a block to the batch
+    axis.
 
     Args:
         input: `(batch, *spatial, *rest)`.
@@ -26,7 +27,7 @@ def space_to_batch(x: Any, block_shape: Any, paddings: Any) -> Any:
         paddings: how many zeros are added before and after each spatial axis.
 
     Returns `(batch * prod(block_shape), *(padded sizes / block_shape), *rest)`. Raises
-    InvalidArgumentError where a padded size is no multiple of the block's.
+    InvalidArgumentError if a padded size is not a multiple of the block's.
 
     >>> from keraslike import tf
     >>> tf.space_to_batch([[[[1], [2]], [[3], [4]]]], [2, 2], [[0, 0], [0, 0]]).numpy().tolist()
@@ -48,7 +49,7 @@ def space_to_batch(x: Any, block_shape: Any, paddings: Any) -> Any:
 
 
 def space_to_batch_nd(input: Any, block_shape: Any, paddings: Any, name: Any = None) -> Tensor:
-    """`space_to_batch`, by its name in graphs.
+    """`space_to_batch` under its name in graphs.
 
     >>> from keraslike import tf
     >>> tf.space_to_batch_nd([[1, 2, 3, 4]], [2], [[0, 0]]).numpy().tolist()
@@ -58,15 +59,15 @@ def space_to_batch_nd(input: Any, block_shape: Any, paddings: Any, name: Any = N
 
 
 def batch_to_space(input: Any, block_shape: Any, crops: Any, name: Any = None) -> Tensor:
-    """The inverse of `space_to_batch`: elements of the batch interleaved along the spatial axes.
+    """The inverse of `space_to_batch`: interleaves elements of the batch along the spatial axes.
 
     Args:
         input: `(batch, *spatial, *rest)`.
         block_shape: the size of blocks along each spatial axis, or one number for two axes.
-        crops: how many positions are cut off before and after each spatial axis.
+        crops: how many positions are removed before and after each spatial axis.
 
     Returns `(batch / prod(block_shape), *(sizes * block_shape - crops), *rest)`. Raises
-    InvalidArgumentError where the batch is no multiple of the blocks.
+    InvalidArgumentError if the batch is not a multiple of the block's size.
 
     >>> from keraslike import tf
     >>> tf.batch_to_space([[1, 3], [2, 4]], [2], [[0, 0]]).numpy().tolist()
@@ -110,7 +111,7 @@ def _check(shape: Any, block_shape: Any, ends: Any, name: str) -> None:
 def required_space_to_batch_paddings(
     input_shape: Any, block_shape: Any, base_paddings: Any = None, name: Any = None
 ) -> tuple[Tensor, Tensor]:
-    """The paddings that make sizes multiples of those of blocks, and the crops that undo them.
+    """The paddings with which the sizes are multiples of the block's, and the crops that undo them.
 
     Args:
         input_shape: the sizes of the spatial axes.
@@ -140,8 +141,8 @@ def with_space_to_batch(
     spatial_dims: Any = None,
     data_format: Any = None,
 ) -> Any:
-    """`op` on positions that are `dilation_rate` apart, by `space_to_batch` before and
-    `batch_to_space` after it.
+    """Applies `op` to positions that are `dilation_rate` apart, between `space_to_batch` and
+    `batch_to_space`.
 
     Args:
         padding: `"VALID"` or `"SAME"`, which adds zeros for windows of `filter_shape`.

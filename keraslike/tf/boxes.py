@@ -78,7 +78,7 @@ def _crop(x: Any, boxes: Any, indices: Any, height: int, width: int, method: str
     else:
         top, left = jnp.floor(rows), jnp.floor(columns)
         down, right = (rows - top)[:, :, None, None], (columns - left)[:, None, :, None]
-        # At a pixel both neighbours are the pixel itself, so that boxes have no gradient there.
+        # Exactly at a pixel both neighbours are that pixel, so the gradient for the box is zero.
         bottom, end = jnp.ceil(rows), jnp.ceil(columns)
         upper = at(top, left) * (1 - right) + at(top, end) * right
         lower = at(bottom, left) * (1 - right) + at(bottom, end) * right
@@ -186,8 +186,8 @@ def _best(boxes: Any, scores: Any, *rest: Any) -> tuple[Any, Any]:
 def _apart(
     overlaps: Callable, scores: Any, count: int, overlap: float, least: float
 ) -> tuple[Any, Any]:
-    """The indices of at most `count` boxes that do not overlap, the best first, and how many;
-    `overlaps(i)` are those of box `i` with each box."""
+    """The indices of at most `count` boxes that do not overlap, the best first, and their number;
+    `overlaps(i)` are the overlaps of box `i` with each box."""
 
     def step(state: Any, _: Any) -> tuple[Any, tuple[Any, Any]]:
         best = jnp.argmax(jnp.where(state, scores, -jnp.inf))
@@ -413,7 +413,8 @@ def extract_glimpse(
         offsets: `(batch, 2)`, row and column of the upper left corner of each window.
         centered: whether offsets count from the center of an image; with `normalized`, they are
             those of the window's center.
-        normalized: whether offsets are parts of an image's sizes, with `centered` from -1 to 1.
+        normalized: whether offsets are fractions of the image's sizes, with `centered` from -1 to
+        1.
         noise: `"uniform"` (from 0 to 1), `"gaussian"` (with the mean and deviation of the channel)
             or `"zero"`.
 

@@ -28,7 +28,7 @@ from keraslike.tf.recording import Node, Pullbacks, has_tracer, keep, trains
 from keraslike.tf.surroundings import Surroundings
 from keraslike.tf.tensor import WIDE, Tensor, _is_inexact, array_in, precision, raw, run
 
-# Errors of a call that cannot be traced, since it asks for values.
+# Errors of a call that cannot be traced, because it needs concrete values.
 _DEPENDS_ON_VALUES = (jax.errors.ConcretizationTypeError, NeedsPython)
 
 
@@ -220,14 +220,15 @@ class Reader:
 
 
 class _Foreign(Reader):
-    """Notes which variables a call reads besides those of its object, such as those of closures.
+    """Records the variables that a call reads besides those of its object, such as those of
+    closures.
 
-    It notes tensors as well, since a tape may follow them in this or a later run of the call.
+    It records tensors as well, since a tape may watch them in this or a later run of the call.
 
     Args:
-        given: the arrays of the call, which are not from outside.
-        tapes: those that follow tensors from outside, if the call is not traced, so that it cannot
-            be told from a tensor's array whether it was there before.
+        given: the call's own arrays, which are not recorded.
+        tapes: if the call is not traced, the tapes that watch tensors; its arrays then do not show
+            whether a tensor existed before the call.
     """
 
     def __init__(self, known: Sequence[Any], given: Sequence[Any], tapes: tuple | None = None):
@@ -291,10 +292,10 @@ class _OwnerCall:
         self.loss_owners: list[Any] = []  # the layers that added a loss, in order
         self.changed: list[int] = []  # the numbers of Variables that the call changes
         self.structure: Any = None  # the structure of the outputs and losses
-        # Whether the call runs in Python each time: it asks for values, so that it cannot be
-        # traced, or it is a loss of a model that runs eagerly.
+        # Whether the call always runs in Python: because it needs concrete values, or because it is
+        # a loss of a model that runs eagerly.
         self.by_values = context.state.plain and not isinstance(owner, Layer)
-        self.is_built = self.by_values  # whether it has then been made once, see `_build`
+        self.is_built = self.by_values  # whether it then ran once before, see `_build`
         self.passed: list[int | None] = []  # for each output, the input tensor that it is, if any
         self.layout: Any = None
         self.pullbacks = Pullbacks()
@@ -441,8 +442,8 @@ def _call_with(calls: _Calls, method: Callable, owner: Any, spec: Any, tensors: 
 
 
 def _build(calls: _Calls, call: _OwnerCall, chosen: Sequence[Any], others: Sequence[Any]) -> None:
-    """Makes a call that cannot be traced once without effects, so that layers are built whose
-    weights are then inputs of the call."""
+    """Runs a call that cannot be traced once, without effects, to build layers whose weights are
+    inputs of the call from then on."""
     if call.is_built:
         return
     with StatelessScope():

@@ -1,4 +1,4 @@
-"""Losses of many classes that are computed of a few, and the samplers of these (`tf.nn`)."""
+"""Sampled losses for many classes, and their samplers (`tf.nn`)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _drawn(
     of: Any,
     kinds: int,
 ) -> Candidates:
-    """Classes of a distribution `of` as many `kinds`."""
+    """Classes drawn from the distribution `of`, over `kinds` classes."""
     classes, count = ops.cast(true_classes, dtypes.int32), int(static(num_sampled))
     shape = tuple(classes.shape)
     check_sizes(f"tf.nn.{name}", shape, int(static(num_true)), count, unique, kinds)
@@ -51,7 +51,7 @@ def _sampled(classes: Any, start: Any, count: int, unique: bool, of: Any) -> Any
         p = of.chances(numbers)
         if not unique:
             return (p * count).astype(jnp.float32)
-        # The classes were drawn until there were enough different ones.
+        # Classes were drawn until enough of them were distinct.
         among = -jnp.expm1(tries * jnp.log1p(-p))
         return jnp.where(tries == count, p * count, among).astype(jnp.float32)
 
@@ -59,7 +59,7 @@ def _sampled(classes: Any, start: Any, count: int, unique: bool, of: Any) -> Any
 
 
 def _different(key: Any, count: int, draw: Callable) -> tuple[Any, Any]:
-    """`count` different classes, and how many were drawn for them."""
+    """`count` distinct classes, and the number of draws."""
 
     def more(state: tuple) -> Any:
         return state[1] < count
@@ -121,14 +121,14 @@ def fixed_unigram_candidate_sampler(
     Args:
         true_classes: `(batch, num_true)`.
         num_sampled: how many classes are drawn.
-        unique: whether they are different.
-        vocab_file: a file with lines that end in a comma and a count; or else
+        unique: whether they are distinct.
+        vocab_file: a file with lines that end in a comma and a count; or
         unigrams: the counts.
-        distortion: the power of counts that is taken.
-        num_reserved_ids: how many classes before these are never drawn.
+        distortion: the power to which counts are raised.
+        num_reserved_ids: how many classes before them are never drawn.
         num_shards, shard: draws only classes `shard`, `shard + num_shards` and so on.
 
-    Raises InvalidArgumentError where both or neither of `vocab_file` and `unigrams` are given.
+    Raises InvalidArgumentError if both or neither of `vocab_file` and `unigrams` are given.
 
     >>> from keraslike import tf
     >>> drawn = tf.nn.fixed_unigram_candidate_sampler([[1]], 1, 4, False, 3, unigrams=[0, 1, 0])
@@ -157,8 +157,8 @@ def compute_accidental_hits(
     seed: Any = None,
     name: Any = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Which candidates are true classes: rows, places among the candidates, and weights, which are
-    the lowest float32.
+    """The candidates that are true classes: rows, positions among the candidates, and weights,
+    which are the lowest float32.
 
     >>> from keraslike import tf
     >>> rows, places, _ = tf.nn.compute_accidental_hits([[3], [5]], [5, 7, 3], 1)
@@ -196,8 +196,8 @@ def _logits(
     seed: Any = None,
     strategy: str = "div",
 ) -> tuple[Tensor, Tensor]:
-    """Logits of the true classes and of those drawn, less the logarithms of how often these are
-    expected, and their targets."""
+    """Logits of the true and the sampled classes, minus the logarithms of their expected counts,
+    and their targets."""
     labels = ops.cast(labels, dtypes.int32)
     if len(labels.shape) == 1:
         labels = ops.expand_dims(labels, -1)
@@ -205,7 +205,7 @@ def _logits(
         given = (labels, num_true, num_sampled, True)
         if trace_state_clean():
             sampled_values = log_uniform_candidate_sampler(*given, num_classes, seed)
-        else:  # where TensorFlow's numbers cannot be drawn one by one
+        else:  # if TensorFlow's numbers cannot be drawn one by one
             end = int(static(num_classes))
             sampled_values = _drawn("sampler", *given, seed, _LogUniform(end), end)
     sampled, true_count, sampled_count = (ops.stop_gradient(v) for v in sampled_values)
@@ -253,16 +253,16 @@ def nce_loss(
     remove_accidental_hits: bool = False,
     name: Any = "nce_loss",
 ) -> Tensor:
-    """Noise-contrastive estimation (Gutmann and Hyvärinen 2010): the cross-entropies of telling
-    true classes from those drawn, summed for each row of `inputs`.
+    """Noise-contrastive estimation (Gutmann and Hyvärinen 2010): the cross-entropies of
+    distinguishing true from sampled classes, summed for each row of `inputs`.
 
     Args:
         weights: `(num_classes, features)`, or a list of tensors that it is divided into.
         biases: `(num_classes,)`.
         labels: `(batch, num_true)`.
         inputs: `(batch, features)`.
-        sampled_values: what a sampler gives; by default that of `log_uniform_candidate_sampler`.
-        remove_accidental_hits: whether classes drawn that are true ones are left out.
+        sampled_values: the result of a sampler, by default `log_uniform_candidate_sampler`.
+        remove_accidental_hits: whether sampled classes that are true ones are excluded.
 
     >>> from keraslike import tf
     >>> drawn = tf.nn.all_candidate_sampler([[0]], 1, 2, True)
@@ -293,7 +293,7 @@ def sampled_softmax_loss(
     seed: Any = None,
     name: Any = "sampled_softmax_loss",
 ) -> Tensor:
-    """The softmax cross-entropy over the true classes and those drawn, for each row of `inputs`.
+    """The softmax cross-entropy over the true and the sampled classes, for each row of `inputs`.
 
     Args: as of `nce_loss`.
 

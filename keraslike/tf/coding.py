@@ -51,7 +51,7 @@ def decode_base64(input: Any, name: Any = None) -> Tensor:
     """
 
     def decode(text: bytes) -> bytes:
-        if b"+" in text or b"/" in text:  # those of the other alphabet
+        if b"+" in text or b"/" in text:  # characters of the other alphabet
             raise ValueError
         return base64.b64decode(text + b"=" * (-len(text) % 4), b"-_", validate=True)
 

@@ -325,7 +325,7 @@ def while_loop(
     <tf.Tensor: shape=(), dtype=int32, numpy=6>
     """
     kept = (list, tuple, dict, Structure, TensorArray)
-    if isinstance(loop_vars, dict):  # its keys are given, as TensorFlow does
+    if isinstance(loop_vars, dict):  # the keys are passed, as in TensorFlow
         start = [convert_to_tensor(v) for v in loop_vars]
     else:
         start = [v if isinstance(v, kept) else convert_to_tensor(v) for v in loop_vars]

@@ -1,4 +1,4 @@
-"""`tf.train.Coordinator`: several threads that end together."""
+"""`tf.train.Coordinator`, which stops several threads together."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Coordinator:
     """Lets threads ask one another to stop, and waits for them.
 
     Args:
-        clean_stop_exception_types: the errors that ask to stop and are not raised by `join`; by
+        clean_stop_exception_types: errors that request a stop and that `join` does not raise, by
             default OutOfRangeError.
 
     >>> from keraslike import tf
@@ -45,7 +45,7 @@ class Coordinator:
         return self._joined
 
     def request_stop(self, ex: Any = None) -> None:
-        """Asks all threads to stop; `join` raises the error that is given, if any."""
+        """Requests all threads to stop; `join` raises the given error, if any."""
         with self._lock:
             error = ex[1] if isinstance(ex, tuple) else ex
             if self._joined:
@@ -60,22 +60,22 @@ class Coordinator:
             self._stop.set()
 
     def clear_stop(self) -> None:
-        """Forgets that threads were asked to stop."""
+        """Withdraws the request to stop."""
         with self._lock:
             self._joined, self._error = False, None
             self._stop.clear()
 
     def should_stop(self) -> bool:
-        """Whether threads were asked to stop."""
+        """Whether a stop was requested."""
         return self._stop.is_set()
 
     def wait_for_stop(self, timeout: float | None = None) -> bool:
-        """Waits until threads are asked to stop; returns whether they were."""
+        """Waits until a stop is requested; returns whether it was."""
         return self._stop.wait(timeout)
 
     @contextlib.contextmanager
     def stop_on_exception(self) -> Iterator[None]:
-        """A block whose errors ask all threads to stop."""
+        """A block whose errors request all threads to stop."""
         try:
             yield
         except BaseException:
@@ -96,9 +96,9 @@ class Coordinator:
         stop_grace_period_secs: float = 120,
         ignore_live_threads: bool = False,
     ) -> None:
-        """Waits for the threads to end; raises the error that one of them asked to stop with.
+        """Waits for the threads to end; raises the error with which one of them requested the stop.
 
-        Raises RuntimeError if threads go on so many seconds after they were asked to stop.
+        Raises RuntimeError if threads still run this number of seconds after the request.
         """
         running = [*self._threads, *(t for t in threads or () if t not in self._threads)]
         while any(t.is_alive() for t in running) and not self._stop.wait(0.05):

@@ -34,10 +34,10 @@ def ctc_loss(
     """The CTC loss of each sample, for labels and a longer sequence of logits.
 
     Args:
-        labels: `(batch, labels)`, or a sparse tensor of that shape, with which `blank_index` must
-            be given and `label_length` does not count.
+        labels: `(batch, labels)`, or a sparse tensor of that shape, which requires `blank_index`
+            and ignores `label_length`.
         logits: `(steps, batch, classes)`; `(batch, steps, classes)` if not `logits_time_major`.
-        blank_index: the class that stands for no label, from the end if negative; 0 by default.
+        blank_index: the class of the blank, counted from the end if negative; 0 by default.
 
     >>> from keraslike import tf
     >>> logits = tf.zeros([2, 1, 3])
@@ -90,8 +90,8 @@ def _ctc_of_sparse(
 ) -> Any:
     logits = jnp.swapaxes(logits, 0, 1) if time_major else logits
     losses = ctc.ctc_loss(labels, logits, lengths, steps, blank)
-    # Where there are fewer steps than labels and blanks between equal ones, the loss is infinite,
-    # with the softmax as its gradient.
+    # If there are fewer steps than labels and the blanks between equal labels, the loss is infinite
+    # and its gradient is the softmax.
     counts = jnp.arange(labels.shape[1]) < lengths[:, None]
     twins = jnp.sum((labels[:, 1:] == labels[:, :-1]) & counts[:, 1:], 1)
     counts = jnp.arange(logits.shape[1]) < steps[:, None]
@@ -102,7 +102,7 @@ def _ctc_of_sparse(
 
 
 def merged(labels: SparseTensor) -> SparseTensor:
-    """Labels of which equal neighbours are one.
+    """The labels with repeated ones merged.
 
     >>> merged(sparse_tensor.from_dense([[1, 1, 2]])).values.numpy().tolist()
     [1, 2]
@@ -119,7 +119,7 @@ def merged(labels: SparseTensor) -> SparseTensor:
 
 
 def _dense(labels: SparseTensor) -> tuple[Tensor, Tensor]:
-    """Sparse labels as dense ones, and how many each row has."""
+    """Sparse labels as dense ones, and their number in each row."""
     filled = sparse_tensor.to_dense(labels, default_value=-1)
     lengths = table.reduce_sum(ops.cast(filled >= 0, "int32"), 1)
     return table.maximum(filled, 0), lengths
@@ -158,8 +158,8 @@ def _greedy(inputs: Any, lengths: Any, merged: bool, blank: int) -> Any:
 
 
 class _Beginning:
-    """Labels that a search has come to: a node of a tree. The log probabilities, of which the first
-    is the sum of the others, are of the ways that end in a blank and in the last label."""
+    """A node in the tree of a beam search: a sequence of labels, with the log probabilities of all
+    alignments, of those that end in a blank and of those that end in the last label."""
 
     def __init__(self, parent: _Beginning | None, label: int):
         self.parent, self.label = parent, label
@@ -178,10 +178,11 @@ _NOTHING = (-math.inf, -math.inf, -math.inf)
 
 
 def _beam_search(logits: np.ndarray, width: int, top: int) -> list[tuple[list[int], float]]:
-    """The likeliest labels of one sample `(steps, classes)`, and their log probabilities.
+    """The most probable label sequences of one sample `(steps, classes)`, and their log
+    probabilities.
 
-    A beginning that a likelier one displaces in a step is not made longer in that step if the one
-    before it comes first: so TensorFlow has it, and the sums depend on it.
+    A prefix that a more probable one removes from the beam is not extended in the same step if its
+    parent was processed first. This is TensorFlow's order, and the sums depend on it.
     """
     root = _Beginning(None, -1)
     root.now = (0.0, 0.0, -math.inf)
@@ -232,7 +233,8 @@ def _beam_search(logits: np.ndarray, width: int, top: int) -> list[tuple[list[in
 
 
 def _leading(parent: _Beginning, label: int) -> float:
-    """The log probability of what a label may follow: a blank only, if it is the last one again."""
+    """The log probability of the alignments that a label can extend: only those that end in a blank
+    if it repeats the last label."""
     return parent.before[1 if label == parent.label else 0]
 
 
@@ -251,7 +253,7 @@ def _log_softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def _sparse_rows(rows: list[np.ndarray]) -> SparseTensor:
-    """Rows of labels as a sparse tensor, as wide as the longest."""
+    """Rows of labels as a sparse tensor whose width is that of the longest."""
     places = [(i, j) for i, row in enumerate(rows) for j in range(len(row))]
     values = np.concatenate([np.zeros(0, np.int64), *rows]).astype(np.int64)
     indices = np.asarray(places, np.int64).reshape(-1, 2)
@@ -261,13 +263,15 @@ def _sparse_rows(rows: list[np.ndarray]) -> SparseTensor:
 def ctc_greedy_decoder(
     inputs: Any, sequence_length: Any, merge_repeated: bool = True, blank_index: Any = None
 ) -> tuple[list[SparseTensor], Tensor]:
-    """The likeliest class at each step, without blanks.
+    """The most probable class at each step, without blanks.
 
     Args:
         inputs: `(steps, batch, classes)`, logits.
-        sequence_length: `(batch,)`, how many steps of each sample count.
-        merge_repeated: whether equal neighbours are one label.
-        blank_index: the class that stands for no label, the last one by default.
+        sequence_length: `(batch,)`, the number of valid steps of each sample.
+
+        merge_repeated: whether repeated labels are merged.
+        blank_index: the class of the
+        blank, the last one by default.
 
     Returns a list of one sparse tensor of labels `(batch, labels)`, and minus the sums of the
     logits that were chosen, `(batch, 1)`.
@@ -291,15 +295,15 @@ def ctc_greedy_decoder(
 def ctc_beam_search_decoder(
     inputs: Any, sequence_length: Any, beam_width: int = 100, top_paths: int = 1
 ) -> tuple[list[SparseTensor], Tensor]:
-    """The likeliest labels, by a search that keeps the `beam_width` likeliest beginnings.
+    """The most probable label sequences, by a search that keeps the `beam_width` best prefixes.
 
     Args:
         inputs: `(steps, batch, classes)`, logits; the last class is the blank.
         sequence_length: `(batch,)`, how many steps of each sample count.
-        top_paths: how many readings are returned, the likeliest first.
+        top_paths: how many sequences are returned, the most probable first.
 
-    Returns a sparse tensor of labels `(batch, labels)` for each reading, and their log
-    probabilities `(batch, top_paths)`.
+    Returns a list of sparse tensors of labels `(batch, labels)`, one for each sequence, and their
+    log probabilities `(batch, top_paths)`.
 
     >>> from keraslike import tf
     >>> logits = 9 * tf.one_hot([[0], [0], [2], [1]], 3)
@@ -322,7 +326,7 @@ def ctc_beam_search_decoder(
 
 
 def ctc_unique_labels(labels: Any, name: Any = None) -> tuple[Tensor, Tensor]:
-    """The different labels of each row, filled up with 0, and which of them each label is.
+    """The distinct labels of each row, padded with 0, and the index of each label among them.
 
     >>> from keraslike import tf
     >>> found, places = tf.nn.ctc_unique_labels([[3, 4, 4, 3]])
@@ -340,7 +344,7 @@ def ctc_unique_labels(labels: Any, name: Any = None) -> tuple[Tensor, Tensor]:
 
 
 def collapse_repeated(labels: Any, seq_length: Any, name: Any = None) -> tuple[Tensor, Tensor]:
-    """Labels of which equal neighbours are one, filled up with 0, and how many each row has.
+    """The labels with repeated ones merged, padded with 0, and their number in each row.
 
     >>> from keraslike import tf
     >>> found, lengths = tf.nn.collapse_repeated([[1, 1, 2, 2, 1]], [4])

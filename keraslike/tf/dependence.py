@@ -69,7 +69,8 @@ def _of(v: Any, masks: dict[Any, int]) -> int:
 def _inner(eqn: Any) -> Any:
     """The jaxpr that an equation calls with its own arguments, or `None`."""
     if eqn.primitive.name.startswith(("custom_vjp", "custom_jvp")):
-        return None  # what computes the value says nothing of the gradient: a rule of its own does
+        return None  # the gradient follows from a rule of its own, not from the computation of the
+        # value
     for name in ("jaxpr", "call_jaxpr"):
         found = eqn.params.get(name)
         found = getattr(found, "jaxpr", found)

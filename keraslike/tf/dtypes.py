@@ -96,7 +96,7 @@ class DType:
 
     @property
     def limits(self) -> tuple[Any, Any]:
-        """0 and the largest value; for floating-point numbers 0 and 1, as in images."""
+        """0 and the largest value; 0 and 1 for floating-point dtypes, as in images."""
         return (0, 1) if self.is_floating else (0, self.max)
 
     def is_compatible_with(self, other: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Rows of tables of embeddings by their numbers, alone or combined (`tf.nn.embedding_lookup*`)."""
+"""Rows of embedding tables, single or combined (`tf.nn.embedding_lookup*`)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from keraslike.tf.tensor import Tensor, run
 def embedding_lookup(params: Any, ids: Any, max_norm: Any = None, name: Any = None) -> Tensor:
     """The rows of a table at `ids`, scaled down if their norm is larger than `max_norm`.
 
-    A list of tensors is a table that is divided into ranges of rows.
+    A list of tensors is a table divided into ranges of rows.
 
     >>> from keraslike import tf
     >>> tf.nn.embedding_lookup(tf.constant([[1, 2], [3, 4]]), [1, 0]).numpy().tolist()
@@ -40,8 +40,8 @@ def _looked_up(params: Any, ids: Any, strategy: str = "div", max_norm: Any = Non
 
 
 def partitioned(params: Any, ids: Any, strategy: str = "div") -> Tensor:
-    """The rows of a table, or of a list of tables: of ranges of rows (`"div"`), or of every n-th
-    row each (`"mod"`).
+    """The rows of a table, or of a list of tables that contain ranges of rows (`"div"`) or every
+    n-th row (`"mod"`).
 
     >>> partitioned([np.zeros((1, 1)), np.ones((1, 1))], [1]).numpy().tolist()
     [[1.0]]
@@ -71,18 +71,18 @@ def embedding_lookup_sparse(
     name: Any = None,
     allow_fast_lookup: bool = False,
 ) -> Tensor:
-    """For each row of `sp_ids`, the rows of a table at its numbers, combined.
+    """For each row of `sp_ids`, the combination of the table's rows at these indices.
 
     Args:
         params: the table `(rows, ...)`, or a list of tensors that it is divided into.
         sp_ids: a SparseTensor or a RaggedTensor `(batch, numbers)`.
         sp_weights: weights of the same form, or `None` for 1.
-        combiner: `"sum"` of the weighted rows, or this divided by the sum of weights (`"mean"`, the
-            default) or by the root of the sum of their squares (`"sqrtn"`).
+        combiner: `"sum"` of the weighted rows, or this sum divided by the sum of the weights
+            (`"mean"`, the default) or by the square root of the sum of their squares (`"sqrtn"`).
         max_norm: rows with a larger norm are scaled down to it.
 
-    Returns a row for each one up to the last that has numbers. Raises TypeError where `sp_ids` or
-    `sp_weights` are dense, ValueError for another combiner.
+    Returns a row for each row up to the last one with indices. Raises TypeError if `sp_ids` or
+    `sp_weights` are dense, and ValueError for another combiner.
 
     >>> from keraslike import tf
     >>> ids = tf.sparse.from_dense([[1, 2], [2, 0]])
@@ -106,7 +106,7 @@ def embedding_lookup_sparse(
 
 
 def _numbers_of(name: str, given: Any) -> tuple[Any, Any]:
-    """The values of a sparse or ragged tensor, and the row of each."""
+    """The values of a sparse or ragged tensor, and the row of each value."""
     if isinstance(given, SparseTensor):
         return given.values, given.indices[:, 0]
     if isinstance(given, RaggedTensor):
@@ -151,15 +151,15 @@ def safe_embedding_lookup_sparse(
     name: Any = None,
     allow_fast_lookup: bool = False,
 ) -> Tensor:
-    """`embedding_lookup_sparse` that leaves out negative numbers and, unless they are summed,
-    those without a positive weight.
+    """`embedding_lookup_sparse` without negative indices and, unless they are summed, without
+    entries whose weight is not positive.
 
     Args:
         embedding_weights: the table `(rows, ...)`, or a list of tensors that it is divided into.
         sparse_ids: a SparseTensor `(..., numbers)`.
-        default_id: the row for what has no numbers, zeros by default.
+        default_id: the row used where there are no indices, zeros by default.
 
-    Returns a row for each place of the axes before the last.
+    Returns a row for each position along the axes before the last.
 
     >>> from keraslike import tf
     >>> ids = tf.SparseTensor([[0, 0], [2, 1]], [1, -1], [3, 2])

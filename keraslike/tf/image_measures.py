@@ -113,7 +113,7 @@ def _comparable(img1: Any, img2: Any, max_val: float, size: int, scales: int = 1
 
 
 def _alike(a: Any, b: Any, *rest: Any) -> tuple[Any, Any]:
-    """The similarity around each pixel, and its part without the luminance."""
+    """The similarity around each pixel, and the same without the luminance term."""
     batch = jnp.broadcast_shapes(a.shape[:-3], b.shape[:-3])
     flat = [jnp.broadcast_to(x, (*batch, *x.shape[-3:])).reshape(-1, *x.shape[-3:]) for x in (a, b)]
     luminance, contrast = image_transforms.similarities(flat[0], flat[1], *rest)
@@ -139,7 +139,7 @@ def ssim_multiscale(
     k2: float = 0.03,
 ) -> Tensor:
     """The product of the structural similarities of two images at several scales, each half the
-    size of the one before (Wang et al. 2003).
+    size of the previous one (Wang et al. 2003).
 
     Args:
         power_factors: the power of the similarity of each scale, the largest first.

@@ -146,13 +146,13 @@ def sobol_sample(
 
     Args:
         dim: the number of axes, at most 21201.
-        skip: how many points, after the one in the corner, are left out.
+        skip: how many points are omitted after the origin.
 
     >>> from keraslike import tf
     >>> tf.math.sobol_sample(2, 3).numpy().tolist()
     [[0.5, 0.5], [0.75, 0.25], [0.25, 0.75]]
     """
-    from scipy.stats import qmc  # imported only here, as it takes a while
+    from scipy.stats import qmc  # imported here, because its import is slow
 
     size, count, first = (int(static(n)) for n in (dim, num_results, skip))
     if not 1 <= size <= qmc.Sobol.MAXDIM or count < 1 or first < 0:
@@ -162,7 +162,8 @@ def sobol_sample(
         )
     points = qmc.Sobol(size, scramble=False).fast_forward(first + 1)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # for numbers that are no powers of two
+        warnings.simplefilter("ignore", UserWarning)  # which it issues for numbers of points that
+        # are not powers of two
         return constant(points.random(count).astype(dtypes.as_dtype(dtype).dtype))
 
 

@@ -35,7 +35,8 @@ def flatten(structure: Any, expand_composites: bool = False) -> list[Any]:
 
 
 def _parts_of(leaf: Any) -> list[Any]:
-    """The tensors of a sparse or ragged tensor, or of slices; any other leaf as it is."""
+    """The component tensors of a sparse or ragged tensor or of `IndexedSlices`; any other leaf
+    unchanged."""
     if isinstance(leaf, IndexedSlices):
         parts = [leaf.values, leaf.indices, leaf.dense_shape]
         return parts if parts[-1] is not None else parts[:-1]

@@ -39,7 +39,7 @@ from keraslike.tf.windows import _format, either_order
 
 _MODULES = (blocks, candidates, decoding, embeddings, pooling, windows)
 all_candidate_sampler = samplers.all_candidate_sampler
-# What TensorFlow has as functions of `tf` only.
+# TensorFlow has these only as functions of `tf`.
 _OF_TF = [
     "batch_to_space",
     "edit_distance",
@@ -276,7 +276,7 @@ def dropout(
 def general_dropout(
     x: Any, rate: Any, uniform_sampler: Callable, noise_shape: Any = None, name: Any = None
 ) -> Tensor:
-    """`dropout` with numbers that `uniform_sampler(shape=, dtype=)` gives.
+    """`dropout` with the numbers that `uniform_sampler(shape=, dtype=)` returns.
 
     >>> from keraslike import tf
     >>> def numbers(shape, dtype):
@@ -467,8 +467,8 @@ def zero_fraction(x: Any) -> Any:
 def sufficient_statistics(
     x: Any, axes: Any, shift: Any = None, keepdims: bool = False, name: Any = None
 ) -> tuple[Tensor, Tensor, Tensor, Any]:
-    """How many elements there are along axes, the sums of them and of their squares, and `shift`,
-    which is subtracted before.
+    """The number of elements along axes, the sums of the elements and of their squares, and
+    `shift`, which is subtracted first.
 
     >>> from keraslike import tf
     >>> count, total, squares, _ = tf.nn.sufficient_statistics(tf.constant([1.0, 3.0]), [0])
@@ -489,7 +489,7 @@ def sufficient_statistics(
 def normalize_moments(
     counts: Any, mean_ss: Any, variance_ss: Any, shift: Any, name: Any = None
 ) -> tuple[Tensor, Tensor]:
-    """The mean and variance of what `sufficient_statistics` gives.
+    """The mean and variance from the result of `sufficient_statistics`.
 
     >>> from keraslike import tf
     >>> mean, variance = tf.nn.normalize_moments(2.0, 4.0, 10.0, None)

@@ -22,13 +22,13 @@ _DEFAULT = 87654321  # the global seed if only an operation has a seed
 
 
 def library_of(array: Any) -> Any:
-    """numpy for arrays of the host, for which JAX would have to compile, and `jax.numpy`."""
+    """numpy for arrays on the host, for which JAX would have to compile, otherwise `jax.numpy`."""
     return np if isinstance(array, (np.ndarray, np.generic)) else jnp
 
 
 def on_host(state: Any, count: int) -> Any:
-    """The state as numpy's array where its values are known and so few numbers are drawn that it is
-    not worth a program; else as JAX's."""
+    """The state as a numpy array if its values are known and too few numbers are drawn to justify a
+    program, otherwise as a JAX array."""
     if count <= _FEW and not isinstance(state, jax.core.Tracer):
         return np.asarray(state, np.uint64)
     return jnp.asarray(state).astype(np.uint64)
@@ -61,7 +61,7 @@ def state_now(name: str, seed: int | None, count: int, gap: int = GAP) -> np.nda
 
 
 def state_in_run(seed: int, run: Any, count: int, gap: int = GAP) -> Any:
-    """The same in a traced function, where each operation continues with the function's next run.
+    """The same in a traced function, where each operation continues in the function's next run.
 
     Args:
         run: the number of the run, from 0.
@@ -93,7 +93,7 @@ def _words(state: Any, count: int, step: int = 1, more: int = 1) -> Any:
 
 
 def words_at(state: Any, at: Any) -> Any:
-    """Rows of four words, for values of the counter after that of the state."""
+    """Rows of four words, for successive values of the counter."""
     low = state[0] + at
     high = state[1] + (low < state[0]).astype(np.uint64)
     counter = (low & _LOW, low >> _HALF, high & _LOW, high >> _HALF)
@@ -111,7 +111,7 @@ def _unit(words: Any, bits: int) -> Any:
 
 
 def doubles(words: Any) -> Any:
-    """Numbers of [0, 1) with 52 bits, of two words each."""
+    """Numbers in [0, 1) with 52 bits, from two words each."""
     upper, lower = words[:, 0::2] & np.uint64(0xFFFFF), words[:, 1::2]
     return ((upper << _HALF) | lower).astype(np.float64).reshape(-1) * 2.0**-52
 
@@ -193,7 +193,7 @@ def classes(state: Any, logits: Any, count: int) -> Any:
 
 
 def order(state: Any, count: int) -> Any:
-    """The numbers below `count` in random order."""
+    """The integers below `count` in random order."""
     if isinstance(state, jax.core.Tracer):
         with WIDE(True):
             words = _words(state, -(-max(count - 1, 0) // 4)).reshape(-1)

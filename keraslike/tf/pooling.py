@@ -108,7 +108,7 @@ def pool(
     dilations: Any = None,
     name: Any = None,
 ) -> Tensor:
-    """The largest or the mean of windows whose positions may be `dilations` apart.
+    """The maximum or the mean of windows whose positions may be `dilations` apart.
 
     Args:
         input: `(batch, *spatial, channels)`.
@@ -153,8 +153,8 @@ def pool(
 def _places(
     shape: Any, window: Any, strides: Any, padding: Any, rates: Any = (1, 1)
 ) -> Iterator[tuple[tuple[int, ...], np.ndarray, np.ndarray, np.ndarray]]:
-    """For each position of a window over rows and columns: which it is, the rows and columns of
-    the picture that lie there, and whether they are within it."""
+    """For each position in a window: the position, the rows and columns of the image that are
+    there, and whether they are within the image."""
     reach = [(k - 1) * r + 1 for k, r in zip(window, rates)]
     pads = pads_of(shape[1:3], reach, strides, padding)
     counts = [
@@ -168,7 +168,7 @@ def _places(
 
 
 def _part(x: Any, rows: Any, columns: Any) -> Any:
-    """The rows and columns of pictures, the nearest ones for those outside."""
+    """The values of images at rows and columns; those outside are replaced by the nearest ones."""
     x = jnp.take(x, jnp.clip(rows, 0, x.shape[1] - 1), 1)
     return jnp.take(x, jnp.clip(columns, 0, x.shape[2] - 1), 2)
 
@@ -192,10 +192,10 @@ def max_pool_with_argmax(
     include_batch_in_index: bool = False,
     name: Any = None,
 ) -> tuple[Tensor, Tensor]:
-    """The largest of each window, and where it is: `(row * columns + column) * channels + channel`.
+    """The maximum of each window, and its index `(row * columns + column) * channels + channel`.
 
-    Of several the first counts. With `include_batch_in_index` the pictures of a batch are counted
-    through.
+    Of equal values the first counts. With `include_batch_in_index` the index continues over the
+    images of a batch.
 
     >>> from keraslike import tf
     >>> x = tf.reshape(tf.constant([1.0, 4.0, 3.0, 2.0]), [1, 2, 2, 1])
@@ -240,7 +240,7 @@ def dilation2d(
     dilations: Any,
     name: Any = None,
 ) -> Tensor:
-    """Grayscale dilation: the largest of `input + filters` in each window.
+    """Grayscale dilation: the maximum of `input + filters` in each window.
 
     Args:
         input: `(batch, rows, columns, channels)`.
@@ -286,7 +286,7 @@ def erosion2d(
     dilations: Any,
     name: Any = None,
 ) -> Tensor:
-    """Grayscale erosion: the smallest of `value - filters` in each window, `filters` turned round.
+    """Grayscale erosion: the minimum of `value - filters` in each window, with `filters` reversed.
 
     Args: as of `dilation2d`.
 
@@ -304,7 +304,8 @@ def erosion2d(
 
 
 def _ends(drawn: Any, size: int, count: int, pseudo_random: bool) -> Any:
-    """Where `count` regions of one or two lengths that fill an axis begin and end (Graham 2014)."""
+    """The beginnings and ends of `count` regions of one or two lengths that fill an axis (Graham
+    2014)."""
     ratio, least = size / count, size // count
     if not pseudo_random:
         sizes = jnp.where(jnp.arange(count) < size % count, least + 1, least)
@@ -342,7 +343,7 @@ def _fractional(name_of: str, average: bool) -> Callable:
 
 
 def _ratios(name: str, given: Any, average: bool) -> tuple[float, float]:
-    """Those of rows and columns. As in TensorFlow the mean takes four numbers only."""
+    """The regions of rows and columns. As in TensorFlow, the mean needs four values only."""
     ratio = given if isinstance(given, tuple) else (given,)
     if average and not isinstance(given, tuple):
         raise TypeError(f"tf.nn.{name}: pooling_ratio must be a list. Received: {given}")

@@ -38,7 +38,7 @@ def _called(name: str, func: Callable, inp: Sequence[Any], wanted: Any, arrays: 
         return []
     parts = list(out) if isinstance(out, (list, tuple)) else [out]
     if not arrays:
-        parts = parts[: len(kinds)]  # as in TensorFlow, which does not look at the rest
+        parts = parts[: len(kinds)]  # as in TensorFlow, which ignores the rest
     if len(parts) != len(kinds):
         raise InvalidArgumentError(f"{name} returns {len(parts)} values; Tout has {len(kinds)}.")
     try:

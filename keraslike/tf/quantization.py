@@ -32,10 +32,10 @@ def _steps(x: Any, low: Any, high: Any, bits: int, narrow: bool, axis: int | Non
     if axis is None and (low.ndim or high.ndim):
         raise ValueError(f"min and max must be numbers. Received shapes {low.shape}, {high.shape}")
     least, most = int(narrow), 2**bits - 1
-    # XLA would multiply by the reciprocal of one number, and 0 may lie between two values.
+    # XLA would multiply by the reciprocal of a scalar, and 0 might not be representable.
     width = high - low
     scale = width / jax.lax.optimization_barrier(jnp.full(width.shape, most - least, low.dtype))
-    nothing = (low == 0) & (high == 0)  # where all results are 0, and gradients pass
+    nothing = (low == 0) & (high == 0)  # then all results are 0, and gradients pass
     scale = jnp.where(nothing, 1, scale)
     zero = jnp.floor(jnp.clip(least - low / scale, least, most) + 0.5)
     start, end = (least - zero) * scale, (most - zero) * scale
@@ -59,7 +59,7 @@ _quantized.defvjp(_forwards, _backwards)
 
 
 def _run(function: Any, arrays: tuple, num_bits: Any, narrow_range: Any, axis: int | None) -> Any:
-    """A function of the rounding, or of its gradient, with a range for each place on an axis."""
+    """The rounding, or its gradient, with a range for each index of an axis."""
     options = (int(num_bits), bool(narrow_range), axis)
     return run(function, tuple(map(_as_operand, arrays)), options, name="fake_quant")
 

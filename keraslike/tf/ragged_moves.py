@@ -180,7 +180,7 @@ def _without(function: Callable, x: Any, axis: int) -> Any:
     lengths = np.diff(x._known("The size of an axis")) if axis else np.array([x._rows])
     if (lengths != 1).any():
         raise InvalidArgumentError(f"Axis {axis} has other sizes than 1: {lengths.tolist()}")
-    rows: Any = x  # `x[0]` comes from a method that another module adds
+    rows: Any = x  # another module adds the method for `x[0]`
     return x._values if axis else rows[0]
 
 

@@ -42,10 +42,10 @@ from keraslike.tf.tensor import WIDE, Tensor, run, wrap
 
 
 def set_seed(seed: int | None) -> None:
-    """Sets the seed of the operations that have none of their own.
+    """Sets the seed of operations that have no seed of their own.
 
-    As in TensorFlow it does not seed Python's and numpy's random numbers, nor the weights of
-    layers, which get their seeds from Python's: `keras.utils.set_random_seed` does both.
+    As in TensorFlow, it does not seed the random numbers of Python and numpy, nor the weights of
+    layers, whose seeds come from Python's. `keras.utils.set_random_seed` seeds all of them.
 
     >>> from keraslike import tf
     >>> tf.random.set_seed(1)
@@ -65,11 +65,12 @@ def operation_seed(seed: Any) -> Any:
 
 
 def _state(name: str, seed: Any, count: int, always: bool = True, gap: int = philox.GAP) -> Any:
-    """Counter and key for an operation that draws so many numbers and goes on with its next call.
+    """The counter and key for an operation that draws this many numbers and continues with its next
+    call.
 
     Args:
-        always: whether they are drawn where TensorFlow's are not known, instead of `None`.
-        gap: by how much the counter goes on for each number.
+        always: whether to draw them, instead of returning `None`, if TensorFlow's are unknown.
+        gap: the increment of the counter for each number.
     """
     if trace_state_clean() and (seed is None or isinstance(seed, int)):
         state = philox.state_now(name, seed, count, gap)
@@ -215,7 +216,8 @@ def categorical(
     logits, count = convert_to_tensor(logits), static(num_samples)
     kind = dtypes.int64 if dtype is None else dtype
     total = math.prod(logits.shape[:1]) * count
-    wide = math.prod(logits.shape[:1]) * 2 * (count + -count % 4)  # what TensorFlow keeps for it
+    wide = math.prod(logits.shape[:1]) * 2 * (count + -count % 4)  # the part of the counter that
+    # TensorFlow reserves for it
     state = _state("categorical", seed, wide, always=False)
     if state is not None:
         with WIDE(True):
@@ -240,7 +242,7 @@ def shuffle(value: Any, seed: Any = None, name: Any = None) -> Tensor:
 
 
 def stateless_shuffle(value: Any, seed: Any, alg: Any = "auto_select", name: Any = None) -> Tensor:
-    """The slices along the first axis in an order that a seed of two numbers determines.
+    """The slices along the first axis in an order determined by a seed of two numbers.
 
     >>> from keraslike import tf
     >>> tf.random.experimental.stateless_shuffle([1, 2, 3], [8, 9]).numpy().tolist()
@@ -366,7 +368,7 @@ def _stateless_gammas(seed: Any, alpha: Any, each: int) -> Any:
 
 
 def _each(name: str, sizes: Sequence[int], own: Sequence[int]) -> int:
-    """How many numbers each parameter has in a shape, which ends in that of the parameters."""
+    """The number of draws for each parameter, in a shape that ends in the parameters' shape."""
     if tuple(sizes[len(sizes) - len(own) :]) != tuple(own):
         raise InvalidArgumentError(
             f"tf.random.{name}: shape must end in the shape of the parameters, {tuple(own)}. "
@@ -402,8 +404,8 @@ def stateless_binomial(
     output_dtype: Any = dtypes.int32,
     name: Any = None,
 ) -> Tensor:
-    """Draws of a binomial distribution, which a seed of two numbers determines: how often something
-    of the probability `probs` happens in `counts` trials.
+    """Draws from a binomial distribution, determined by a seed of two numbers: the number of
+    successes in `counts` trials with the probability `probs`.
 
     >>> from keraslike import tf
     >>> tf.random.stateless_binomial([2], seed=[1, 2], counts=5.0, probs=0.5).shape

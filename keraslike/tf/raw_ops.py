@@ -40,8 +40,8 @@ from keraslike.tf.documentation import MADE
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.tensor import run
 
-# The arguments of operations, as `argument_tables` has them; of one that a function lacks only the
-# default may be given.
+# The arguments of operations, in the form of `argument_tables`. An argument that a function does
+# not have may only be given its default.
 _TABLE = {
     "x": "Abs Sign Neg=negative Square ZerosLike OnesLike Round Rint Floor Ceil LogicalNot "
     "IsNan IsFinite IsInf Sqrt Rsqrt Exp Expm1 Log Log1p Sin Cos Tan Asin Acos Atan Sinh Cosh Tanh "
@@ -70,7 +70,7 @@ _BITWISE = {
 
 
 def _einsum(inputs: Any, equation: str) -> Any:
-    """Products of tensors, summed as `equation` says; see `tf.einsum`.
+    """Sums of products of tensors according to `equation`; see `tf.einsum`.
 
     >>> from keraslike import tf
     >>> tf.raw_ops.Einsum(inputs=[[1.0, 2.0], [3.0, 4.0]], equation="i,i->").numpy().tolist()
@@ -102,7 +102,7 @@ def _select(condition: Any, x: Any, y: Any) -> Any:
 
 
 def _uniform_integers(shape: Any, minval: Any, maxval: Any) -> Any:
-    """Draws of integers from `minval` on that are below `maxval`, of their dtype.
+    """Draws integers from `minval` up to `maxval` (exclusive), in their dtype.
 
     >>> from keraslike import tf
     >>> tf.raw_ops.RandomUniformInt(shape=[2], minval=3, maxval=4).numpy().tolist()
@@ -121,8 +121,8 @@ _BatchNorm = namedtuple(
 
 
 def _softmax_loss(features: Any, labels: Any) -> _Losses:
-    """The cross-entropies of rows of probabilities and of the softmax of logits, and their
-    gradients by the logits.
+    """The cross-entropies between rows of probabilities and the softmax of logits, and their
+    gradients for the logits.
 
     >>> from keraslike import tf
     >>> loss, gradient = tf.raw_ops.SoftmaxCrossEntropyWithLogits(
@@ -136,7 +136,7 @@ def _softmax_loss(features: Any, labels: Any) -> _Losses:
 
 
 def _sparse_softmax_loss(features: Any, labels: Any) -> _SparseLosses:
-    """The cross-entropies of classes and of the softmax of logits, and their gradients by the
+    """The cross-entropies between classes and the softmax of logits, and their gradients for the
     logits.
 
     >>> from keraslike import tf
@@ -163,8 +163,8 @@ def _batch_norm(
     data_format: str,
     is_training: bool,
 ) -> _BatchNorm:
-    """Batch normalization over all axes but the channels, the mean and the variance (of a sample,
-    with n - 1) that are to be kept, and those that were normalized with.
+    """Batch normalization over all axes but the channels, the new moving mean and variance (of a
+    sample, with n - 1), and those used for the normalization.
 
     >>> from keraslike import tf
     >>> x, none = tf.constant([[[[1.0]]], [[[3.0]]]]), tf.zeros([0])
@@ -255,7 +255,7 @@ _MORE: dict[str, tuple[Callable, str]] = {
     "Qr": (linalg.qr, "input full_matrices[False]"),
     "HSVToRGB": (image.hsv_to_rgb, "images"),
     "RGBToHSV": (image.rgb_to_hsv, "images"),
-    # parts and places
+    # slices and positions
     "Where": (indexing.where, "condition"),
     "Split": (indexing.split, "axis value num_split=num_or_size_splits"),
     "SplitV": (indexing.split, "value size_splits=num_or_size_splits axis num_split=num"),
@@ -399,7 +399,7 @@ _MORE: dict[str, tuple[Callable, str]] = {
     "StatelessRandomNormal": (random.stateless_normal, "shape seed dtype[float32]"),
     "StatelessRandomUniform": (random.stateless_uniform, "shape seed dtype[float32]"),
     "StatelessTruncatedNormal": (random.stateless_truncated_normal, "shape seed dtype[float32]"),
-    # texts, files and pictures
+    # text, files and images
     "AsString": (
         strings.as_string,
         "input precision[-1] scientific[False] shortest[False] width[-1] fill['']",
@@ -433,7 +433,7 @@ _MORE: dict[str, tuple[Callable, str]] = {
         image.non_max_suppression,
         "boxes scores max_output_size iou_threshold score_threshold",
     ),
-    # as they are
+    # under the same name
     "EnsureShape": (general.ensure_shape, "input=x shape"),
     "IdentityN": (general.identity_n, "input"),
     "ShapeN": (general.shape_n, "input out_type[int32]"),

@@ -260,8 +260,8 @@ def run_recorded(
 
     Args:
         within: the arrays that `fn` captures.
-        analyse: whether dependences are analysed even if the operation does not recur, as they are
-            where `fn.analyse` is true.
+        analyse: whether dependences are analysed even if the operation does not recur; they also
+            are if `fn.analyse` is true.
         name: TensorFlow's name of the operation.
     """
     taken = [*within, *values]

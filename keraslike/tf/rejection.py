@@ -1,7 +1,7 @@
 """The gamma and Poisson numbers that TensorFlow draws for a counter and a key, by rejection.
 
-Each number has a stretch of the counter of its own (`philox.GAP` values), in which its attempts
-follow one another, so that all numbers are drawn at once: an attempt for each that has none yet.
+Each number has its own range of the counter (`philox.GAP` values) for its attempts. All numbers are
+therefore drawn in parallel, with one attempt at a time for each that has not been accepted.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from keraslike.tf.tensor import WIDE, _on_device
 
 
 def _pair(state: Any, at: Any) -> tuple[Any, Any]:
-    """The two numbers of [0, 1) that each value of the counter gives, the later one first, as
-    TensorFlow takes them."""
+    """The two numbers in [0, 1) from each value of the counter, in TensorFlow's order: the second
+    one first."""
     drawn = philox.doubles(philox.words_at(state, at)).reshape(-1, 2)
     return drawn[:, 1], drawn[:, 0]
 
@@ -31,7 +31,7 @@ def _normal_pair(state: Any, at: Any) -> tuple[Any, Any]:
 
 
 def _tried(attempt: Callable, first: dict[str, Any]) -> Any:
-    """The numbers once each attempt that is open has been accepted."""
+    """Repeats attempts until every number has been accepted, and returns the numbers."""
     if philox.library_of(first["open"]) is not np:
         return jax.lax.while_loop(lambda s: s["open"].any(), attempt, first)["out"]
     state = first
@@ -67,14 +67,14 @@ def _gammas(state: Any, alpha: Any, each: int) -> Any:
     d = shape + xp.where(less, 2.0 / 3, -1.0 / 3)
     c = 1.0 / 3 / xp.sqrt(d)
     none = xp.zeros_like(shape)
-    # Of normal numbers and of those of [0, 1), one may be left over from the last pair.
+    # One normal and one uniform number may be left over from the last pair.
     first = {
         "open": shape != 1, "at": xp.zeros_like(starts), "out": none,
         "normal": none, "normals": less & False, "unit": none, "units": less & False,
     }  # fmt: skip
 
     def taken(s: dict[str, Any], wanted: Any, name: str, pair: Callable) -> Any:
-        """A number for those that want one: what is left over, or that of a new pair."""
+        """A number where one is requested: the one left over, or one from a new pair."""
         late, early = pair(state, starts + s["at"])
         kept, anew = wanted & s[f"{name}s"], wanted & ~s[f"{name}s"]
         number = xp.where(kept, s[name], late)
@@ -122,7 +122,7 @@ def _derivative(each: int, primals: Any, tangents: Any) -> tuple[Any, Any]:
 
 
 def _gammaln_on_host() -> Callable:
-    from scipy.special import gammaln  # imported only here, as it takes a while
+    from scipy.special import gammaln  # imported here, because its import is slow
 
     return gammaln
 

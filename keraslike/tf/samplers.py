@@ -83,8 +83,8 @@ class Candidates(NamedTuple):
 def check_sizes(
     name: str, true: tuple[int, ...], num_true: int, count: int, unique: bool, kinds: int
 ) -> None:
-    """Raises InvalidArgumentError for true classes of another shape, and for more different classes
-    than there are."""
+    """Raises InvalidArgumentError for true classes of another shape, and for more distinct classes
+    than exist."""
     if len(true) != 2 or true[1] != num_true:
         raise InvalidArgumentError(
             f"{name}: true_classes must have shape (batch, num_true={num_true}). Received: {true}"
@@ -144,7 +144,7 @@ def uniform_candidate_sampler(
         unique: whether no class is drawn twice.
 
     Returns `(sampled_candidates, true_expected_count, sampled_expected_count)`: the classes, and
-    how often each true and each drawn class is to be expected among them.
+    the expected number of each true and each sampled class among them.
 
     >>> from keraslike import tf
     >>> drawn, true, _ = tf.random.uniform_candidate_sampler([[0]], 1, 4, False, 8)
@@ -203,9 +203,9 @@ def learned_unigram_candidate_sampler(
     seed: int | None = None,
     name: str | None = None,
 ) -> Candidates:
-    """Draws classes below `range_max`, each as likely as it has been a true class in earlier calls
-    of the same arguments, counted from 1. For the arguments and results see
-    `uniform_candidate_sampler`. Without a seed each call counts for itself, as in TensorFlow.
+    """Draws classes below `range_max`, with probabilities proportional to 1 plus how often each was
+    a true class in earlier calls with the same arguments. For the arguments and results see
+    `uniform_candidate_sampler`. Without a seed each call has its own counts, as in TensorFlow.
 
     >>> from keraslike import tf
     >>> drawn, true, _ = tf.random.learned_unigram_candidate_sampler([[0]], 1, 4, False, 8, seed=1)

@@ -95,13 +95,13 @@ unsorted_segment_sqrt_n = _unsorted(
 
 
 def isotonic_regression(inputs: Any, decreasing: bool = True, axis: int = -1) -> Any:
-    """The closest values in sum of squares that do not increase along an axis, and the numbers of
-    the segments in which they are equal.
+    """The nonincreasing values along an axis with the smallest sum of squared differences, and the
+    numbers of the segments in which they are constant.
 
     Each is the mean of its segment: `y[i] = min over j <= i of max over k >= i of mean(x[j:k+1])`.
 
     Args:
-        decreasing: `False` for values that do not decrease.
+        decreasing: `False` for nondecreasing values.
 
     >>> from keraslike import tf
     >>> values, segments = tf.nn.isotonic_regression([3.0, 1.0, 2.0])
@@ -122,10 +122,10 @@ def _isotonic(x: Any, decreasing: bool, axis: int) -> Any:
     place = np.arange(count)
     lengths = place[None, :] - place[:, None] + 1
     means = (sums[..., None, 1:] - sums[..., :-1, None]) / np.maximum(lengths, 1).astype(rows.dtype)
-    # The largest mean from j to any end at or behind i, for each j and i.
+    # For each j and i, the largest mean from j to any end at or after i.
     ahead = jnp.where(lengths > 0, means, -jnp.inf)
     ahead = jax.lax.cummax(ahead, axis=means.ndim - 1, reverse=True)
-    ahead = jnp.flip(jnp.where(lengths > 0, ahead, jnp.inf), -2)  # of equal ones the last j counts
+    ahead = jnp.flip(jnp.where(lengths > 0, ahead, jnp.inf), -2)  # of equal means the last j counts
     starts = count - 1 - jnp.argmin(ahead, -2)
     new = jnp.pad(jnp.diff(starts, axis=-1) != 0, [(0, 0)] * (rows.ndim - 1) + [(1, 0)])
     segments = jnp.cumsum(new.astype(np.int32), -1, dtype=np.int32)

@@ -355,7 +355,7 @@ def idct(x: Any, type: int = 2, n: Any = None, axis: int = -1, norm: str | None 
 def kaiser_bessel_derived_window(
     window_length: Any, beta: Any = 12.0, dtype: Any = dtypes.float32, name: Any = None
 ) -> Tensor:
-    """The window of Kaiser and Bessel whose squares add up to 1 where halves of frames overlap.
+    """The Kaiser-Bessel derived window, whose squares sum to 1 where halves of frames overlap.
 
     >>> from keraslike import tf
     >>> tf.signal.kaiser_bessel_derived_window(4, 2.0).numpy().round(4)
@@ -380,8 +380,8 @@ def mdct(
     Args:
         signals: `(..., samples)`.
         frame_length: a multiple of 4.
-        window_fn: gives the window of a length and a dtype; `None` for a constant one.
-        pad_end: whether zeros complete the last frame.
+        window_fn: returns the window for a length and a dtype; `None` for a constant window.
+        pad_end: whether the last frame is padded with zeros.
 
     Returns `(..., frames, frame_length // 2)`.
 
@@ -406,7 +406,8 @@ def _mdct(frames: Any, norm: str | None) -> Any:
 def inverse_mdct(
     mdcts: Any, window_fn: Any = vorbis_window, norm: str | None = None, name: Any = None
 ) -> Tensor:
-    """The inverse of `mdct`, exact with the same window but for the first and last half of a frame.
+    """The inverse of `mdct`; with the same window it is exact except for the first and the last
+    half frame.
 
     >>> from keraslike import tf
     >>> found = tf.signal.inverse_mdct(tf.signal.mdct(tf.ones([8]), 4))

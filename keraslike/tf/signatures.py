@@ -76,7 +76,7 @@ def key_of(x: Any) -> Any:
     if is_tensor(x):
         return TensorSpec(x.shape, x.dtype)
     if type(x) in (bool, int, float, complex, str, bytes, type(None), DType):
-        return x  # 1, 1.0 and True are one argument, as in TensorFlow
+        return x  # 1, 1.0 and True are equal arguments, as in TensorFlow
     return _Same(x)
 
 

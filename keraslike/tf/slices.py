@@ -1,4 +1,4 @@
-"""`tf.IndexedSlices`: some rows of a tensor, as gradients of `tf.gather` are given."""
+"""`tf.IndexedSlices`: some rows of a tensor, as in gradients of `tf.gather`."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from keraslike.tf.tensor import Tensor, run
 class IndexedSlices(Boxed):
     """Some rows of a tensor: `values[i]` is row `indices[i]`, and rows with one index are added.
 
-    Functions of tensors take the whole tensor; optimizers and the functions that clip gradients
-    take it as it is.
+    Functions of tensors convert it to the whole tensor; optimizers and functions that clip
+    gradients accept it unconverted.
 
     >>> from keraslike import tf
     >>> rows = tf.IndexedSlices([[1.0, 2.0]], [1], dense_shape=[3, 2])
@@ -60,7 +60,7 @@ class IndexedSlices(Boxed):
         return self._values.device
 
     def consumers(self) -> list[Any]:
-        """The operations that use it: none, since they are not known."""
+        """The operations that use it, which are unknown: an empty list."""
         return []
 
     def with_values(self, new_values: Any) -> IndexedSlices:
@@ -105,8 +105,8 @@ jax.tree_util.register_pytree_node(
 
 
 def by_rows(function: Callable) -> Callable:
-    """A decorator for a function of a tensor that is computed element by element, or of the whole:
-    of `IndexedSlices` it changes the values."""
+    """A decorator with which a function applies to the values of `IndexedSlices`; its result must
+    be correct for those alone."""
 
     @functools.wraps(function)
     def call(t: Any, *args: Any, **kwargs: Any) -> Any:
@@ -118,5 +118,5 @@ def by_rows(function: Callable) -> Callable:
 
 
 def rows_of(t: Any) -> Any:
-    """The values of `IndexedSlices`; any other tensor as it is."""
+    """The values of `IndexedSlices`; any other tensor unchanged."""
     return t.values if isinstance(t, IndexedSlices) else t

@@ -1,4 +1,4 @@
-"""`tf.math.special`: special functions, each with its derivative by formula."""
+"""`tf.math.special`: special functions, each with a formula for its derivative."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from keraslike.tf.operation import operation
 
 
 def _by_scipy(name: str) -> Callable:
-    """A function of scipy's, which compiled programs call: JAX has none with its accuracy."""
+    """A function of scipy, called back from compiled programs: JAX has none of its accuracy."""
 
     def of_array(x: Any) -> Any:
-        from scipy import special as on_host  # imported only here, as it takes a while
+        from scipy import special as on_host  # imported here, because its import is slow
 
         wide = np.float64 if x.dtype == np.float64 else np.float32
         return getattr(on_host, name)(np.asarray(x).astype(wide)).astype(x.dtype)
@@ -32,7 +32,7 @@ def _by_scipy(name: str) -> Callable:
 
 
 def _left(value: float, function: Callable) -> Callable:
-    """A function that has one value for numbers up to 0, as TensorFlow's have."""
+    """A function that is constant for numbers up to 0, as in TensorFlow."""
     return lambda x: jnp.where(x <= 0, value, function(x))
 
 
@@ -46,7 +46,7 @@ def _spence_slope(x: Any) -> Any:
     return jnp.where(x == 1, -1, jnp.log(other) / (1 - other))
 
 
-# name: the function, and its derivative by its value and argument.
+# Name: the function, and its derivative in terms of its value and argument.
 _FUNCTIONS: dict[str, tuple[Callable, Callable]] = {
     "bessel_j0": (_by_scipy("j0"), lambda y, x: -_OF["bessel_j1"](x)),
     "bessel_j1": (

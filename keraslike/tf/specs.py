@@ -214,7 +214,7 @@ def type_spec_from_value(value: Any) -> Any:
 
 
 class TypeSpec(abc.ABC):  # noqa: B024
-    """What specs have in common, for `isinstance`.
+    """The common base class of specs, for `isinstance`.
 
     >>> from keraslike import tf
     >>> isinstance(tf.TensorSpec([2]), tf.TypeSpec)

@@ -233,8 +233,8 @@ def while_stmt(
     symbol_names: Sequence[str],
     opts: dict[str, Any],
 ) -> None:
-    """`while`, as `tf.while_loop` once the condition is traced; and a long loop whose condition is
-    known if it can be, since it would be a long program."""
+    """`while`, as `tf.while_loop` once the condition is traced. A long loop with a known condition
+    becomes one too, if possible, because unrolling it would give a long program."""
     before, steps, known = get_state(), 0, False
     going = test()
     while not is_traced(going):

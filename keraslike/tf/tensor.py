@@ -325,8 +325,8 @@ def _is_small(value: Any) -> bool:
 
 
 def _is_known(fn: Callable, values: Sequence[Any], rest: tuple, kwargs: dict[str, Any]) -> bool:
-    """Whether an operation in a trace can be computed now: one on small arrays of the host, and one
-    that makes integers of integers, such as the edges of a graph, which have no gradients."""
+    """Whether an operation in a trace can be computed immediately: on small host arrays, or from
+    integers to integers (such as the edges of a graph), which have no gradients."""
     if not values or all(map(_is_small, values)):
         return bool(values)
     if not all(map(_is_whole, values)):

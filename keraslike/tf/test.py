@@ -225,7 +225,7 @@ def _is_ragged(items: Any) -> bool:
 
 
 def compute_gradient(f: Callable, x: Any, delta: float | None = None) -> tuple[list, list]:
-    """The Jacobians of a function with respect to each of its arguments, by its gradient and by
+    """The Jacobians of a function for each of its arguments, by its gradient and by finite
     differences: two lists of arrays `(size of the result, size of the argument)`.
 
     Args:

@@ -105,7 +105,7 @@ class Variable(core.Variable, Taking, metaclass=_Kind):
 
         def __getitem__(self, key: Any) -> Any: ...
 
-    made_in_traces = 0  # how many were made while functions were traced
+    made_in_traces = 0  # the number of variables created while functions were traced
     take = staticmethod(calls.take)  # a layer that is called on a variable returns a tensor
 
     def __new__(cls, *args: Any, trainable: bool | None = None, **kwargs: Any):

@@ -28,7 +28,7 @@ def _sizes(value: Any, rank: int) -> tuple[int, ...]:
 def steps_and_rates(
     strides: Any, dilations: Any, rank: int
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Both for each spatial axis; raises ValueError where both are above 1."""
+    """Strides and dilations for each spatial axis; raises ValueError if both are above 1."""
     steps, rates = ((1,) * rank if v is None else _sizes(v, rank) for v in (strides, dilations))
     if max(rates) > 1 and max(steps) > 1:
         raise ValueError(
@@ -45,8 +45,8 @@ def _format(name: str, data_format: Any) -> None:
 
 
 def either_order(function: Callable) -> Callable:
-    """A function of tensors whose channels come last, for those whose channels come first, too: it
-    turns them, and the sizes that are given for all axes."""
+    """Extends a function of tensors whose channels come last to those whose channels come first: it
+    transposes them, and permutes the sizes given for all axes."""
     signature = inspect.signature(function)
     place = list(signature.parameters).index("data_format")
 
@@ -108,7 +108,7 @@ def _convolution(rank: int) -> Callable:
 
 
 def _convolved(x: Any, kernel: Any, strides: Any, padding: Any, dilations: Any) -> Any:
-    """A convolution of pictures with any number of batch axes."""
+    """A convolution of images with any number of batch axes."""
     inner = kernel.ndim - 1
     batch = x.shape[:-inner]
     if len(batch) == 1:
@@ -149,14 +149,14 @@ def convolution(
     dilations: Any = None,
     name: Any = None,
 ) -> Tensor:
-    """Convolution over one, two or three axes, as `filters` has axes.
+    """A convolution over one, two or three axes, according to the rank of `filters`.
 
     Args:
         input: `(batch, *spatial, channels)`.
         filters: `(*window, channels, filters)`.
         strides, dilations: a number for each spatial axis, or one for all.
 
-    Raises ValueError for strides together with dilations.
+    Raises ValueError for strides combined with dilations.
 
     >>> from keraslike import tf
     >>> tf.nn.convolution([[[1.0], [2.0], [3.0]]], [[[1.0]], [[1.0]]]).numpy().tolist()
@@ -172,7 +172,7 @@ def convolution(
 
 
 def atrous_conv2d(value: Any, filters: Any, rate: Any, padding: Any, name: Any = None) -> Tensor:
-    """Convolution of pictures with filters whose positions are `rate` pixels apart.
+    """A convolution of images with filters whose positions are `rate` pixels apart.
 
     >>> from keraslike import tf
     >>> x = tf.reshape(tf.range(9.0), [1, 3, 3, 1])
@@ -237,13 +237,13 @@ def _transposed(rank: int) -> Callable:
 
 
 def _conv_transposed(x: Any, kernel: Any, size: Any, *rest: Any) -> Any:
-    """The gradient, by its input, of the convolution with outputs of the shape of `x`."""
+    """The gradient of a convolution with respect to its input, for outputs of the shape of `x`."""
     shape = (x.shape[0], *size, kernel.shape[-2])
     return _gradient(lambda y: _convolved(y, kernel, *rest), shape, x)
 
 
 def _gradient(linear: Callable, shape: Any, output: Any) -> Any:
-    """The gradient of a linear function of an array of this shape, for that of its output."""
+    """The gradient of a linear function with an input of this shape, given that of its output."""
     return jax.linear_transpose(linear, jax.ShapeDtypeStruct(shape, output.dtype))(output)[0]
 
 
@@ -261,7 +261,7 @@ def conv_transpose(
     dilations: Any = None,
     name: Any = None,
 ) -> Tensor:
-    """A transposed convolution over one, two or three axes, as `filters` has axes.
+    """A transposed convolution over one, two or three axes, according to the rank of `filters`.
 
     >>> from keraslike import tf
     >>> tf.nn.conv_transpose(
@@ -281,7 +281,7 @@ def conv_transpose(
 def atrous_conv2d_transpose(
     value: Any, filters: Any, output_shape: Any, rate: Any, padding: Any, name: Any = None
 ) -> Tensor:
-    """The gradient of `atrous_conv2d` by its input: from `value` to `output_shape`.
+    """The gradient of `atrous_conv2d` with respect to its input: from `value` to `output_shape`.
 
     Args:
         filters: `(rows, columns, channels of the output, channels of value)`.
@@ -297,7 +297,7 @@ def atrous_conv2d_transpose(
 
 
 def _backprops(depthwise: bool, rank: int = 2) -> tuple[Callable, Callable]:
-    """The gradients of a convolution by its input and by its filters."""
+    """The gradients of a convolution with respect to its input and its filters."""
     forward = _depthwise if depthwise else _convolved
     ones = [1] * (rank + 2)
 

@@ -89,26 +89,27 @@ class Compiled(Layer):
         jit_compile: bool | str = "auto",
         auto_scale_loss: bool = True,
     ) -> None:
-        """Says how the model is to be trained.
+        """Configures the model for training.
 
-        A model that is compiled again without `loss` keeps the loss it has, and without `metrics`
-        and `weighted_metrics` its metrics; in a file are only the arguments of the last call.
+        A model that is compiled again without `loss` keeps its loss, and without `metrics` and
+        `weighted_metrics` its metrics. A saved file contains only the arguments of the last call.
 
         Args:
             optimizer: a name, an Optimizer or any optax transform.
-            loss: a name, a function `(y_true, y_pred)` or a Loss; a list or a dict of them by
-                output name for a model of several outputs.
+            loss: a name, a function `(y_true, y_pred)` or a Loss; for a model with several outputs
+                a list or a dict of them by output name.
             loss_weights: a factor for the loss of each output.
             metrics: names, functions and Metrics; lists or dicts of them for several outputs.
             weighted_metrics: metrics that take sample weights into account.
             run_eagerly: runs each step as plain Python, for debugging.
-            steps_per_execution: steps that are run on the device at a time, and that callbacks are
-                told of together; numbers of steps are rounded up to a multiple of it. `"auto"`
-                measures how many are fastest, and runs one where a callback has a hook for batches.
-            jit_compile: `False` is the same as `run_eagerly`. `"auto"` runs eagerly where a layer's
-                `supports_jit` is false, `True` not even there.
-            auto_scale_loss: whether the optimizer of a model whose policy is `"mixed_float16"` is
-                put into a `LossScaleOptimizer`.
+            steps_per_execution: the number of steps that run on the device in one dispatch, after
+                which callbacks are notified once; numbers of steps are rounded up to a multiple of
+                it. `"auto"` measures which number is fastest, and uses 1 if a callback has a batch
+                hook.
+            jit_compile: `False` is the same as `run_eagerly`. `"auto"` runs eagerly if a layer's
+                `supports_jit` is false; `True` compiles even then.
+            auto_scale_loss: whether the optimizer is wrapped in a `LossScaleOptimizer` if the
+                model's policy is `"mixed_float16"`.
 
         Raises ValueError for a name that does not exist.
         """
@@ -271,7 +272,7 @@ class Compiled(Layer):
         for each metric, so that two of one name give its value twice. The order is cached in the
         program that computed them.
 
-        With a program, whose step they are of, the order is found once for it.
+        If the program of the step is given, the order is determined once for it.
         """
         order = None if program is None else program.listed.get(tuple(logs))
         if order is None:

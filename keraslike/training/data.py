@@ -48,9 +48,9 @@ class ArrayData:
 
     Args:
         data: `(x, y, sample_weight)`, each a structure of arrays or `None`.
-        batch_size: samples a step; the last batch holds what is left.
-        steps: batches to cut the data into if there is no `batch_size`, which is 32 without both.
-        shuffle: whether each epoch takes the samples in a new order.
+        batch_size: samples per step; the last batch contains the rest.
+        steps: without `batch_size`, the number of batches; without both, `batch_size` is 32.
+        shuffle: whether each epoch has a new order of samples.
     """
 
     warned_of_end = False  # Whether a warning about too few batches was issued.

@@ -255,11 +255,11 @@ class Position:
     before the last dispatch.
 
     Args:
-        epoch, updates: where it begins.
-        sources: of the data to train and to validate on, which know what they have given.
+        epoch, updates: the initial position.
+        sources: the training and validation data, which know their positions.
         example: the shapes and dtypes of a batch.
         history: the History that `fit` returns.
-        callbacks: whose state (the attributes that their class lists in `_kept`) goes with it.
+        callbacks: callbacks whose state (the attributes listed in `_kept`) is included.
     """
 
     def __init__(

@@ -25,12 +25,12 @@ class LoweredStep:
 
     Args:
         step: a stateful function of a batch that returns a structure of arrays.
-        roots: the objects whose state it may read and change.
-        fixed: Variables among that state which it only reads: they are not donated.
+        roots: the objects whose state the step may read and change.
+        fixed: Variables in that state that it only reads, and that are not donated.
         jit: `False` runs the step as plain Python, for debugging.
-        stack: whether a dispatch of several steps gives the results of all of them, one after the
-            other along the first axis, or the last one's.
-        begin: a stateful function that `run_batch` runs before the step where it is asked to.
+        stack: whether a dispatch of several steps returns the results of all of them, stacked along
+            the first axis, or only the last.
+        begin: a stateful function that `run_batch` runs before the step on request.
     """
 
     def __init__(

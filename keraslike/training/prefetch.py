@@ -26,9 +26,9 @@ class Ahead:
     An exception of the iterator is raised in place of its item, with the original traceback.
 
     Args:
-        items: where they come from; used by the thread only.
-        prepare: what the thread does with each of them.
-        depth: the most items that wait to be taken.
+        items: the source, used only by the thread.
+        prepare: a function that the thread applies to each item.
+        depth: the most items in the queue.
 
     >>> with Ahead(range(5), lambda n: n * n, depth=2) as squares:
     ...     [squares.take(1), squares.take(9, wait=True), squares.take(1)]

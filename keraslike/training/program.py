@@ -429,7 +429,7 @@ class Program(LoweredStep):
         return cursor, results
 
 
-# Results of 64 bits pass a loop in halves, since JAX would make its variables narrow.
+# 64-bit results pass through a loop as two halves, since JAX would narrow its variables.
 
 
 def _is_wide(value: Any) -> bool:

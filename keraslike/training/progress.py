@@ -65,11 +65,11 @@ class Bar:
     Elsewhere only the finished line is written.
 
     Args:
-        total: steps to come; `None` where it is not known.
+        total: the number of steps, or `None` if it is unknown.
         width: of the bar, in characters.
         interval: seconds between two drawings at least.
         unit: what a step is called.
-        everywhere: whether all is drawn where the output is a file, too.
+        everywhere: whether updates are also written if the output is a file.
     """
 
     def __init__(

@@ -14,16 +14,16 @@ from keraslike.training.prefetch import made_by, workers
 
 
 class PyDataset:
-    """A dataset that makes each batch when asked for its number; to be subclassed.
+    """A base class for data sets that create each batch by its index.
 
-    A subclass has `__len__` (batches an epoch) and `__getitem__(index)` (a batch); it may have
-    `on_epoch_begin` and `on_epoch_end`.
+    A subclass defines `__len__` (the batches per epoch) and `__getitem__(index)` (a batch), and may
+    define `on_epoch_begin` and `on_epoch_end`.
 
     Args:
-        workers: how many batches are made at the same time.
-        use_multiprocessing: whether by processes, to which the dataset goes pickled, instead of
+        workers: how many batches are created concurrently.
+        use_multiprocessing: whether to use processes, which receive a pickled copy, instead of
             threads.
-        max_queue_size: the most batches that are under way or ready, with several workers.
+        max_queue_size: with several workers, the most batches in progress or ready.
 
     >>> class Squares(PyDataset):
     ...     def __len__(self):
@@ -60,7 +60,7 @@ class PyDataset:
 
         Args:
             index: of the batch.
-            rows: gives for the number of samples of the batch the numbers of the rows, an array.
+            rows: a function from the number of samples in the batch to an array of row numbers.
 
         >>> class Numbers(PyDataset):
         ...     def __len__(self):

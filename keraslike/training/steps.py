@@ -118,7 +118,7 @@ class Steps(Compiled):
             return self.optimizer.scale_loss(loss), (loss, y_pred, masks)
 
         if self._needs_python and not self._all_built():
-            with StatelessScope():  # creates the weights, which a trace of shapes could not
+            with StatelessScope():  # creates the weights, which shape inference could not
                 self(x, training=False)
         trainable = self.trainable_variables
         chosen = {id(v) for v in trainable}
@@ -322,7 +322,7 @@ class Steps(Compiled):
             self._program(mode).settle(example)
 
     def _has_users_code(self) -> bool:
-        """Whether a class of the model or of its layers is not keraslike's."""
+        """Whether the class of the model or of one of its layers is a user's."""
         return not all(is_ours(type(layer)) for layer in self._known_layers())
 
     def _has_own_loss(self) -> bool:

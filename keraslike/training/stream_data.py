@@ -33,20 +33,20 @@ def _is_loader(source: Any) -> bool:
 
 
 class StreamData:
-    """Batches that somebody else makes: a generator, a `PyDataset`, a loader.
+    """Batches from a generator, a `PyDataset` or a loader.
 
     Args:
-        source: an iterable of batches; a `PyDataset` is asked for each batch by its number. Those
-            of a `PyDataset`, of a loader of torch, grain or TensorFlow, and of an object whose
-            attribute `can_prefetch` is true (a `Dataset`) are fetched ahead by a thread.
-        steps: batches an epoch; needed for a generator that never ends.
-        class_weight: class -> weight, multiplied into each batch's sample weights.
+        source: an iterable of batches, or a `PyDataset`. A thread fetches ahead from a `PyDataset`,
+            a loader of torch, grain or TensorFlow, and an object whose attribute `can_prefetch` is
+            true (a `Dataset`).
+        steps: batches per epoch; required for an infinite generator.
+        class_weight: a dict from class to weight, which multiplies the sample weights.
     """
 
     warned_of_end = False  # Whether a warning about too few batches was issued.
     has_text = False  # Whether the batches contain text, as far as they are known.
     share: Rows | None = None  # As in `ArrayData`.
-    goes_on = False  # As in `ArrayData`; a generator always does.
+    goes_on = False  # As in `ArrayData`; always true for a generator.
 
     def __init__(
         self,

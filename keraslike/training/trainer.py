@@ -77,20 +77,20 @@ class Trainer(Steps):
         Args:
             x, y, sample_weight: arrays, lists or dicts of them; or x alone, a generator or
                 `PyDataset` of `(x, y)` or `(x, y, sample_weight)`.
-            batch_size: samples a step; the last batch may be smaller. By default 32, or as many as
-                make `steps_per_epoch` batches of the arrays.
-            epochs: the epoch to stop after (`initial_epoch` is the one to begin with).
-            verbose: 0 nothing, 1 a progress bar, 2 a line an epoch.
+            batch_size: samples per step; the last batch may be smaller. By default 32, or the
+                number that gives `steps_per_epoch` batches.
+            epochs: the epoch to stop after; `initial_epoch` is the first one.
+            verbose: 0 for no output, 1 for a progress bar, 2 for one line per epoch.
             callbacks: Callbacks.
-            validation_split: the part of the samples, from the end, to validate on.
+            validation_split: the fraction of samples, from the end, used for validation.
             validation_data: `(x, y)`, `(x, y, sample_weight)` or a source of batches.
-            shuffle: whether each epoch takes the samples in a new order; `"batch"` says the same.
-            class_weight: class -> weight of its samples in the loss.
-            steps_per_epoch, validation_steps: steps an epoch, and of each validation. An epoch goes
-                on in the data where the one before ended.
+            shuffle: whether each epoch has a new order of samples; `"batch"` means the same.
+            class_weight: a dict from class to the weight of its samples in the loss.
+            steps_per_epoch, validation_steps: the number of steps per epoch and per validation. An
+                epoch continues in the data where the previous one ended.
             validation_freq: validate every so many epochs, or after the epochs listed.
 
-        After an interrupt or an exception the model holds the last finished step.
+        After an interrupt or an exception the model has the state of the last finished step.
         """
         self._need_compiled("fit")
         verbosity(verbose)

@@ -26,8 +26,8 @@ from keraslike.tf.tensor import Tensor, run
 
 
 def _renamed(name: str, function: Callable, arguments: str) -> Callable:
-    """A function with TensorFlow 1's arguments, as `argument_tables` has them; one it lacks has no
-    effect. Of two that are the same to the function one may be given."""
+    """A function with TensorFlow 1's arguments, according to `argument_tables`. An argument that it
+    does not have is ignored. Of two names for the same argument only one may be given."""
     parameters, ours = argument_tables.parsed(arguments)
     signature = inspect.Signature(parameters)
 
@@ -176,7 +176,7 @@ def dilation2d(
     filters: Any = None,
     dilations: Any = None,
 ) -> Tensor:
-    """`tf.nn.dilation2d`, with pictures whose channels come last.
+    """`tf.nn.dilation2d` of images whose channels come last.
 
     >>> from keraslike import tf
     >>> ones, x = [1, 1, 1, 1], tf.constant([[[[1.0], [2.0]]]])
@@ -191,7 +191,7 @@ def dilation2d(
 def erosion2d(
     value: Any, kernel: Any, strides: Any, rates: Any, padding: Any, name: Any = None
 ) -> Tensor:
-    """`tf.nn.erosion2d`, with pictures whose channels come last.
+    """`tf.nn.erosion2d` of images whose channels come last.
 
     >>> from keraslike import tf
     >>> ones, x = [1, 1, 1, 1], tf.constant([[[[1.0], [2.0]]]])
@@ -225,7 +225,7 @@ def dropout(
 def softmax_cross_entropy_with_logits(
     labels: Any = None, logits: Any = None, dim: int = -1, name: Any = None, axis: Any = None
 ) -> Tensor:
-    """`tf.nn.softmax_cross_entropy_with_logits`, without a gradient by the labels.
+    """`tf.nn.softmax_cross_entropy_with_logits`, without a gradient for the labels.
 
     >>> from keraslike import tf
     >>> tf.compat.v1.nn.softmax_cross_entropy_with_logits(
@@ -252,8 +252,8 @@ def fused_batch_norm(
     """Batch normalization over all axes but the channels.
 
     Args:
-        mean, variance: what is normalized with unless `is_training`; else moving averages, in which
-            the values of the batch take the share `exponential_avg_factor`.
+        mean, variance: used for the normalization unless `is_training`; otherwise moving averages,
+            to which the batch contributes with the weight `exponential_avg_factor`.
 
     Returns the normalized values, the mean, and the variance (of a sample, with n - 1).
 
@@ -284,8 +284,8 @@ def batch_normalized(
     training: bool,
     share: float,
 ) -> Any:
-    """The normalized values, the mean and the variance of a sample as they are to be kept, and
-    those that were normalized with."""
+    """The normalized values, the new moving mean and variance (of a sample), and those used for the
+    normalization."""
     if data_format not in ("NHWC", "NCHW", "NDHWC", "NCDHW"):
         raise ValueError(f"data_format must be 'NHWC' or 'NCHW'. Received: {data_format!r}")
     channels = 1 if data_format.startswith("NC") else x.ndim - 1
@@ -308,7 +308,7 @@ def batch_normalized(
     )
     out = ((wide - first) * factor + more).astype(x.dtype)
     kept = (kept_mean, kept_variance, mean, variance)
-    return out, *map(jax.lax.stop_gradient, kept)  # as TensorFlow's gradient has it
+    return out, *map(jax.lax.stop_gradient, kept)  # as in TensorFlow's gradient
 
 
 def xw_plus_b(x: Any, weights: Any, biases: Any, name: Any = None) -> Tensor:
@@ -338,7 +338,7 @@ def ctc_beam_search_decoder(
     top_paths: int = 1,
     merge_repeated: bool = True,
 ) -> tuple[list[SparseTensor], Tensor]:
-    """`tf.nn.ctc_beam_search_decoder`, in whose results equal neighbours are one label unless
+    """`tf.nn.ctc_beam_search_decoder`, with repeated labels merged in the results unless
     `merge_repeated` is false.
 
     >>> from keraslike import tf
@@ -364,7 +364,7 @@ def ctc_loss(
     """`tf.nn.ctc_loss` of sparse labels, where the last class is the blank.
 
     Args:
-        preprocess_collapse_repeated: whether equal neighbours among the labels are one.
+        preprocess_collapse_repeated: whether repeated labels are merged.
         ignore_longer_outputs_than_inputs: whether samples with more labels than steps cost 0; else
             they raise InvalidArgumentError.
 

@@ -261,17 +261,17 @@ class Traced(Function):
         super().__init__(function, view)
         self._programs: dict[Any, _Program | None] = {}
         self._tracing = threading.RLock()
-        self._place = 0  # where the runs of programs with seeded draws are counted
-        self._runs: Iterator[int] | None = None  # the numbers of those of the function itself
+        self._place = 0  # the counters of runs, for programs with seeded draws
+        self._runs: Iterator[int] | None = None  # the numbers of the runs of the function itself
 
     def begin(self) -> None:
-        """Lets seeded draws begin anew, as they do with each iteration in TensorFlow."""
+        """Restarts seeded draws, as each iteration does in TensorFlow."""
         self._runs = itertools.count(1)
         if self._place:
             rng.begin_at(self._place, 0)
 
     def skip(self, count: int) -> None:
-        """Lets seeded draws go on as if the function had been called so often."""
+        """Advances seeded draws as if the function had been called this number of times."""
         self._runs = itertools.count(1 + count)
         rng.begin_at(self._counted(), count)
 
