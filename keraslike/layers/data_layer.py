@@ -18,6 +18,7 @@ from keraslike.core.boxed import Answers, is_boxed, taker, unbox
 from keraslike.core.jax_internals import put
 from keraslike.core.symbolic import KerasTensor, size_of_values
 from keraslike.core.text import Text, as_bytes, is_text, of_lists
+from keraslike.layers.keras_names import Backend
 from keraslike.layers.layer import Layer
 from keraslike.layers.layer_state import number_of
 
@@ -30,6 +31,7 @@ class DataLayer(Layer):
     """
 
     autocast = False
+    backend = Backend()
     sparse = False
     _counts_wide = False  # Whether boxed counts and codes are int64 as well, as in TensorFlow.
     _several = False  # Whether a list of arrays is a list of inputs, and not one array.

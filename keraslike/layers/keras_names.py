@@ -8,6 +8,7 @@ from typing import Any
 
 from flax import nnx
 
+from keraslike import ops, random
 from keraslike.core import base, context
 from keraslike.core.errors import InvalidArgument
 from keraslike.core.variable import Param, Variable
@@ -23,6 +24,16 @@ class _Answer:
 
     def __get__(self, layer: Any, cls: type) -> Any:
         return self if layer is None else self.of(layer)
+
+
+class Backend:
+    """The functions that layers which prepare data have as `self.backend`."""
+
+    name = _backend = "jax"
+    random = random
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(ops, name)
 
 
 class _Tracker:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -63,18 +63,23 @@ class LayerState:
             self._weights[:] = [v for v in self._weights if v is not value]
         objects = [o for o in found if not base.is_variable(o)]
         if objects and vars(self).get(name) is not value:
-            self._rank(objects)
+            # What was added to a container before keeps its place, as a graph is assigned.
+            containers = [
+                v for k, v in vars(self).items() if isinstance(v, (list, dict)) and k != "_ranks"
+            ]
+            self._rank(objects, {id(o) for o in base.iter_state(containers)})
             # Keeps attributes in the order in which their values were assigned.
             vars(self).pop(name, None)
         object.__setattr__(self, name, value)
         if base.awaited:
             base.notify(self)
 
-    def _rank(self, objects: list[Any]) -> None:
+    def _rank(self, objects: list[Any], there: Collection[int] = ()) -> None:
         if "_ranks" not in vars(self):
             object.__setattr__(self, "_ranks", {})
         for o in objects:
-            self._ranks.setdefault(number_of(o), next(_numbers))
+            n = number_of(o)
+            self._ranks.setdefault(n, n if id(o) in there else next(_numbers))
 
     def _in_order(self) -> list[Any]:
         """The objects in this layer's attributes, in the order in which Keras lists them: by when

@@ -12,6 +12,7 @@ import numpy as np
 from keraslike.core import dtypes
 from keraslike.core.arguments import image_data_format
 from keraslike.layers.adapting import batches
+from keraslike.layers.keras_names import Backend
 from keraslike.layers.layer import Layer
 from keraslike.ops.wrap import array
 
@@ -27,6 +28,7 @@ class Rescaling(Layer):
     [-1.0, 1.0]
     """
 
+    backend = Backend()
     supports_masking = True
 
     def __init__(self, scale: Any, offset: Any = 0.0, **kwargs: Any):
@@ -70,6 +72,7 @@ class Normalization(Layer):
     [[-1.0], [3.0]]
     """
 
+    backend = Backend()
     supports_masking = True
 
     def __init__(

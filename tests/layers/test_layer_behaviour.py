@@ -830,6 +830,37 @@ def test_shapes_are_those_of_the_first_argument_of_call_in_any_order_of_keywords
     assert found(keraslike) == found(keras) == [(None, 3)] * 3
 
 
+def test_layers_of_lists_come_when_they_were_added():
+    def found(k):
+        class Chain(k.Model):
+            def __init__(self):
+                self.first, self.others = k.layers.Dense(2, name="first"), []
+                self.others.append(k.layers.Dense(2, name="other"))
+                self.last = k.layers.Dense(2, name="last")
+                inputs = k.Input((2,), name="inputs")
+                super().__init__(inputs, self.last(self.others[0](self.first(inputs))))
+                self.again = self.others[0]
+
+        model = Chain()
+        layers = model._flatten_layers(include_self=False, recursive=False)
+        return [layer.name for layer in layers], [v.path for v in model.weights[::2]]
+
+    names = ["first", "other", "last", "inputs"]
+    assert found(keraslike) == found(keras) == (names, [f"{name}/kernel" for name in names[:3]])
+
+
+def test_layers_that_prepare_data_have_the_functions_of_a_backend():
+    def found(k):
+        class Times(k.layers.Rescaling):
+            def call(self, x):
+                given = self.backend.numpy.flip(self.backend.cast(x, "float32"))
+                return given * self.scale + self.backend.random.uniform((1,), 0, 1e-9, seed=1)
+
+        return np.round(Times(2.0)(np.arange(1, 3))).tolist()
+
+    assert found(keraslike) == found(keras) == [4, 2]
+
+
 def test_methods_need_not_take_shapes():
     def found(k):
         class Scaled(k.layers.Layer):
