@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from keraslike.core import context, naming, operation
 from keraslike.core.arguments import warn_user
@@ -67,10 +66,10 @@ class MasksAndLosses:
     # -- losses -------------------------------------------------------------------------------
 
     def add_loss(self, loss: Any) -> None:
-        """Adds a scalar, or a structure of scalars, to the loss that training minimizes; for use in
-        `call`.
+        """Adds a number, or a structure of them, to the loss that training minimizes, for use in
+        `call`. Of an array the sum counts.
 
-        Raises ValueError for what is not scalar, and for a symbolic tensor outside of a call.
+        Raises ValueError for a symbolic tensor outside of a call.
         """
         for value in jax.tree.leaves(unbox(loss)):
             if isinstance(value, KerasTensor) and not context.state.depth:
@@ -78,11 +77,6 @@ class MasksAndLosses:
                     f"add_loss() of '{self.name}' was given a symbolic tensor, which has no value "
                     f"for any batch: {value!r}. Call add_loss() in the call() of a layer, on what "
                     "is computed there."
-                )
-            if jnp.ndim(value):
-                raise ValueError(
-                    f"add_loss() takes scalars. Layer '{self.name}' gave one of shape "
-                    f"{jnp.shape(value)}: take its mean or sum."
                 )
             scope = context.state.scope
             if scope is not None and scope.collect_losses:
@@ -114,7 +108,7 @@ class MasksAndLosses:
     @property
     @answers
     def losses(self) -> list[Any]:
-        """The scalars that the last call added, and the values of the weights' regularizers."""
+        """What the last call added, and the values of the weights' regularizers."""
         found = [value for _, added in self._added_losses() for value in added]
         for v in self.trainable_weights:
             regularizer = getattr(v, "regularizer", None)

@@ -15,7 +15,7 @@ from keraslike.core.notes import shown
 from keraslike.layers import Input, InputLayer
 from keraslike.layers.layer import Layer
 from keraslike.models.functional import Functional
-from keraslike.models.model import Model
+from keraslike.models.model import Model, takes_graph
 from keraslike.models.sequential import Sequential
 
 
@@ -35,10 +35,14 @@ def clone_model(
         input_tensors: symbolic tensors to build upon instead of new inputs.
         clone_function: makes the new layer from each old one (not from an Input); by default by
             its config.
-        call_function: `f(layer, *args, **kwargs)`, called instead of `layer(*args, **kwargs)`.
-        recursive: whether `clone_function` is given the layers of nested models, too.
+        call_function: `f(layer, *args, **kwargs)`, called instead of `layer(*args, **kwargs)`
+            in a functional model.
+        recursive: whether `clone_function` is given the layers of nested models, too; a layer that
+            several of them share is then cloned once.
 
-    Raises ValueError for arguments that a subclassed model has no use for.
+    A class that is constructed from inputs and outputs is that of the clone, too.
+
+    Raises ValueError for arguments that a model of this kind has no use for.
 
     >>> from keraslike.layers import Dense
     >>> one = Sequential([Dense(3, input_shape=(2,)), Dense(1)])
@@ -49,12 +53,15 @@ def clone_model(
     if kwargs:
         raise ValueError(f"Unexpected arguments: {sorted(kwargs)}")
     if isinstance(model, Layer) and not isinstance(model, Model):
-        own = {type(model).__name__: type(model)}
-        with serialization.keeping_functions(), registry.custom_object_scope(own):
-            return serialization.deserialize(serialization.serialize(model))
+        return _as_built(model)
     if not isinstance(model, Model):
         raise InvalidArgument(f"model must be a Model. Received: model={shown(model)}")
-    twin = _cloned(model, input_tensors, clone_function, call_function, recursive)
+    if isinstance(model, Sequential) and call_function is not None:
+        raise ValueError(
+            "call_function is for functional models, since a Sequential calls its layers itself. "
+            f"Received: model={shown(model)}"
+        )
+    twin = _cloned(model, input_tensors, clone_function, call_function, recursive, {})
     if model.compiled and not twin.compiled:
         try:
             with serialization.keeping_functions():
@@ -72,22 +79,26 @@ def _cloned(
     clone_function: Callable[[Layer], Layer] | None,
     call_function: Callable | None,
     recursive: bool,
+    clones: dict[int, Any],
 ) -> Model:
     def clone(layer: Any) -> Any:
+        if id(layer) not in clones:
+            clones[id(layer)] = cloned(layer)
+        return clones[id(layer)]
+
+    def cloned(layer: Any) -> Any:
         if recursive and (isinstance(layer, Sequential) or issubclass(type(layer), Functional)):
-            return _cloned(layer, None, clone_function, call_function, True)
+            function = None if isinstance(layer, Sequential) else call_function
+            return _cloned(layer, None, clone_function, function, True, clones)
         if clone_function is None or isinstance(layer, InputLayer) or not isinstance(layer, Layer):
             return _by_config(layer)
         return clone_function(layer)
 
-    if isinstance(model, Sequential) and call_function is None:
-        distinct = {id(x): x for x in model.layers}
-        clones = {key: clone(x) for key, x in distinct.items()}
-        layers = [clones[id(x)] for x in model.layers]
+    if isinstance(model, Sequential):
+        layers = [clone(x) for x in model.layers]
         if input_tensors is not None:
-            (tensor,) = jax.tree.leaves(input_tensors)
-            return Sequential([tensor, *layers], name=model.name)
-        twin = Sequential(layers, name=model.name)
+            layers = [*jax.tree.leaves(input_tensors), *layers]
+        twin = Sequential(layers, trainable=model.trainable, name=model.name)
         if model._graph is not None and not twin.built:
             twin.build(model.input_shape)
         return twin
@@ -97,7 +108,7 @@ def _cloned(
                 f"Model '{model.name}' is a subclass without a graph of layers: it is cloned by "
                 "its config, and takes no input_tensors, clone_function or call_function."
             )
-        return _by_config(model)
+        return _as_built(model)
     specs = model._graph.inputs
     if input_tensors is None:
         inputs = [
@@ -127,7 +138,8 @@ def _cloned(
         operations = [_CalledBy(call_function, op) for op in operations]
     structured = jax.tree.unflatten(jax.tree.structure(model._inputs), inputs)
     outputs = model._graph.run(operations, structured, model.name)
-    return Functional(structured, outputs, name=model.name)
+    cls: Any = type(model) if takes_graph(type(model)) else Functional
+    return cls(structured, outputs, name=model.name)
 
 
 def _shape_of(tensors: Any) -> Any:
@@ -137,6 +149,13 @@ def _shape_of(tensors: Any) -> Any:
     if isinstance(tensors, (list, tuple)):
         return [_shape_of(t) for t in tensors]
     return "tensor"
+
+
+def _as_built(layer: Layer) -> Any:
+    """A layer or model with the same config, built for the same shapes."""
+    own = {type(layer).__name__: type(layer)}
+    with serialization.keeping_functions(), registry.custom_object_scope(own):
+        return serialization.deserialize(serialization.serialize(layer))
 
 
 def _by_config(layer: Any) -> Any:

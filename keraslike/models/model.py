@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable
 from typing import Any, ClassVar, cast
@@ -342,23 +343,28 @@ class Model(Trainer):
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
         with registry.custom_object_scope(custom_objects or {}):
             if is_graph_config(config) and (
-                cls is Model or issubclass(cls, cls._functional_class) or _takes_graph(cls)
+                cls is Model or issubclass(cls, cls._functional_class) or takes_graph(cls)
             ):
                 return from_graph_config(cls, config)
             return super().from_config(config)
 
     def get_config(self) -> dict[str, Any]:
-        if self._graph is not None and _takes_graph(type(self)):
+        if self._graph is not None and takes_graph(type(self)):
             return graph_config(self)
         return super().get_config()
 
 
-def _takes_graph(cls: type) -> bool:
-    """Whether a class is constructed from `(inputs, outputs)`: it defines no constructor."""
-    for c in cls.__mro__:
-        if "__init__" in vars(c):
-            return is_ours(c, "models")
-    return False
+def takes_graph(cls: type) -> bool:
+    """Whether a class is constructed from inputs and outputs: it has `Model`'s constructor, or one
+    that takes `(inputs, outputs, name)` or `(*args, **kwargs)`."""
+    of = next(c for c in cls.__mro__ if "__init__" in vars(c))
+    if is_ours(of, "models"):
+        return True
+    _, *parameters = inspect.signature(cls.__init__).parameters.values()
+    kinds = [p.kind for p in parameters]
+    names = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    passed_on = kinds == [inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD]
+    return passed_on or names == ["inputs", "outputs", "name"]
 
 
 # `keras.models` has these names as well. They are implemented in `keraslike.saving`, which this

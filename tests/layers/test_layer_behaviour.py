@@ -908,13 +908,16 @@ def test_a_symbolic_loss_is_refused_where_it_is_added():
 def test_a_loss_may_be_added_while_a_call_is_symbolic():
     class Penalized(keraslike.layers.Layer):
         def call(self, x):
-            self.add_loss(keraslike.ops.mean(x))
+            self.add_loss([keraslike.ops.mean(x), keraslike.ops.mean(x, -1)])
             return x
 
     x = keraslike.Input((3,))
     model = keraslike.Model(x, Penalized()(x))
-    model(np.ones((2, 3)))
-    assert [float(loss) for loss in model.losses] == [1.0]
+    ones = np.ones((2, 3))
+    model(ones)
+    assert [np.ravel(loss).tolist() for loss in model.losses] == [[1.0], [1.0, 1.0]]
+    model.compile(loss="mse")
+    assert model.evaluate(ones, ones, verbose=0) == 3.0  # The sum of an array, as in Keras.
 
 
 # -- data ---------------------------------------------------------------------------------------

@@ -355,6 +355,43 @@ def test_clone_model_with_functions_of_ones_own():
         keras.models.clone_model(Regressor(1), clone_function=wider)
 
 
+def test_a_layer_that_nested_models_share_is_cloned_once():
+    x, shared = keras.Input((4,)), layers.Dense(4, name="shared")
+    inner = keras.Sequential([keras.Input((4,)), shared, layers.Dense(2)], trainable=False)
+    model = keras.Model(x, inner(shared(x)))
+    twin = keras.models.clone_model(model, recursive=True)
+    within = next(layer for layer in twin.layers if layer.name == inner.name)
+    assert within.layers[0] is twin.get_layer("shared") is not shared
+    assert not within.trainable and len(twin.weights) == 4
+    with pytest.raises(ValueError, match="call_function"):
+        keras.models.clone_model(inner, call_function=lambda layer, x: layer(x))
+
+
+def test_classes_that_are_constructed_from_inputs_and_outputs(tmp_path):
+    """They are graphs in files, and clones are of them."""
+
+    class Passing(keras.Model):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            self.noted = keras.metrics.Mean(name="noted")
+
+    class Naming(keras.Model):
+        def __init__(self, inputs, outputs, name=None):
+            super().__init__(inputs, outputs, name=name)
+
+    class Plain(keras.Model):
+        pass
+
+    x = keras.Input((4,))
+    for cls in (Passing, Naming, Plain):
+        model = cls(x, layers.Dense(2)(x), name="of_graph")
+        file = tmp_path / f"{cls.__name__}.keras"
+        model.save(file)
+        loaded = keras.saving.load_model(file, custom_objects={cls.__name__: cls})
+        assert type(loaded) is type(keras.models.clone_model(model)) is cls
+        np.testing.assert_array_equal(loaded(np.ones((1, 4))), model(np.ones((1, 4))))
+
+
 def test_a_clone_has_the_functions_themselves():
     factor = np.float32(3.0)
     softplus = lambda z: keras.ops.log(keras.ops.exp(z) + 1)  # noqa: E731
