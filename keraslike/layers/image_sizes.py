@@ -63,7 +63,7 @@ class Resizing(_Sized):
         height, width: the size. Both can be None if they are set before the first call.
         interpolation: `"bilinear"`, `"nearest"`, `"bicubic"`, `"lanczos3"` or `"lanczos5"`.
         crop_to_aspect_ratio: whether to crop images to the new aspect ratio instead of distorting
-        them.
+            them.
         pad_to_aspect_ratio: whether to pad them with `fill_value` instead.
         fill_mode: must be `"constant"`.
         antialias: whether to smooth images that are reduced.

@@ -414,7 +414,7 @@ def extract_glimpse(
         centered: whether offsets count from the center of an image; with `normalized`, they are
             those of the window's center.
         normalized: whether offsets are fractions of the image's sizes, with `centered` from -1 to
-        1.
+            1.
         noise: `"uniform"` (from 0 to 1), `"gaussian"` (with the mean and deviation of the channel)
             or `"zero"`.
 

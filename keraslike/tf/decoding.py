@@ -271,7 +271,7 @@ def ctc_greedy_decoder(
 
         merge_repeated: whether repeated labels are merged.
         blank_index: the class of the
-        blank, the last one by default.
+            blank, the last one by default.
 
     Returns a list of one sparse tensor of labels `(batch, labels)`, and minus the sums of the
     logits that were chosen, `(batch, 1)`.
