@@ -77,7 +77,7 @@ class FeatureDistillation(_PerOutput):
             for those that do not count.
         teacher_layer_name, student_layer_name: the layers; the models' own outputs by default.
 
-    Raises ValueError where all losses are `None`.
+    Raises ValueError if all losses are `None`.
 
     >>> FeatureDistillation("mae").compute_loss(ops.ones((2, 3)), ops.zeros((2, 3))).item()
     1.0
@@ -117,7 +117,7 @@ class LogitsDistillation(_PerOutput):
 
     Args:
         temperature: the higher, the softer the distributions.
-        loss: as of `FeatureDistillation`.
+        loss: see `FeatureDistillation`.
 
     Raises ValueError for a temperature that is not positive, and where all losses are `None`.
 

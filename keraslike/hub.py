@@ -35,7 +35,7 @@ def resolve(handle: str | os.PathLike) -> str:
         handle: the path of a folder, the path of an archive (`.tar.gz`, `.tgz`, `.tar`, `.zip`), or
             the address of an archive (`https://…`, `file://…`), which `utils.get_file` fetches.
 
-    Raises FileNotFoundError where there is nothing, ConnectionError for what cannot be downloaded,
+    Raises FileNotFoundError if there is nothing, ConnectionError for what cannot be downloaded,
     ValueError for an archive that is damaged, unsafe, or without a model.
 
     >>> import tempfile

@@ -86,7 +86,7 @@ def preprocessing(mode: str | None) -> Callable[..., Any]:
 
 
 def decode_predictions(preds: Any, top: int = 5) -> list[list[tuple[Any, ...]]]:
-    """The likeliest of ImageNet's classes for each image.
+    """The most probable of ImageNet's classes for each image.
 
     Args:
         preds: scores `(batch, 1000)`.

@@ -207,7 +207,7 @@ def is_recorded(x: Any) -> bool:
 
 
 def refuse_recorded(x: Any) -> None:
-    """Raises TypeError where a gradient would be lost."""
+    """Raises TypeError if a gradient would be lost."""
     if context.state.tapes and is_recorded(x):
         raise TypeError(Refusal.message)
 

@@ -150,7 +150,7 @@ def spend(nbytes: int) -> None:
     """Charges the memory of a weight to the allowance of `using(allowance=[...])`.
 
     A file of a few bytes can request a layer of any size, so loaders set an allowance. Raises
-    ValueError where it is exceeded, before any memory is allocated.
+    ValueError if it is exceeded, before any memory is allocated.
     """
     if state.allowance is None:
         return

@@ -317,7 +317,7 @@ def value_and_grad(function: Callable, has_aux: bool = False) -> Callable:
     Args:
         function: `f(model, *args)`, returning a scalar, or `(scalar, aux)` with `has_aux`.
 
-    Raises TypeError where the first argument is no model, layer or list of Variables.
+    Raises TypeError if the first argument is no model, layer or list of Variables.
 
     >>> import keraslike, jax.numpy as jnp
     >>> layer = keraslike.layers.Dense(1, kernel_initializer="ones")

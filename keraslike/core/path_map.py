@@ -13,7 +13,7 @@ class PathMap(MutableMapping):
     """A dict with paths as keys. A value is looked up under the path itself, under the one regular
     expression that matches the whole path, and then in `_default()`.
 
-    Raises ValueError where several expressions match, and where a key that is there is set.
+    Raises ValueError if several expressions match, and where a key that is there is set.
     """
 
     _what = ""  # What the keys are used for, in error messages.

@@ -18,8 +18,8 @@ class DTypePolicy:
 
     Args:
         name: a dtype (both the same), or `"mixed_float16"` or `"mixed_bfloat16"` (compute in half
-            precision, keep weights in float32); that of the policy of layers that are given none
-            where it is left out.
+            precision, keep weights in float32); that of the policy of layers that are given none if
+            omitted.
 
     `quantization_mode` is `None` but for a `QuantizedDTypePolicy`. Raises TypeError for what is no
     string, ValueError for another one.
@@ -94,8 +94,8 @@ class QuantizedDTypePolicy(DTypePolicy):
 
     Args:
         mode: one of `"int8"`, `"float8"`, `"int4"`, `"gptq"` and `"awq"`.
-        source_name: the policy for all that is not quantized; that of layers that are given none
-            where it is left out.
+        source_name: the policy for all that is not quantized; that of layers that are given none if
+            omitted.
 
     Raises ValueError for another mode, and for `"int8"` with float16.
 
@@ -246,11 +246,11 @@ class DTypePolicyMap(DTypePolicy, PathMap):
     are those of the default one.
 
     Args:
-        default_policy: a policy or its name; that of layers that are given none where it is left
-            out, also where the map is loaded.
+        default_policy: a policy or its name; that of layers that are given none if omitted, also
+            where the map is loaded.
         policy_map: a dict to begin with.
 
-    Raises ValueError where several expressions match a path, and where a key is set twice.
+    Raises ValueError if several expressions match a path, and where a key is set twice.
 
     >>> policies = DTypePolicyMap("float32")
     >>> policies["encoder/.*"] = "mixed_bfloat16"

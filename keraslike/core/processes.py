@@ -33,7 +33,7 @@ def write_once(path: str, write: Callable[[], Any]) -> None:
         path: of the file; processes that write the same one wait for each other's same call.
         write: writes it.
 
-    Raises TimeoutError where the first process does not write.
+    Raises TimeoutError if the first process does not write.
 
     >>> write_once("model.keras", lambda: print("written"))
     written

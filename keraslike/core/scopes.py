@@ -24,8 +24,8 @@ class StatelessScope:
         collect_losses: whether what layers add to the loss is put into `losses`.
         initialize_variables: has no effect: Variables made in the block have their values at once.
 
-    Raises ValueError for what is no Variable and for values of another shape. The block belongs to
-    the thread that enters it, and may be within a function that JAX traces.
+    Raises ValueError for an object that is not a Variable and for values of another shape. The
+    block belongs to the thread that enters it, and may be within a function that JAX traces.
 
     >>> count = Variable(1.0)
     >>> with StatelessScope([(count, 5.0)]) as scope:

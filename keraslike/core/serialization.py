@@ -264,8 +264,8 @@ def serialize_argument(value: Any) -> Any:
 
 
 def dump_function(function: types.FunctionType) -> list[Any]:
-    """A lambda's `[bytecode, defaults, closure]`: reads back only on the same Python, and only
-    with safe_mode=False. Raises TypeError where it uses a variable that holds nothing plain."""
+    """A lambda's `[bytecode, defaults, closure]`: reads back only on the same Python, and only with
+    safe_mode=False. Raises TypeError if it uses a variable that holds nothing plain."""
     try:
         closure = serialize([c.cell_contents for c in function.__closure__ or ()]) or None
     except (TypeError, ValueError) as e:
@@ -499,8 +499,7 @@ def _array(config: dict[str, Any]) -> np.ndarray:
 
 
 def _advise(cls: type, error: Exception) -> None:
-    """Raises TypeError where a class received the plain values of an object in place of the
-    object."""
+    """Raises TypeError if a class received the plain values of an object in place of the object."""
     text = str(error)
     if "'dict' object" in text and "explicitly deserialized" not in text:
         raise TypeError(

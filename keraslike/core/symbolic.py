@@ -432,7 +432,7 @@ def is_keras_tensor(x: Any) -> bool:
 def get_source_inputs(tensor: KerasTensor) -> list[KerasTensor]:
     """The tensors that were given for a model's data and that a symbolic tensor was computed of.
 
-    Raises ValueError for what is no symbolic tensor.
+    Raises ValueError for an object that is not a symbolic tensor.
 
     >>> from keraslike import Input
     >>> a, b = Input((2,), name="a"), Input((2,), name="b")

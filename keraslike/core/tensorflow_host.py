@@ -155,7 +155,7 @@ class HostedModel:
         path: of the folder.
         tags: of the graph to load.
 
-    Raises ImportError where there is no TensorFlow, OSError where there is no SavedModel.
+    Raises ImportError if there is no TensorFlow, OSError where there is no SavedModel.
     """
 
     def __init__(self, path: str, tags: Sequence[str] | None = None):

@@ -97,7 +97,7 @@ class Variable(_Leaf):
         trainable: whether an optimizer may change it.
         autocast: whether reads inside a mixed-precision layer are cast to its compute dtype.
         aggregation, synchronization: what Keras says of replicas; there are none here.
-        name: a name; one is made where none is given.
+        name: a name; generated if it is omitted.
         layout: a `keraslike.distribution.TensorLayout` or one of JAX's shardings: on which devices
             which part of the value is.
         regularizer: a function of the value that gives a scalar to add to the loss.

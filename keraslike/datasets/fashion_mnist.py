@@ -1,4 +1,4 @@
-"""Pictures of clothes."""
+"""Images of clothes."""
 
 import gzip
 import os

@@ -24,7 +24,7 @@ def list_devices(device_type: str | None = None) -> list[str]:
     Args:
         device_type: `"cpu"`, `"gpu"` or `"tpu"`; the fastest that there is where it is `None`.
 
-    Raises ValueError where there are none of that type.
+    Raises ValueError if there are none of that type.
 
     >>> list_devices("cpu")[0]
     'cpu:0'
@@ -69,7 +69,7 @@ def device(device_name: Any) -> Any:
     Args:
         device_name: `"cpu:0"`, `"gpu"` for the first one, or one of JAX's devices.
 
-    Raises ValueError where there is no such device.
+    Raises ValueError if there is no such device.
 
     >>> with device("cpu:0"):
     ...     jax.numpy.ones(2).device
@@ -172,7 +172,8 @@ class _Coordinator:
             )
 
     def shutdown(self) -> None:
-        """JAX calls it when this process ends as it should: the service goes on for the others."""
+        """JAX calls it when this process ends as it should: the service continues for the
+        others."""
         self._process.stdin.close()  # type: ignore[union-attr]
 
 

@@ -24,7 +24,7 @@ class DeviceMesh:
         devices: as many names, as `list_devices` gives them, or devices of JAX's; all there are
             where it is `None`.
 
-    Raises ValueError where these do not fit each other. That the devices exist is checked when the
+    Raises ValueError if these do not fit each other. That the devices exist is checked when the
     mesh is first used.
 
     >>> DeviceMesh((2, 1), ["batch", "model"], ["cpu:0", "cpu:1"]).devices.tolist()

@@ -491,9 +491,9 @@ def set_distribution(value: Distribution | None) -> None:
     """Makes a distribution the active one of this thread.
 
     The next `fit`, `evaluate` or `predict` follows it, of models made before and after alike, and
-    moves their weights. With `None` they go on on one device.
+    moves their weights. With `None` they continue on one device.
 
-    Raises ValueError for what is no Distribution, and for devices that do not exist.
+    Raises ValueError for an object that is not a Distribution, and for devices that do not exist.
 
     >>> set_distribution(DataParallel())
     >>> type(distribution()).__name__

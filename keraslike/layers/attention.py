@@ -29,7 +29,7 @@ class Attention(Layer):
         score_mode: `"dot"` for `query @ key.T`, `"concat"` for a weight times the sum over the
             features of `tanh(query + key)`.
         dropout: the share of weights set to zero in training.
-        seed: of the dropout's random stream; one is drawn where it is left out.
+        seed: the seed of the dropout's random stream; drawn if it is omitted.
 
     Call arguments:
         inputs: a list `[query, value]` or `[query, value, key]`; the values are the keys where
@@ -39,7 +39,7 @@ class Attention(Layer):
         return_attention_scores: whether the weights `(batch, targets, sources)` come out, too.
         use_causal_mask: whether target `i` sees no source after the `i`-th.
 
-    Gives `(batch, targets, features of value)`. Raises ValueError for other inputs.
+    Returns `(batch, targets, features of value)`. Raises ValueError for other inputs.
 
     >>> x = jnp.ones((1, 3, 4))
     >>> Attention()([x, x]).shape

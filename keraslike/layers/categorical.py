@@ -22,10 +22,10 @@ class CategoryEncoding(DataLayer):
         num_tokens: how many categories there are.
         output_mode: `"one_hot"` for an array each, `"multi_hot"` for one for each sample, with ones
             for all its categories, or `"count"` for one with how often each occurs.
-        sparse: whether a sparse array of JAX's is given.
+        sparse: whether to return a sparse JAX array.
 
-    Takes `(...)` or `(..., length)`, gives the compute dtype. A number that is no category counts
-    as none. Raises ValueError for weights in another mode than `"count"`.
+    Accepts `(...)` or `(..., length)` and returns the compute dtype. A number that is no category
+    counts as none. Raises ValueError for weights in another mode than `"count"`.
 
     >>> CategoryEncoding(4, "count")([[0, 1, 1]]).tolist()
     [[1.0, 2.0, 0.0, 0.0]]
@@ -79,8 +79,8 @@ class Discretization(DataLayer):
         num_bins: or how many bins there are to be, of which `adapt` finds the boundaries, so that
             each has as many values.
         epsilon: about which part of the values may be in a wrong bin.
-        output_mode: `"int"` for the numbers, or as of a CategoryEncoding.
-        sparse: whether a sparse array of JAX's is given.
+        output_mode: `"int"` for the numbers, or as in `CategoryEncoding`.
+        sparse: whether to return a sparse JAX array.
 
     Raises ValueError unless one of `bin_boundaries` and `num_bins` is given.
 
@@ -129,7 +129,7 @@ class Discretization(DataLayer):
             data: an array, or batches in any iterable.
             steps: the most batches to take.
 
-        Raises ValueError where `bin_boundaries` were given.
+        Raises ValueError if `bin_boundaries` were given.
         """
         if self.num_bins is None:
             raise ValueError(

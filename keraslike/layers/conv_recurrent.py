@@ -26,7 +26,7 @@ class ConvLSTMCell(LSTMCell):
         kernel_size, strides, padding, dilation_rate: of the inputs' convolution, as a `Conv2D` has
             them. That of the state has strides of 1 and keeps its size.
 
-    Takes `(batch, *spatial, channels)` and `[h, c]`, gives the output and the new `[h, c]`.
+    Accepts `(batch, *spatial, channels)` and `[h, c]` and returns the output and the new `[h, c]`.
 
     >>> cell = ConvLSTMCell(2, 4, 3)
     >>> y, (h, c) = cell(jnp.ones((2, 5, 6, 3)), [jnp.zeros((2, 3, 4, 4))] * 2)
@@ -212,16 +212,16 @@ class ConvLSTM2D(_ConvLSTM):
 
     Args:
         filters: the number of channels of the output.
-        kernel_size: the window's height and width, one integer if they are the same; so for
-            `strides` and `dilation_rate`, of which one only may be above 1.
+        kernel_size: the window's height and width, or one integer for both; likewise `strides` and
+            `dilation_rate`, of which only one may be above 1.
         padding: `"valid"` or `"same"`; the convolution of the state always keeps its size.
         data_format: `"channels_last"`, `(batch, steps, height, width, channels)`, or
             `"channels_first"`.
         dropout, recurrent_dropout: the shares of the inputs and of the state that are dropped in
             training, the same ones at every step of a sequence.
 
-    The others are those of an `LSTM` and an `RNN`. Gives `(batch, height, width, filters)`, or with
-    `return_sequences` all steps of them. Raises ValueError for images of unknown size.
+    The others are those of an `LSTM` and an `RNN`. Returns `(batch, height, width, filters)`, or
+    with `return_sequences` all steps of them. Raises ValueError for images of unknown size.
 
     >>> ConvLSTM2D(4, 3, return_sequences=True)(jnp.ones((1, 2, 5, 6, 3))).shape
     (1, 2, 3, 4, 4)

@@ -155,13 +155,13 @@ class Conv1D(_Conv):
     Args:
         filters: the number of output channels.
         kernel_size: the window's size.
-        strides: how far the window moves.
+        strides: the distance between neighbouring windows.
         padding: `"valid"`, `"same"` (zeros around, so that strides of 1 keep the size) or
-            `"causal"` (zeros before, so that an output sees no later input).
+            `"causal"` (zeros before, so that an output does not depend on later inputs).
         data_format: `"channels_last"`, `(batch, steps, channels)`, or `"channels_first"`.
         dilation_rate: the distance between the window's taps.
-        groups: into how many groups, each convolved by itself, the channels fall.
-        activation: the name of a function or the function; `None` is the identity.
+        groups: the number of groups of channels, each of which is convolved separately.
+        activation: a function or its name; `None` is the identity.
 
     The kernel is `(kernel_size, channels // groups, filters)`. Raises ValueError for an input of
     another rank, or of another number of channels once built.
@@ -178,14 +178,14 @@ class Conv2D(_Conv):
 
     Args:
         filters: the number of output channels.
-        kernel_size: the window's height and width, one integer if they are the same; so for
-            `strides` and `dilation_rate`, of which one only may be above 1.
-        strides: how far the window moves.
+        kernel_size: the window's height and width, or one integer for both; likewise `strides` and
+            `dilation_rate`, of which only one may be above 1.
+        strides: the distance between neighbouring windows.
         padding: `"valid"` or `"same"` (zeros around, so that strides of 1 keep the size).
         data_format: `"channels_last"`, `(batch, height, width, channels)`, or `"channels_first"`.
         dilation_rate: the distance between the window's taps.
-        groups: into how many groups, each convolved by itself, the channels fall.
-        activation: the name of a function or the function; `None` is the identity.
+        groups: the number of groups of channels, each of which is convolved separately.
+        activation: a function or its name; `None` is the identity.
 
     The kernel is `(height, width, channels // groups, filters)`. Raises ValueError for an input of
     another rank, or of another number of channels once built.

@@ -22,7 +22,7 @@ class Activation(Layer):
     """`activation(inputs)`, element by element or along the last axis, as the function has it.
 
     Args:
-        activation: the name of a function or the function.
+        activation: a function or its name.
 
     >>> Activation("relu")(jnp.array([-1.0, 2.0])).tolist()
     [0.0, 2.0]
@@ -42,7 +42,7 @@ class Activation(Layer):
 class Masking(Layer):
     """Sets steps in which all features equal `mask_value` to zero, and masks them out.
 
-    Takes `(batch, steps, ..., features)`, gives the same shape.
+    Accepts `(batch, steps, ..., features)` and returns the same shape.
 
     >>> Masking()(jnp.array([[[1.0, 2.0], [0.0, 0.0]]])).tolist()
     [[[1.0, 2.0], [0.0, 0.0]]]
@@ -90,8 +90,8 @@ class Lambda(Layer):
         mask: the output's mask, or a function `(inputs, mask)` of it; by default there is none.
         arguments: further keyword arguments for the function.
 
-    Raises TypeError where `function` is not callable. A model with a lambda in it (rather than a
-    named function) can be loaded only with `safe_mode=False`.
+    Raises TypeError if `function` is not callable. A model with a lambda in it (rather than a named
+    function) can be loaded only with `safe_mode=False`.
 
     >>> Lambda(lambda x: x**2)(jnp.array([3.0])).tolist()
     [9.0]

@@ -214,7 +214,7 @@ def hash_key(salt: Any, kind: str) -> list[int]:
 
 
 def hash_buckets(texts: list[bytes], count: int, salt: list[int] | None = None) -> np.ndarray:
-    """The buckets of texts, out of `count`, by FarmHash, or by SipHash if there is a salt.
+    """The buckets of strings, out of `count`, by FarmHash, or by SipHash if there is a salt.
 
     >>> hash_buckets([b"a", b"b"], 3).tolist()
     [0, 1]

@@ -25,11 +25,11 @@ class Dense(Quantizable):
 
     Args:
         units: the size of the output's last axis.
-        activation: the name of a function or the function; `None` is the identity.
-        use_bias: whether there is a bias.
-        quantization_config: how a layer whose `dtype` is quantized is.
+        activation: a function or its name; `None` is the identity.
+        use_bias: whether to add a bias.
+        quantization_config: the configuration, if `dtype` is a quantized policy.
 
-    Takes `(batch, ..., features)` and gives `(batch, ..., units)` in the compute dtype. Raises
+    Accepts `(batch, ..., features)` and returns `(batch, ..., units)` in the compute dtype. Raises
     ValueError for an input of rank 1 and, once built, for another number of features.
 
     >>> layer = Dense(3, activation="relu")
@@ -89,9 +89,9 @@ class EinsumDense(Quantizable):
             may stand for axes before, or after, those of inputs and output.
         output_shape: the output's sizes without the batch and what an ellipsis stands for; `None`
             in it is the inputs' size.
-        activation: the name of a function or the function; `None` is the identity.
+        activation: a function or its name; `None` is the identity.
         bias_axes: the letters of the output's axes along which the bias differs; there is no bias
-            where it is left out.
+            if omitted.
 
     Raises ValueError for an equation of another form, one whose kernel has an axis of unknown size,
     and sizes that contradict the inputs'.

@@ -77,11 +77,11 @@ class DepthwiseConv2D(_DepthwiseConv):
     """Convolution of each channel of images by itself.
 
     Args:
-        kernel_size: the window's height and width, one integer if they are the same; so for
-            `strides` and `dilation_rate`.
-        strides: how far the window moves.
+        kernel_size: the window's height and width, or one integer for both; likewise `strides` and
+            `dilation_rate`.
+        strides: the distance between neighbouring windows.
         padding: `"valid"` or `"same"` (zeros around, so that strides of 1 keep the size).
-        depth_multiplier: the number of filters for each channel; their outputs lie side by side.
+        depth_multiplier: the number of filters for each channel; their outputs are adjacent.
         data_format: `"channels_last"`, `(batch, height, width, channels)`, or `"channels_first"`.
         dilation_rate: the distance between the window's taps.
 

@@ -24,10 +24,10 @@ class Embedding(Quantizable):
         output_dim: the size of a row.
         mask_zero: whether 0 marks padding: the output then carries a mask, false where it was.
         weights: values for the table to begin with, `(input_dim, output_dim)`.
-        quantization_config: how a layer whose `dtype` is quantized is.
+        quantization_config: the configuration, if `dtype` is a quantized policy.
 
-    Takes integers of any shape, gives `(..., output_dim)` in the compute dtype. The row of an
-    integer out of range is NaN.
+    Accepts integers of any shape and returns `(..., output_dim)` in the compute dtype. The row of
+    an integer out of range is NaN.
 
     >>> layer = Embedding(10, 4)
     >>> layer(jnp.array([[1, 2, 0]])).shape

@@ -26,14 +26,14 @@ from keraslike.layers.layer_state import number_of
 
 
 class Hashing(DataLayer):
-    """Maps each text or number to a category by its hash, with TensorFlow's values.
+    """Maps each string or number to a category by its hash, with TensorFlow's values.
 
     Args:
         num_bins: how many categories there are.
-        mask_value: a text or a number that is category 0, which then is of no other.
+        mask_value: a string or a number that is category 0, which then is of no other.
         salt: one or two integers for a hash that depends on them (SipHash).
-        output_mode: `"int"` for the categories, or as of a CategoryEncoding.
-        sparse: whether a sparse array of JAX's is given.
+        output_mode: `"int"` for the categories, or as in `CategoryEncoding`.
+        sparse: whether to return a sparse JAX array.
 
     Of a float the integer part counts. Raises ValueError for arguments that contradict each other.
 
@@ -110,9 +110,9 @@ class HashedCrossing(DataLayer):
     Args:
         num_bins: how many categories there are.
         output_mode: `"int"` for the categories, or `"one_hot"`.
-        sparse: whether a sparse array of JAX's is given.
+        sparse: whether to return a sparse JAX array.
 
-    Takes a list of arrays of one shape: `()`, `(batch,)` or `(batch, 1)`. Raises ValueError for
+    Accepts a list of arrays of one shape: `()`, `(batch,)` or `(batch, 1)`. Raises ValueError for
     other inputs.
 
     >>> HashedCrossing(5)((["A", "B", "A"], [101, 101, 102])).tolist()
@@ -239,7 +239,7 @@ class HashedCrossing(DataLayer):
 
 
 def _fingerprints(values: np.ndarray) -> np.ndarray:
-    """A 64-bit number for each text or integer, as two halves."""
+    """A 64-bit number for each string or integer, as two halves."""
     texts = as_bytes(values)
     if texts is None:
         found = values.astype(np.int64).view(np.uint64)

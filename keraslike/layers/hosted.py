@@ -142,7 +142,7 @@ class TorchModuleWrapper(_Hosted):
     module runs on the CPU: one that is made of layers of keraslike is faster. It drops out, say,
     with `training=True` only. A file holds it pickled, and is loaded with `safe_mode=False` only.
 
-    Raises ImportError where there is no PyTorch, and ValueError for what is no module.
+    Raises ImportError if there is no PyTorch, and ValueError for what is no module.
 
     Example (with PyTorch):
 
@@ -288,7 +288,7 @@ class TFSMLayer(_Hosted):
     Its variables become weights, which are copies. The function runs in a process of TensorFlow's
     own. A file holds the path only, and is loaded with `safe_mode=False` only.
 
-    Raises ImportError where there is no TensorFlow, and ValueError for an endpoint there is not.
+    Raises ImportError if there is no TensorFlow, and ValueError for an endpoint there is not.
 
     Example (with TensorFlow):
 

@@ -335,7 +335,7 @@ def factor_range(
 
     Args:
         low, high: what it may be.
-        least: the lower number is no smaller, where one is given; `low` where left out.
+        least: the lower number is no smaller, where one is given; `low` if omitted.
         overlaps: whether two numbers need only have a part of their range between `low` and `high`.
         above: whether it must be more than `low`.
 

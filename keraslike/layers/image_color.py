@@ -47,11 +47,11 @@ class RandomBrightness(ColorLayer):
     Args:
         factor: the number is between `-factor` and `factor`, or between two numbers of `[-1, 1]`,
             as a share of the range of values.
-        value_range: the least and the largest value of a pixel.
-        seed: of the random stream; one is drawn where it is left out.
+        value_range: the smallest and the largest value of a pixel.
+        seed: the seed of the random stream; drawn if it is omitted.
 
-    Takes images of any dtype. In training the result has the layer's floating-point dtype, as with
-    the layers below; otherwise images are returned unchanged.
+    Accepts images of any dtype. In training the result has the layer's floating-point dtype, as
+    with the layers below; otherwise images are returned unchanged.
 
     >>> x = jnp.full((2, 2, 2, 3), 100.0)
     >>> y = RandomBrightness(0.2, seed=1)(x)
@@ -103,7 +103,7 @@ class RandomColorDegeneration(_FactorLayer):
 
     Args:
         factor: how much, drawn between `-factor` and `factor` or two numbers of `[-1, 1]`.
-        value_range: the least and the largest value of a pixel.
+        value_range: the smallest and the largest value of a pixel.
 
     >>> x = jnp.array([[[255.0, 0.0, 0.0]]])
     >>> RandomColorDegeneration((1.0, 1.0))(x).astype(int).tolist()
@@ -131,7 +131,7 @@ class RandomContrast(ColorLayer):
     Args:
         factor: they are moved by factors between `1 - low` and `1 + high`, if these are two
             numbers; between 1 and `1 + factor` for one.
-        value_range: the least and the largest value of a pixel.
+        value_range: the smallest and the largest value of a pixel.
 
     >>> x = jnp.array([[[100.0], [200.0]]])
     >>> y = RandomContrast((0.0, 0.5), seed=1)(x)
@@ -243,7 +243,7 @@ class RandomHue(_HsvLayer):
     Args:
         factor: by how much of half a circle, drawn between 0 and `factor`, or two numbers of
             `[0, 1]`; to one side or the other.
-        value_range: the least and the largest value of a pixel.
+        value_range: the smallest and the largest value of a pixel.
 
     >>> RandomHue(0.5, seed=1)(jnp.ones((2, 4, 4, 3))).shape
     (2, 4, 4, 3)
@@ -273,7 +273,7 @@ class RandomSaturation(_HsvLayer):
     Args:
         factor: drawn between `-factor` and `factor`, or between two numbers; 0 makes images
             grey, 0.5 leaves them as they are.
-        value_range: the least and the largest value of a pixel.
+        value_range: the smallest and the largest value of a pixel.
 
     >>> RandomSaturation((0.0, 0.0))(jnp.array([[[1.0, 0.5, 0.5]]])).tolist()
     [[[1.0, 1.0, 1.0]]]
@@ -295,7 +295,7 @@ class RandomSharpness(_FactorLayer):
     Args:
         factor: drawn between 0 and `factor`, or between two numbers of `[0, 1]`; 0 gives smoothed
             images, 0.5 leaves them as they are, above they become sharper.
-        value_range: the least and the largest value of a pixel.
+        value_range: the smallest and the largest value of a pixel.
 
     >>> x = jnp.full((4, 4, 1), 13.0)
     >>> RandomSharpness((0.0, 0.0))(x)[1:3, 1:3].astype(int).ravel().tolist()
@@ -324,7 +324,7 @@ class RandomPosterization(_FactorLayer):
     Args:
         factor: how many, drawn from 1 up to one less than `factor`, or between two numbers of
             `[1, 8]`, the second excluded where it is another.
-        value_range: the least and the largest value of a pixel.
+        value_range: the smallest and the largest value of a pixel.
 
     >>> RandomPosterization((1, 1))(jnp.array([[[100.0, 200.0]]])).tolist()
     [[[0.0, 128.0]]]
@@ -352,8 +352,8 @@ class RandomInvert(ColorLayer):
     """Inverts the colours of some images: `value_range[1] - pixel`.
 
     Args:
-        factor: the probability of it, drawn between 0 and `factor` or two numbers of `[0, 1]`.
-        value_range: the least and the largest value of a pixel.
+        factor: the probability, drawn between 0 and `factor` or two numbers of `[0, 1]`.
+        value_range: the smallest and the largest value of a pixel.
 
     >>> RandomInvert((1.0, 1.0))(jnp.array([[[100.0, 200.0]]])).tolist()
     [[[155.0, 55.0]]]
@@ -385,10 +385,10 @@ class RandomGaussianBlur(ColorLayer):
     """Smooths some images with a Gaussian filter.
 
     Args:
-        factor: the probability of it, drawn between 0 and `factor` or two numbers of `[0, 1]`.
+        factor: the probability, drawn between 0 and `factor` or two numbers of `[0, 1]`.
         kernel_size: the filter's size, one odd number or two.
         sigma: its standard deviations are drawn between 0 and `sigma`, or two numbers of `[0, 1]`.
-        value_range: the least and the largest value of a pixel.
+        value_range: the smallest and the largest value of a pixel.
 
     >>> RandomGaussianBlur(seed=1)(jnp.ones((2, 8, 8, 3))).shape
     (2, 8, 8, 3)
@@ -443,7 +443,7 @@ class Solarization(ColorLayer):
         addition_factor: the number is drawn between 0 and `addition_factor`, or two numbers of
             `[0, 1]`, as a share of 255.
         threshold_factor: the threshold, likewise.
-        value_range: the least and the largest value of a pixel.
+        value_range: the smallest and the largest value of a pixel.
 
     >>> Solarization()(jnp.array([[[100.0, 200.0]]])).tolist()
     [[[155.0, 55.0]]]
@@ -484,7 +484,7 @@ class RandomColorJitter(ColorLayer):
     """Changes brightness, contrast, saturation and hue, one after the other.
 
     Args:
-        value_range: the least and the largest value of a pixel.
+        value_range: the smallest and the largest value of a pixel.
         brightness_factor: of a `RandomBrightness`, which is left out where it is `None`;
             `contrast_factor` of a `RandomContrast`, `saturation_factor` of a `RandomSaturation`
             and `hue_factor` of a `RandomHue` likewise.

@@ -65,10 +65,10 @@ class RandomFlip(GeometricLayer):
 
     Args:
         mode: `"horizontal"`, `"vertical"` or `"horizontal_and_vertical"`.
-        seed: of the random stream; one is drawn where it is left out.
+        seed: the seed of the random stream; drawn if it is omitted.
         data_format: `"channels_last"` or `"channels_first"`.
 
-    Takes images of any dtype, gives the layer's floating-point dtype, as the layers below.
+    Accepts images of any dtype and returns the layer's floating-point dtype, as the layers below.
 
     >>> y = RandomFlip("horizontal", seed=1)(jnp.array([[[1], [2]]] * 8)[:, None, :, 0, None])
     >>> sorted({tuple(row) for row in y[:, 0, :, 0].tolist()})
@@ -236,7 +236,7 @@ class RandomTranslation(_AffineLayer):
         height_factor: by how much of the height, drawn between `-height_factor` and
             `height_factor`, or two numbers of `[-1, 1]`; downwards where it is positive.
         width_factor: of the width, likewise; to the right.
-        fill_mode, interpolation, fill_value: as of `RandomRotation`.
+        fill_mode, interpolation, fill_value: see `RandomRotation`.
 
     >>> x = jnp.arange(3.0).reshape(1, 1, 3, 1)
     >>> layer = RandomTranslation(0.0, (1 / 3, 1 / 3), fill_mode="constant")
@@ -291,7 +291,7 @@ class RandomZoom(_AffineLayer):
             `height_factor`, or two numbers of `(-1, 1]`: what is shown gets smaller where it is
             positive, larger where it is negative.
         width_factor: of the width, likewise; where it is `None` shapes are kept.
-        fill_mode, interpolation, fill_value: as of `RandomRotation`.
+        fill_mode, interpolation, fill_value: see `RandomRotation`.
 
     >>> x = jnp.arange(25.0).reshape(1, 5, 5, 1)
     >>> RandomZoom((-0.5, -0.5))(x)[0, 0, :, 0].tolist()
@@ -355,7 +355,7 @@ class RandomShear(_AffineLayer):
         x_factor: by how much of a pixel a row is moved against the next, drawn between
             `-x_factor` and `x_factor`, or two numbers of `[0, 1]`; to one side or the other.
         y_factor: columns, likewise.
-        interpolation, fill_mode, fill_value: as of `RandomRotation`.
+        interpolation, fill_mode, fill_value: see `RandomRotation`.
 
     >>> x = jnp.arange(4.0).reshape(1, 2, 2, 1)
     >>> RandomShear((1.0, 1.0), fill_mode="constant", seed=2)(x)[0, 0, :, 0].tolist()
@@ -414,7 +414,7 @@ class RandomPerspective(GeometricLayer):
     """Applies a random perspective transformation to some images, which moves their corners.
 
     Args:
-        factor: the probability of it, drawn between 0 and `factor` or two numbers of `[0, 1]`.
+        factor: the probability, drawn between 0 and `factor` or two numbers of `[0, 1]`.
         scale: how far corners are moved at most, from 0 to 1.
         interpolation: `"nearest"` or `"bilinear"`.
         fill_value: what is there where the image does not reach.
@@ -488,13 +488,13 @@ class RandomElasticTransform(GeometricLayer):
     """Distorts some images by smooth random displacements of their pixels.
 
     Args:
-        factor: the probability of it, drawn between 0 and `factor` or two numbers of `[0, 1]`.
+        factor: the probability, drawn between 0 and `factor` or two numbers of `[0, 1]`.
         scale: how much images are bent, drawn between 0 and `scale` or two numbers of `[0, 1]`.
         interpolation: `"nearest"` or `"bilinear"`.
         fill_mode: what is beyond an image's edge: `"constant"`, `"nearest"`, `"wrap"`,
             `"mirror"` or `"reflect"`.
         fill_value: the constant.
-        value_range: the least and the largest value of a pixel.
+        value_range: the smallest and the largest value of a pixel.
 
     >>> RandomElasticTransform(seed=1)(jnp.ones((2, 8, 8, 3))).shape
     (2, 8, 8, 3)

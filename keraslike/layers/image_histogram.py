@@ -17,10 +17,10 @@ class AutoContrast(StillLayer):
     """Stretches the values of each channel of an image to the whole range.
 
     Args:
-        value_range: the least and the largest value of a pixel.
+        value_range: the smallest and the largest value of a pixel.
 
-    Does so in training and elsewhere; a channel of one value stays as it is. Takes images of any
-    dtype, gives the layer's floating-point dtype.
+    Does so in training and elsewhere; a channel of one value stays as it is. Accepts images of any
+    dtype and returns the layer's floating-point dtype.
 
     >>> AutoContrast()(jnp.array([[[50.0], [100.0]]])).ravel().tolist()
     [0.0, 255.0]
@@ -45,7 +45,7 @@ class Equalization(StillLayer):
     """Equalizes the histogram of each channel.
 
     Args:
-        value_range: the least and the largest value of a pixel.
+        value_range: the smallest and the largest value of a pixel.
         bins: the number of bins of the histogram.
         data_format: `"channels_last"` or `"channels_first"`.
 
@@ -103,7 +103,7 @@ class ContrastLimitedAdaptiveHistogramEqualization(StillLayer):
     """Equalizes the histogram of each tile of an image, with limited contrast (Zuiderveld 1994).
 
     Args:
-        value_range: the least and the largest value of a pixel.
+        value_range: the smallest and the largest value of a pixel.
         clip_limit: how much more frequent than on average a colour counts at most; 0 for no limit.
         tile_grid_size: into how many parts the height and the width are divided.
         data_format: `"channels_last"` or `"channels_first"`.

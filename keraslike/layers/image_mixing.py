@@ -58,10 +58,10 @@ class RandomErasing(ColorLayer):
     """Fills a random rectangle of some images with noise, or with a colour.
 
     Args:
-        factor: the probability of it, drawn between 0 and `factor` or two numbers of `[0, 1]`.
+        factor: the probability, drawn between 0 and `factor` or two numbers of `[0, 1]`.
         scale: the share of the image's area, drawn from such a range for each side.
         fill_value: a number, or one for each of three channels; `None` for noise.
-        value_range: the least and the largest value of a pixel.
+        value_range: the smallest and the largest value of a pixel.
 
     >>> RandomErasing(seed=1)(jnp.ones((2, 8, 8, 3))).shape
     (2, 8, 8, 3)
@@ -311,7 +311,7 @@ class RandAugment(_Policy):
     """Applies random transformations, out of eleven, to images (Cubuk et al. 1909.13719).
 
     Args:
-        value_range: the least and the largest value of a pixel.
+        value_range: the smallest and the largest value of a pixel.
         num_ops: how many changes are done, one after the other.
         factor: how much is changed, up to `factor` or between two numbers of `[0, 1]`.
         interpolation: `"nearest"` or `"bilinear"`.
@@ -378,7 +378,7 @@ class AugMix(_Policy):
     1912.02781).
 
     Args:
-        value_range: the least and the largest value of a pixel.
+        value_range: the smallest and the largest value of a pixel.
         num_chains: how many chains there are.
         chain_depth: of how many changes at most each consists.
         factor: how much is changed, up to `factor` or between two numbers of `[0, 1]`.

@@ -153,7 +153,7 @@ class CenterCrop(_Sized):
         height, width: the size.
         data_format: `"channels_last"` or `"channels_first"`.
 
-    Takes images of any dtype, gives the layer's floating-point dtype.
+    Accepts images of any dtype and returns the layer's floating-point dtype.
 
     >>> CenterCrop(2, 2)(jnp.arange(16.0).reshape(4, 4, 1))[..., 0].tolist()
     [[5.0, 6.0], [9.0, 10.0]]

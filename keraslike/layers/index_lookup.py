@@ -181,7 +181,7 @@ class IndexLookup(DataLayer):
 
         Args:
             vocabulary: a list or an array of different tokens, with or without those that
-                `get_vocabulary` puts first; or the path of a file with one a line.
+                `get_vocabulary` puts first; or the path of a file with one per line.
             idf_weights: with `output_mode="tf_idf"`, the weight of each of them.
 
         Raises ValueError for tokens that occur twice, or are too many.
@@ -321,7 +321,7 @@ class IndexLookup(DataLayer):
             data: an array or a list, or batches in any iterable.
             steps: the most batches to take.
 
-        Raises ValueError where `vocabulary` was given.
+        Raises ValueError if `vocabulary` was given.
         """
         self.reset_state()
         for batch in batches(data, steps):

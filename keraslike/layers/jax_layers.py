@@ -32,7 +32,7 @@ class JaxLayer(Layer):
             `training`. It gives the outputs or, where it takes `state`, outputs and a new state.
         init_fn: takes arguments named `inputs` (ones of the inputs' shapes) and, if it wants, `rng`
             and `training`; it gives `params` or, where `call_fn` takes `state`, params and state.
-        params: values to begin with, in any pytree, rather than those of `init_fn`.
+        params: initial values, in any pytree, rather than those of `init_fn`.
         state: likewise, of what changes from call to call and does not train.
         seed: of the keys given as `rng` in training.
         native_serialization_platforms: has no effect.
@@ -197,7 +197,7 @@ class FlaxLayer(JaxLayer):
             `deterministic` of the modules in it.
         method: the method to call rather than `__call__`, or a function that takes the module
             first; of an nnx module, one may give its name, too.
-        variables: values to begin with: of linen what `init` gives, of nnx a state.
+        variables: initial values: of linen what `init` gives, of nnx a state.
 
     For linen the collection `params` trains and all others are state; of nnx what is an `nnx.Param`
     trains. In a file the module is its `get_config()`, which its class has to have with

@@ -66,7 +66,7 @@ class Layer(
         dtype: a dtype or a policy such as `"mixed_bfloat16"`; of a `DTypePolicyMap` the policy
             of the layer's path.
         autocast: whether floating-point inputs are cast to the compute dtype.
-        name: a name; one is made where none is given.
+        name: a name; generated if it is omitted.
 
     A subclass may set attributes before `super().__init__()`, make sublayers anywhere (in
     attributes, lists, tuples and dicts), and call `super().build(input_shape)` or not.

@@ -149,10 +149,10 @@ class LayerState:
         """Makes a weight of this layer; all but the first three arguments are keywords.
 
         Args:
-            shape: sizes; a scalar where it is left out.
+            shape: sizes; a scalar if omitted.
             initializer: a name, a function `(shape, dtype=...)` or a value; Glorot uniform for
-                floats and zeros for others where it is left out.
-            dtype: the layer's variable dtype where it is left out.
+                floats and zeros for others if omitted.
+            dtype: the layer's variable dtype if omitted.
             trainable: whether an optimizer changes it.
             regularizer: a function of the weight whose value is added to the loss.
             constraint: a function applied after every update.

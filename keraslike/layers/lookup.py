@@ -17,12 +17,13 @@ class IntegerLookup(IndexLookup):
             an error.
         mask_token: an integer whose number is 0, and that counts as none in other output modes.
         oov_token: what stands for those that are not in it, in the vocabulary and with `invert`.
-        vocabulary: the tokens, or the path of a file with one a line; by default `adapt` finds it.
+        vocabulary: the tokens, or the path of a file with one per line; by default `adapt` finds
+            it.
         idf_weights: the weights of the vocabulary's tokens, for `output_mode="tf_idf"`.
         invert: whether it gives the tokens of numbers instead.
-        output_mode: `"int"` for the numbers, `"one_hot"`, `"multi_hot"` or `"count"` as of a
-            CategoryEncoding, `"tf_idf"` for counts times weights.
-        sparse: whether a sparse array of JAX's is given.
+        output_mode: `"int"` for the numbers, `"one_hot"`, `"multi_hot"` or `"count"` as in
+            `CategoryEncoding`, `"tf_idf"` for counts times weights.
+        sparse: whether to return a sparse JAX array.
         pad_to_max_tokens: whether these arrays have the size `max_tokens`.
         oov_method: how those not in it are spread: `"floormod"`, by the remainder, or `"farmhash"`.
         salt: one or two integers for a hash that depends on them, with `oov_method="farmhash"`.
@@ -73,16 +74,16 @@ class IntegerLookup(IndexLookup):
 
 
 class StringLookup(IndexLookup):
-    """Maps texts to their indices in a vocabulary.
+    """Maps strings to their indices in a vocabulary.
 
-    The arguments are those of an IntegerLookup, for tokens that are texts; those that are not in
+    The arguments are those of an IntegerLookup, for tokens that are strings; those that are not in
     the vocabulary are spread by their hashes, the same as TensorFlow's.
 
     Args:
         encoding: of tokens that are bytes, as `get_vocabulary` gives them.
 
-    Takes arrays and lists of texts, gives integers, or in other output modes floats; with `invert`
-    an array of Python's strings.
+    Accepts arrays and lists of strings and returns integers, or in other output modes floats; with
+    `invert` an array of Python's strings.
 
     >>> layer = StringLookup()
     >>> layer.adapt(["a", "b", "b"])

@@ -89,7 +89,7 @@ def _same_rank(inputs: Sequence[jax.Array]) -> list[jax.Array]:
 class Add(Merge):
     """The sum of the inputs.
 
-    Takes a list of arrays that broadcast against each other; raises ValueError where they do not.
+    Accepts a list of arrays that broadcast against each other; raises ValueError where they do not.
 
     >>> Add()([jnp.array([1.0, 2.0]), jnp.array([3.0, 4.0])]).tolist()
     [4.0, 6.0]
@@ -205,7 +205,7 @@ class Minimum(_MaskedMerge):
 class Concatenate(Merge):
     """The inputs concatenated along an axis.
 
-    Takes a list of arrays whose other sizes are the same; raises ValueError where they are not.
+    Accepts a list of arrays whose other sizes are the same; raises ValueError where they are not.
 
     >>> Concatenate()([jnp.ones((2, 3)), jnp.ones((2, 4))]).shape
     (2, 7)
@@ -256,8 +256,8 @@ class Dot(Merge):
         axes: one for both inputs, or a pair. The batch is axis 0.
         normalize: whether the inputs are scaled to length 1 along the axes: the cosine.
 
-    Gives `(batch, *rest of the first, *rest of the second)`, and `(batch, 1)` if nothing is left.
-    Raises ValueError where the sizes along the axes differ.
+    Returns `(batch, *rest of the first, *rest of the second)`, and `(batch, 1)` if nothing is left.
+    Raises ValueError if the sizes along the axes differ.
 
     >>> Dot(axes=1)([jnp.array([[1.0, 2.0]]), jnp.array([[3.0, 4.0]])]).tolist()
     [[11.0]]

@@ -361,28 +361,28 @@ class MultiHeadAttention(_Heads):
     Args:
         num_heads: the number of heads.
         key_dim: the size of a head's queries and keys.
-        value_dim: the size of a head's values; `key_dim` where it is left out.
+        value_dim: the size of a head's values; `key_dim` if omitted.
         dropout: the share of weights set to zero in training.
         use_bias: whether the projections have biases.
-        output_shape: the output's sizes after batch and targets; the query's where left out.
-        attention_axes: of query, key and value; all but the first and the last where left out.
+        output_shape: the output's sizes after batch and targets; the query's if omitted.
+        attention_axes: of query, key and value; all but the first and the last if omitted.
         sliding_window: how far from a target, at most, the sources are that it sees, plus one.
         flash_attention: whether a GPU must use cuDNN's fused kernel; no dropout, no scores then.
         use_gate: whether the heads' outputs are multiplied by `sigmoid` of a further projection of
             the query (arXiv:2505.06708).
-        seed: of the dropout's random stream; one is drawn where it is left out.
+        seed: the seed of the dropout's random stream; drawn if it is omitted.
 
     Call arguments:
         query: `(batch, targets, features)`.
         value: `(batch, sources, features)`.
-        key: `(batch, sources, features)`; the values where it is left out.
+        key: `(batch, sources, features)`; the values if omitted.
         attention_mask: `(batch, targets, sources)`; where it is false a target does not see a
             source. What the masks of query, value and key leave out is not seen, either.
         return_attention_scores: whether the weights `(batch, heads, targets, sources)` come out,
             too.
         use_causal_mask: whether target `i` sees no source after the `i`-th.
 
-    Gives `(batch, targets, *output_shape)`. Raises ValueError for arguments that cannot be.
+    Returns `(batch, targets, *output_shape)`. Raises ValueError for arguments that cannot be.
 
     >>> layer, x = MultiHeadAttention(num_heads=2, key_dim=8), jnp.ones((1, 3, 4))
     >>> outputs, weights = layer(x, x, return_attention_scores=True)
@@ -479,7 +479,7 @@ class GroupedQueryAttention(_Heads):
         num_key_value_heads: the number of different keys and values, which divides that of heads.
 
     The other arguments, those of the call and the output are `MultiHeadAttention`'s. Raises
-    ValueError where the heads cannot be grouped.
+    ValueError if the heads cannot be grouped.
 
     >>> x = jnp.ones((1, 3, 4))
     >>> GroupedQueryAttention(8, num_query_heads=4, num_key_value_heads=2)(x, x).shape

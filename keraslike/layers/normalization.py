@@ -82,13 +82,13 @@ class BatchNormalization(_Normalization):
         axis: of the features; 1 for images with the channels first.
         momentum: of the moving averages.
         epsilon: added to the variance.
-        center, scale: whether there is a `beta`, a `gamma`.
+        center, scale: whether there is a `beta` and a `gamma`.
         renorm: whether the batch's mean and variance are corrected towards moving ones in training
             (Ioffe, arXiv:1702.03275), within the limits `rmin`, `rmax` and `dmax` of
             `renorm_clipping`.
         synchronized: must be false: arrays are global, so a batch over several devices is one.
 
-    Takes and gives any shape, in the compute dtype. Steps that a mask leaves out do not count.
+    Accepts and returns any shape, in the compute dtype. Steps that a mask leaves out do not count.
 
     >>> layer = BatchNormalization()
     >>> x = jnp.array([[1.0], [3.0]])
@@ -240,11 +240,11 @@ class LayerNormalization(_Normalization):
     Args:
         axis: one or several.
         epsilon: added to the variance.
-        center, scale: whether there is a `beta`, a `gamma`; they have the shape of the axes.
+        center, scale: whether there is a `beta` and a `gamma`; they have the shape of the axes.
         rms_scaling: divides by the standard deviation without taking the mean off, and leaves
             `beta` out. Deprecated in Keras: it is not the root mean square.
 
-    Takes and gives any shape, in the compute dtype.
+    Accepts and returns any shape, in the compute dtype.
 
     >>> LayerNormalization()(jnp.array([[1.0, 3.0]])).round(2).tolist()
     [[-1.0, 1.0]]
@@ -301,13 +301,13 @@ class GroupNormalization(_Normalization):
     arXiv:1803.08494).
 
     Args:
-        groups: how many there are, of channels that lie side by side; -1 for as many as channels.
+        groups: how many there are, of adjacent channels; -1 for as many as channels.
         axis: of the channels.
         epsilon: added to the variance.
-        center, scale: whether there is a `beta`, a `gamma`, which have the size of the channels.
+        center, scale: whether there is a `beta` and a `gamma`, which have the size of the channels.
 
-    Takes and gives any shape, in the compute dtype. Raises ValueError for channels that do not fall
-    into the groups.
+    Accepts and returns any shape, in the compute dtype. Raises ValueError for channels that do not
+    fall into the groups.
 
     >>> GroupNormalization(groups=2)(jnp.array([[1.0, 3.0, 10.0, 30.0]])).round(2).tolist()
     [[-1.0, 1.0, -1.0, 1.0]]
@@ -381,7 +381,7 @@ class RMSNormalization(Layer):
 
     The mean is over `axis` (Zhang and Sennrich, arXiv:1910.07467), of which `scale` has the shape.
 
-    Takes and gives any shape, in the compute dtype.
+    Accepts and returns any shape, in the compute dtype.
 
     >>> RMSNormalization()(jnp.array([[5.0, -5.0]])).round(2).tolist()
     [[1.0, -1.0]]

@@ -15,7 +15,7 @@ class Pipeline(Layer):
 
     Args:
         layers: the layers, or anything else that can be called.
-        name: a name; one is made where none is given.
+        name: a name; generated if it is omitted.
 
     It calls them as in training, unless it is told `training=False`.
 

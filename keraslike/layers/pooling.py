@@ -76,8 +76,8 @@ class MaxPooling2D(_MaxPooling):
     """The largest value of each window, channel by channel.
 
     Args:
-        pool_size: the window's height and width, one integer if they are the same.
-        strides: how far the window moves; `pool_size` by default.
+        pool_size: the window's height and width, or one integer for both.
+        strides: the distance between neighbouring windows; `pool_size` by default.
         padding: `"valid"` or `"same"` (as many windows as the strides fit into the size).
         data_format: `"channels_last"`, `(batch, height, width, channels)`, or `"channels_first"`.
 
@@ -180,7 +180,7 @@ class AdaptiveAveragePooling2D(_AdaptiveAveragePooling):
 
     Args:
         output_size: how many windows there are along height and width, one integer if they are as
-            many. Neighbours overlap where the size is no multiple of it.
+            many. Neighbours overlap where the size is not a multiple of it.
         data_format: `"channels_last"`, `(batch, height, width, channels)`, or `"channels_first"`.
 
     >>> AdaptiveAveragePooling2D(1)(jnp.arange(4.0).reshape(1, 2, 2, 1)).ravel().tolist()
@@ -285,7 +285,7 @@ class GlobalAveragePooling2D(_GlobalAveragePooling):
         data_format: `"channels_last"`, `(batch, height, width, channels)`, or `"channels_first"`.
         keepdims: whether height and width stay, as sizes of 1.
 
-    Gives `(batch, channels)`. Raises ValueError for an input that is not of rank 4.
+    Returns `(batch, channels)`. Raises ValueError for an input that is not of rank 4.
 
     >>> GlobalAveragePooling2D()(jnp.arange(4.0).reshape(1, 2, 2, 1)).tolist()
     [[1.5]]

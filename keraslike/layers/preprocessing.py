@@ -60,11 +60,11 @@ class Normalization(Layer):
     Args:
         axis: along which the moments differ, one or several; `None` for one mean and one variance
             of all values.
-        mean, variance: numbers for these axes; where they are left out `adapt` finds them.
+        mean, variance: numbers for these axes; if omitted `adapt` finds them.
         invert: whether to do the reverse, `mean + inputs * sqrt(variance)`.
 
-    Takes numbers of any dtype, gives the layer's floating-point dtype. Raises ValueError where one
-    of `mean` and `variance` is given without the other or does not fit the axes.
+    Accepts numbers of any dtype and returns the layer's floating-point dtype. Raises ValueError if
+    one of `mean` and `variance` is given without the other or does not fit the axes.
 
     >>> layer = Normalization()
     >>> layer.adapt(np.array([[1.0], [3.0]]))

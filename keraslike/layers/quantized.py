@@ -143,12 +143,12 @@ class Quantizable(Adaptable):
         return None if waits else mode
 
     def quantize(self, mode: Any = None, type_check: bool = True, config: Any = None) -> None:
-        """Quantizes the weights, which takes their floats away but for `"float8"`.
+        """Quantizes the weights, which takes their floats away except for `"float8"`.
 
         Args:
             mode: `"int8"`, `"int4"`, `"float8"`, `"gptq"` or `"awq"`; the last two are done by
                 `Model.quantize`, which looks at data.
-            type_check: whether to refuse a layer of a class of one's own.
+            type_check: whether to refuse a layer of a user-defined class.
             config: a configuration, which may say the mode as well.
 
         Raises ValueError for an unknown mode and for a layer that is not built or is quantized

@@ -87,10 +87,10 @@ class RNN(Layer):
         zero_output_for_mask: whether outputs are zero where the mask is false; otherwise they are
             those of the step before.
 
-    Takes `(batch, steps, ...)`, gives `(batch, output_size)` or `(batch, steps, output_size)`; or
-    structures of such, if the cell takes and gives structures. A state may have a shape, a tuple.
-    Where a mask is false the states stay. Raises ValueError for what is no cell, for a stateful
-    layer without a fixed batch size.
+    Accepts `(batch, steps, ...)` and returns `(batch, output_size)` or `(batch, steps,
+    output_size)`; or structures of such, if the cell takes and gives structures. A state may have a
+    shape, a tuple. Where a mask is false the states stay. Raises ValueError for an object that is
+    not a cell, for a stateful layer without a fixed batch size.
 
     >>> class Sum(Layer):
     ...     state_size = output_size = 2
@@ -314,7 +314,7 @@ class SimpleRNN(_CellRNN):
         dropout, recurrent_dropout: the shares of the inputs and of the state that are dropped in
             training, the same ones at every step of a sequence.
 
-    Takes `(batch, steps, features)`, gives `(batch, units)` or `(batch, steps, units)`.
+    Accepts `(batch, steps, features)` and returns `(batch, units)` or `(batch, steps, units)`.
 
     >>> SimpleRNN(4, return_sequences=True)(jnp.ones((2, 5, 3))).shape
     (2, 5, 4)
@@ -364,9 +364,9 @@ class LSTM(_CellRNN):
             training, the same ones at every step of a sequence.
         use_cudnn: has no effect.
 
-    Takes `(batch, steps, features)`, gives `(batch, units)` or `(batch, steps, units)`, then `h`
-    and `c` with `return_state`. With tanh and sigmoid, and no `recurrent_dropout`, training is a
-    good deal faster than with other functions.
+    Accepts `(batch, steps, features)` and returns `(batch, units)` or `(batch, steps, units)`, then
+    `h` and `c` with `return_state`. With tanh and sigmoid, and no `recurrent_dropout`, training is
+    considerably faster than with other functions.
 
     >>> y, h, c = LSTM(4, return_sequences=True, return_state=True)(jnp.ones((2, 5, 3)))
     >>> y.shape, bool((y[:, -1] == h).all())
@@ -416,9 +416,9 @@ class GRU(_CellRNN):
         reset_after: see `GRUCell`.
         use_cudnn: has no effect.
 
-    Takes `(batch, steps, features)`, gives `(batch, units)` or `(batch, steps, units)`, then the
-    state with `return_state`. With tanh, sigmoid and `reset_after`, and no `recurrent_dropout`,
-    training is a good deal faster than otherwise.
+    Accepts `(batch, steps, features)` and returns `(batch, units)` or `(batch, steps, units)`, then
+    the state with `return_state`. With tanh, sigmoid and `reset_after`, and no `recurrent_dropout`,
+    training is considerably faster than otherwise.
 
     >>> GRU(4, return_sequences=True)(jnp.ones((2, 5, 3))).shape
     (2, 5, 4)

@@ -189,13 +189,13 @@ class SimpleRNNCell(_Cell):
     Args:
         units: the size of the output and of the state.
         activation: of the new state.
-        use_bias: whether there is a bias.
+        use_bias: whether to add a bias.
         dropout: the share of the inputs that is dropped in training.
         recurrent_dropout: the share of the state that is dropped in training.
-        seed: of the random stream.
+        seed: the seed of the random stream.
 
-    Takes `(batch, features)` and the state `(batch, units)`, in a list or not, gives the output
-    and the new state.
+    Accepts `(batch, features)` and the state `(batch, units)`, optionally in a list, and returns
+    the output and the new state.
 
     >>> y, (h,) = SimpleRNNCell(4)(jnp.ones((2, 3)), [jnp.zeros((2, 4))])
     >>> y.shape, bool((y == h).all())
@@ -249,10 +249,10 @@ class LSTMCell(_Cell):
     Args:
         units: the size of the output and of each of the two states.
         activation, recurrent_activation: of candidates and states, and of gates.
-        unit_forget_bias: whether the bias of `f` is 1 to begin with (Jozefowicz et al. 2015).
+        unit_forget_bias: whether the bias of `f` is 1 initially (Jozefowicz et al. 2015).
 
-    The other arguments are those of `SimpleRNNCell`. Takes `(batch, features)` and `[h, c]`, gives
-    the output and the new `[h, c]`.
+    The other arguments are those of `SimpleRNNCell`. Accepts `(batch, features)` and `[h, c]` and
+    returns the output and the new `[h, c]`.
 
     >>> y, (h, c) = LSTMCell(4)(jnp.ones((2, 3)), [jnp.zeros((2, 4)), jnp.zeros((2, 4))])
     >>> y.shape, bool((y == h).all())
@@ -324,8 +324,8 @@ class GRUCell(_Cell):
         reset_after: whether `r` multiplies the product, which then has a bias of its own: the bias
             is `(2, 3 * units)`. Otherwise it multiplies the state, and the bias is `(3 * units,)`.
 
-    The other arguments are those of `SimpleRNNCell`. Takes `(batch, features)` and the state
-    `(batch, units)`, in a list or not, gives the output and the new state.
+    The other arguments are those of `SimpleRNNCell`. Accepts `(batch, features)` and the state
+    `(batch, units)`, optionally in a list, and returns the output and the new state.
 
     >>> y, (h,) = GRUCell(4)(jnp.ones((2, 3)), [jnp.zeros((2, 4))])
     >>> y.shape, bool((y == h).all())
@@ -392,7 +392,8 @@ class StackedRNNCells(Layer):
     Args:
         cells: the cells.
 
-    Its states are a list with the states of each cell. Raises ValueError for what is no cell.
+    Its states are a list with the states of each cell. Raises ValueError for an object that is not
+    a cell.
 
     >>> cell = StackedRNNCells([LSTMCell(4), GRUCell(3)])
     >>> y, states = cell(jnp.ones((2, 6)), cell.get_initial_state(batch_size=2))

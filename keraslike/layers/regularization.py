@@ -55,9 +55,9 @@ class Dropout(_Noise):
     Args:
         rate: from 0 to 1.
         noise_shape: of the mask, broadcast to the inputs; `None` in it is the inputs' size.
-        seed: of the random stream; one is drawn where it is left out.
+        seed: the seed of the random stream; drawn if it is omitted.
 
-    Takes and gives any shape. Raises ValueError for a rate or a `noise_shape` that cannot be.
+    Accepts and returns any shape. Raises ValueError for a rate or a `noise_shape` that cannot be.
 
     >>> layer = Dropout(0.5, seed=0)
     >>> x = jnp.ones((1, 100))
@@ -171,7 +171,7 @@ class AlphaDropout(Dropout):
     Args:
         rate: from 0 on, below 1.
         noise_shape: of the mask, broadcast to the inputs; `None` in it is the inputs' size.
-        seed: of the random stream; one is drawn where it is left out.
+        seed: the seed of the random stream; drawn if it is omitted.
 
     >>> y = AlphaDropout(0.5, seed=0)(jnp.zeros((1, 100)), training=True)
     >>> len(set(y.ravel().tolist()))
@@ -204,7 +204,7 @@ class GaussianNoise(_Noise):
 
     Args:
         stddev: of the noise, from 0 to 1.
-        seed: of the random stream; one is drawn where it is left out.
+        seed: the seed of the random stream; drawn if it is omitted.
 
     >>> x = jnp.ones((2, 3))
     >>> bool((GaussianNoise(0.1, seed=0)(x, training=True) != x).all())
@@ -225,7 +225,7 @@ class GaussianDropout(_Noise):
 
     Args:
         rate: that of a `Dropout` whose noise has the same variance; below 1.
-        seed: of the random stream; one is drawn where it is left out.
+        seed: the seed of the random stream; drawn if it is omitted.
 
     >>> x = jnp.ones((2, 3))
     >>> bool((GaussianDropout(0.1, seed=0)(x, training=True) != x).all())

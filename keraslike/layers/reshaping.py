@@ -45,7 +45,7 @@ class Reshape(Layer):
     Args:
         target_shape: without the batch; one size may be -1, which follows from the others.
 
-    Raises ValueError where the number of values in a sample is not that of `target_shape`.
+    Raises ValueError if the number of values in a sample is not that of `target_shape`.
 
     >>> Reshape((2, -1))(jnp.ones((5, 6))).shape
     (5, 2, 3)
@@ -264,7 +264,7 @@ class Cropping2D(_Cropping):
             `(before, after)` for each.
         data_format: `"channels_last"` or `"channels_first"`.
 
-    Raises ValueError where nothing would be left.
+    Raises ValueError if nothing would be left.
 
     >>> Cropping2D(((1, 0), (2, 2)))(jnp.ones((1, 4, 7, 4))).shape
     (1, 3, 3, 4)
@@ -328,7 +328,7 @@ class UpSampling2D(Layer):
     """Enlarges images by integer factors, `(batch, height, width, channels)`.
 
     Args:
-        size: the factors of height and width, one integer if they are the same.
+        size: the factors of height and width, or one integer for both.
         data_format: `"channels_last"` or `"channels_first"`.
         interpolation: `"nearest"`, `"bilinear"`, `"bicubic"`, `"lanczos3"` or `"lanczos5"`.
 

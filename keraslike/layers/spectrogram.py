@@ -34,8 +34,8 @@ class STFTSpectrogram(Layer):
             `"channels_first"` the first), rather than share that of the frequencies.
         data_format: `"channels_last"`, `(batch, time, channels)`, or `"channels_first"`.
 
-    Gives `(batch, frames, frequencies * channels)`, with `fft_length // 2 + 1` frequencies. Raises
-    TypeError for inputs that are not of float16, float32 or float64.
+    Returns `(batch, frames, frequencies * channels)`, with `fft_length // 2 + 1` frequencies.
+    Raises TypeError for inputs that are not of float16, float32 or float64.
 
     >>> STFTSpectrogram("magnitude", frame_length=8)(jnp.ones((1, 16, 1))).shape
     (1, 3, 5)
@@ -152,7 +152,7 @@ class MelSpectrogram(Layer):
         mag_exp: the power of the magnitudes.
         min_power: the least that counts.
 
-    Takes `(time,)` or `(batch, time)`, gives `(..., num_mel_bins, parts)`.
+    Accepts `(time,)` or `(batch, time)` and returns `(..., num_mel_bins, parts)`.
 
     >>> MelSpectrogram(fft_length=8, sequence_stride=4, num_mel_bins=3)(jnp.ones((2, 16))).shape
     (2, 3, 5)
@@ -233,7 +233,7 @@ class MelSpectrogram(Layer):
         """How much each frequency of a spectrogram counts for each of the mel scale.
 
         Triangles that overlap by half, of equal widths in mel (HTK's formula, which leaves the
-        constant part out). Gives `(num_spectrogram_bins, num_mel_bins)`.
+        constant part out). Returns `(num_spectrogram_bins, num_mel_bins)`.
         """
         edges = lower_edge_hertz, upper_edge_hertz
         weights = mel_weights(num_mel_bins, num_spectrogram_bins, sampling_rate, *edges)

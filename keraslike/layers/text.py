@@ -1,4 +1,4 @@
-"""`TextVectorization`, which maps the words of texts to indices."""
+"""`TextVectorization`, which maps the words of strings to indices."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ _STANDARDIZE = ("lower_and_strip_punctuation", "lower", "strip_punctuation")
 
 
 class TextVectorization(DataLayer):
-    """Maps texts to arrays of word indices, by a vocabulary that is given or found by `adapt`.
+    """Maps strings to arrays of word indices, by a vocabulary that is given or found by `adapt`.
 
     Args:
         max_tokens: the most words in the vocabulary.
-        standardize: what is done to a text first: `"lower_and_strip_punctuation"`, `"lower"`,
+        standardize: what is done to a string first: `"lower_and_strip_punctuation"`, `"lower"`,
             `"strip_punctuation"` (of ASCII characters, as TensorFlow does it), nothing for `None`,
-            or a function of an array of texts.
+            or a function of an array of strings.
         split: `"whitespace"`, `"character"`, not at all for `None`, or a function of an array of
-            texts that gives a list of words for each.
+            strings that gives a list of words for each.
         ngrams: a number for all runs of up to so many words to be words too, or a tuple of numbers
             for runs of so many.
         output_mode: `"int"` for the numbers, with 0 after the last, `"multi_hot"` for ones where
             a word occurs, `"count"` for how often, `"tf_idf"` for counts times weights, `"one_hot"`
             for an array for each word.
-        output_sequence_length: how many numbers each text is to have; by default, as many as the
+        output_sequence_length: how many numbers each string is to have; by default, as many as the
             longest of a batch.
         pad_to_max_tokens: whether the arrays of other modes have the size `max_tokens`.
-        vocabulary: the words, or the path of a file with one a line.
+        vocabulary: the words, or the path of a file with one per line.
         idf_weights: their weights, for `output_mode="tf_idf"`.
-        sparse: whether a sparse array of JAX's is given.
+        sparse: whether to return a sparse JAX array.
         ragged: whether a `tf.RaggedTensor` is given, which a layer of `tf.keras` can.
         encoding: of words that are bytes, as functions and `get_vocabulary` are given them.
 
-    Takes texts, an array `(...)` or `(..., 1)`, gives `(..., length)` or `(..., words)`. Raises
-    ValueError for arguments that contradict each other.
+    Accepts strings, an array `(...)` or `(..., 1)` and returns `(..., length)` or `(..., words)`.
+    Raises ValueError for arguments that contradict each other.
 
     >>> layer = TextVectorization(vocabulary=["good", "day"])
     >>> layer(["Good day!", "A day"]).tolist()
@@ -135,7 +135,7 @@ class TextVectorization(DataLayer):
     # -- words ------------------------------------------------------------------------------------
 
     def _split_texts(self, texts: np.ndarray) -> tuple[tuple, list[list[bytes]]]:
-        """The shape of an array of texts, and the words of each text in it."""
+        """The shape of an array of strings, and the words of each string in it."""
         standardize, split = self.standardize, self.split
         if callable(standardize):
             texts = self._applied_by(standardize, texts)
@@ -229,11 +229,11 @@ class TextVectorization(DataLayer):
         """Makes the vocabulary of the words in data, those that occur most often first.
 
         Args:
-            data: an array or a list of texts, or batches in any iterable.
+            data: an array or a list of strings, or batches in any iterable.
             batch_size: is not used.
             steps: the most batches to take.
 
-        Raises ValueError where `vocabulary` was given.
+        Raises ValueError if `vocabulary` was given.
         """
         self.reset_state()
         for batch in batches(data, steps):
@@ -343,7 +343,7 @@ def _array(texts: Sequence[bytes]) -> np.ndarray:
 
 
 def _rows(words: Any) -> list[list[bytes]]:
-    """The words of each text, from the result of a user's function on the texts."""
+    """The words of each string, from the result of a user's function on the strings."""
     if hasattr(words, "to_list"):  # A ragged tensor.
         words = words.to_list()
     elif (found := foreign.array_of(words)) is not None:

@@ -90,8 +90,8 @@ class Conv2DTranspose(_ConvTranspose):
 
     Args:
         filters: the number of output channels.
-        kernel_size: the window's height and width, one integer if they are the same; so for
-            `strides` and `dilation_rate`, of which one only may be above 1.
+        kernel_size: the window's height and width, or one integer for both; likewise `strides` and
+            `dilation_rate`, of which only one may be above 1.
         strides: the distance between the outputs to which neighbouring inputs add.
         padding: `"valid"`, for `(size - 1) * stride + max(kernel, stride)` outputs along an axis,
             or `"same"` for `size * stride`.

@@ -19,7 +19,7 @@ class Wrapper(Layer):
     Args:
         layer: the layer inside.
 
-    Raises ValueError where that is no layer.
+    Raises ValueError if that is no layer.
 
     >>> from keraslike.layers.dense import Dense
     >>> wrapper = Wrapper(Dense(3))
@@ -54,10 +54,10 @@ class TimeDistributed(Wrapper):
     Args:
         layer: takes `(batch, ...)`.
 
-    Takes `(batch, steps, ...)`, gives the layer's outputs as `(batch, steps, ...)`. All steps are
-    computed at once, unless the layer changes state that it has (random numbers, moving averages):
-    then one after another. Raises ValueError for an input without steps and for a mask that is not
-    `(batch, steps, ...)`.
+    Accepts `(batch, steps, ...)` and returns the layer's outputs as `(batch, steps, ...)`. All
+    steps are computed at once, unless the layer changes state that it has (random numbers, moving
+    averages): then one after another. Raises ValueError for an input without steps and for a mask
+    that is not `(batch, steps, ...)`.
 
     >>> from keraslike.layers.dense import Dense
     >>> TimeDistributed(Dense(3))(jnp.ones((2, 5, 4))).shape
@@ -115,13 +115,13 @@ class Bidirectional(Layer):
         layer: the recurrent layer; a new one is made of its config.
         merge_mode: how the two outputs become one: `"concat"`, `"sum"`, `"mul"`, `"ave"`, or
             `None`, which gives both.
-        weights: values to begin with, those of the forward layer first.
+        weights: initial values, those of the forward layer first.
         backward_layer: the other layer; by default like `layer`, with `go_backwards` set.
 
     The outputs of a sequence are in its order, for both directions. With `return_state` the states
     of the forward layer follow, then those of the backward layer; `initial_state` has them in this
-    order, too. Raises ValueError for what is no layer, for another `merge_mode`, and for two layers
-    that do not go together.
+    order, too. Raises ValueError for an object that is not a layer, for another `merge_mode`, and
+    for two layers that do not go together.
 
     >>> from keraslike.layers.recurrent import LSTM
     >>> Bidirectional(LSTM(4, return_sequences=True))(jnp.ones((2, 5, 3))).shape

@@ -12,7 +12,7 @@ __all__ = ["ThresholdedReLU"]
 class ThresholdedReLU(ReLU):
     """`x` where it is above `theta`, 0 elsewhere.
 
-    Raises ValueError where `theta` is below 0.
+    Raises ValueError if `theta` is below 0.
 
     >>> import numpy as np
     >>> ThresholdedReLU(1.0)(np.array([0.5, 2.0])).tolist()

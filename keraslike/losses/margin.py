@@ -160,7 +160,7 @@ class CategoricalHinge(LossFunctionWrapper):
 
 
 class Circle(LossFunctionWrapper):
-    """The circle loss of embeddings and class numbers; arguments see `circle`.
+    """The circle loss of embeddings and class numbers; see `circle`.
 
     >>> round(float(Circle()([0, 0, 1], [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])), 4)
     0.0

@@ -341,7 +341,7 @@ class Poisson(LossFunctionWrapper):
 
 
 class BinaryCrossentropy(LossFunctionWrapper):
-    """The cross-entropy of targets 0 or 1; arguments see `binary_crossentropy`.
+    """The cross-entropy of targets 0 or 1; see `binary_crossentropy`.
 
     >>> round(float(BinaryCrossentropy()([[1.0]], [[0.5]])), 4)
     0.6931
@@ -394,7 +394,7 @@ class BinaryFocalCrossentropy(LossFunctionWrapper):
 
 
 class CategoricalCrossentropy(LossFunctionWrapper):
-    """The cross-entropy of one-hot targets; arguments see `categorical_crossentropy`.
+    """The cross-entropy of one-hot targets; see `categorical_crossentropy`.
 
     >>> round(float(CategoricalCrossentropy()([[0.0, 1.0]], [[0.5, 0.5]])), 4)
     0.6931
@@ -442,7 +442,7 @@ class CategoricalFocalCrossentropy(LossFunctionWrapper):
 
 
 class SparseCategoricalCrossentropy(LossFunctionWrapper):
-    """The cross-entropy of class numbers; arguments see `sparse_categorical_crossentropy`.
+    """The cross-entropy of class numbers; see `sparse_categorical_crossentropy`.
 
     >>> round(float(SparseCategoricalCrossentropy()([1], [[0.5, 0.5]])), 4)
     0.6931

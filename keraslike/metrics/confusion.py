@@ -245,7 +245,7 @@ class Precision(_AtThresholds):
 
 
 class Recall(_AtThresholds):
-    """The share of true targets that are predicted: `tp / (tp + fn)`; arguments as of `Precision`.
+    """The share of true targets that are predicted: `tp / (tp + fn)`; see `Precision`.
 
     >>> float(Recall()([0, 1, 1, 1], [1, 0, 1, 1])).__round__(4)
     0.6667

@@ -21,7 +21,7 @@ class Function(Operation):
     Args:
         inputs: symbolic tensors, or a structure of them; also such as no `Input` made.
         outputs: symbolic tensors that can be computed of them alone, or a structure of them.
-        name: a name; one is made where none is given.
+        name: a name; generated if it is omitted.
 
     Raises ValueError for no tensors, outputs that need others, and inputs that do not fit.
 

@@ -28,7 +28,7 @@ class Model(Trainer):
 
     Args:
         inputs, outputs: symbolic tensors, or lists or dicts of them.
-        name: a name; one is made where none is given.
+        name: a name; generated if it is omitted.
 
     >>> from keraslike.layers import Dense, Input
     >>> x = Input((8,))
@@ -409,7 +409,8 @@ def load_model(
 def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = None) -> Model:
     """The model whose `to_json()` this is, in any version of Keras, with new weights.
 
-    Raises ValueError for what is no JSON of a model, TypeError where `custom_objects` lacks a name.
+    Raises ValueError for an object that is not a JSON of a model, TypeError where `custom_objects`
+    lacks a name.
 
     >>> import keraslike
     >>> text = keraslike.Sequential([keraslike.layers.Dense(2)]).to_json()

@@ -175,7 +175,7 @@ def affine_transform(
         translate_x: `(batch,)`, a share of the width less one; `translate_y` of the height.
         scale: `(batch,)`.
         height, width: of the image.
-        center_x, center_y: what stays where it is, as shares; the middle where left out.
+        center_x, center_y: what stays where it is, as shares; the middle if omitted.
         bounding_box_format: must be `"xyxy"`.
 
     >>> zero, one = jnp.zeros(1), jnp.ones(1)

@@ -103,7 +103,7 @@ def adaptive_average_pool(
     Args:
         inputs: `(batch, *spatial, channels)`, or `(batch, channels, *spatial)`.
         output_size: the number of windows along each spatial axis; they overlap by one where the
-            size is no multiple of it.
+            size is not a multiple of it.
         data_format: `"channels_last"` or `"channels_first"`.
 
     >>> adaptive_average_pool(jnp.arange(5.0).reshape(1, 5, 1), 2).ravel().tolist()
@@ -167,7 +167,7 @@ def conv(
         data_format: `"channels_last"` or `"channels_first"`.
         dilation_rate: the distance between the inputs that meet neighbours of the kernel.
 
-    Raises ValueError where the channels do not fit the kernel or nothing would come out.
+    Raises ValueError if the channels do not fit the kernel or nothing would come out.
 
     >>> conv(jnp.ones((1, 4, 1)), jnp.ones((2, 1, 1))).ravel().tolist()
     [2.0, 2.0, 2.0]
@@ -285,7 +285,7 @@ def conv_transpose(
         data_format: `"channels_last"` or `"channels_first"`.
         dilation_rate: the distance between the outputs that neighbours of the kernel add to.
 
-    Raises ValueError where the channels do not fit the kernel.
+    Raises ValueError if the channels do not fit the kernel.
 
     >>> conv_transpose(jnp.array([[[1.0], [2.0]]]), jnp.ones((2, 1, 1)), 2).ravel().tolist()
     [1.0, 1.0, 2.0, 2.0]

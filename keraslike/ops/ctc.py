@@ -71,9 +71,9 @@ def ctc_decode(
     Args:
         inputs: `(batch, steps, classes)`, logits.
         sequence_lengths: `(batch,)`, how many steps of each row count.
-        strategy: `"greedy"` takes the likeliest class at each step; `"beam_search"` adds up all
+        strategy: `"greedy"` takes the most probable class at each step; `"beam_search"` adds up all
             ways to read the same labels, of the `beam_width` likeliest so far.
-        top_paths: how many readings a beam search gives, the likeliest first.
+        top_paths: how many readings a beam search gives, the most probable first.
         merge_repeated: whether the greedy strategy takes equal neighbours for one label.
         mask_index: the class that stands for no label, the last one where `None`.
 

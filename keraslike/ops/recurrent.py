@@ -46,7 +46,7 @@ def rnn(
         zero_output_for_mask: whether outputs are zero where the mask is false.
         variables: Variables that `step` may change: what one step leaves is there for the next.
 
-    Raises ValueError where an output is to be repeated that the states do not hold.
+    Raises ValueError if an output is to be repeated that the states do not hold.
 
     >>> outputs, last = rnn(lambda x, s: (x + s, x + s), jnp.arange(3.0)[:, None], jnp.zeros(1))
     >>> outputs.ravel().tolist(), last.tolist()

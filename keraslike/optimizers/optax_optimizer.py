@@ -111,9 +111,8 @@ def to_optax(optimizer: Optimizer) -> optax.GradientTransformationExtraArgs:
     """An optimizer's rule, with clipping and weight decay, as a transform for any params.
 
     It counts its steps by itself, from 0; the learning rate is read when it updates. Raises
-    ValueError where averages or accumulation are on, for which `optax.ema` and
-    `optax.MultiSteps` serve, where variables are excluded from weight decay, or where the rule
-    is an `update_step`.
+    ValueError if averages or accumulation are on, for which `optax.ema` and `optax.MultiSteps`
+    serve, where variables are excluded from weight decay, or where the rule is an `update_step`.
 
     >>> from keraslike.optimizers.adam import Nadam
     >>> tx, params = to_optax(Nadam(0.1)), {"w": jnp.ones(2)}

@@ -65,7 +65,7 @@ class Optimizer(Stateful):
         loss_scale_factor: gradients are divided by it, for a loss that `scale_loss` multiplied.
         gradient_accumulation_steps: an update is made once in so many calls (at least 2), from
             the mean of their gradients.
-        name: a name; one is made where none is given.
+        name: a name; generated if it is omitted.
 
     A variable with `overwrite_with_gradient` takes its gradient for its new value (the largest of
     those that accumulate), and none of the above applies to it.

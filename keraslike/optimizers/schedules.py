@@ -86,7 +86,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
         boundaries: increasing steps.
         values: one number more than there are boundaries.
 
-    Raises ValueError where the two lengths do not match.
+    Raises ValueError if the two lengths do not match.
 
     >>> schedule = PiecewiseConstantDecay([2, 4], [1.0, 0.5, 0.25])
     >>> [float(schedule(step)) for step in (2, 3, 5)]

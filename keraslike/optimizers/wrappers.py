@@ -46,7 +46,7 @@ class LossScaleOptimizer(Wrapper):
             `loss_scale_factor` is taken from it.
         initial_scale: the scale at first.
         dynamic_growth_steps: the number of steps after which the scale is doubled.
-        name: a name; one is made where none is given.
+        name: a name; generated if it is omitted.
 
     Raises ValueError for an argument that belongs to the inner optimizer.
 
@@ -171,8 +171,8 @@ class OptimizerMap(PathMap):
         optimizer_map: a dict to begin with.
 
     `optimizer_map[path]` gives the optimizer of a path: that of the key equal to it, else that of
-    the one regular expression that all of it matches. Raises ValueError where several do, where a
-    key is set twice, and for what is no optimizer with a rule of its own.
+    the one regular expression that all of it matches. Raises ValueError if several do, where a key
+    is set twice, and for what is no optimizer with a rule of its own.
 
     >>> from keraslike.optimizers.adam import Adam
     >>> from keraslike.optimizers.gradient_descent import SGD
@@ -237,7 +237,7 @@ class MultiOptimizer(Wrapper):
         optimizer_map: an `OptimizerMap`, or a function that gives the optimizer of a variable; it
             may give the same one for several.
         loss_scale_factor: that of all of them.
-        name: a name; one is made where none is given.
+        name: a name; generated if it is omitted.
 
     `optimizers` lists them; each has a learning rate of its own. Raises ValueError in `build` where
     the function gives something else than an optimizer with a rule of its own.

@@ -24,8 +24,8 @@ class KerasFileEditor:
     Args:
         filepath: a path ending in `.keras` or `.weights.h5`.
 
-    Raises FileNotFoundError where there is no file, ValueError for another ending and for a file
-    that is damaged.
+    Raises FileNotFoundError if there is no file, ValueError for another ending and for a file that
+    is damaged.
 
     >>> import keraslike, tempfile
     >>> model = keraslike.Sequential([keraslike.Input((2,)), keraslike.layers.Dense(1)])
@@ -143,7 +143,7 @@ class KerasFileEditor:
         inside[new_name] = inside.pop(name)
 
     def delete_object(self, object_name: str) -> None:
-        """Takes an object, given by its name or path, out of the file."""
+        """Removes an object, given by its name or path, from the file."""
         inside, name = self._find(object_name)
         del inside[name]
 
@@ -161,7 +161,7 @@ class KerasFileEditor:
         inside[name] = weights
 
     def delete_weight(self, object_name: str, weight_name: str) -> None:
-        """Takes a weight out of an object."""
+        """Removes a weight from an object."""
         inside, name = self._find(object_name)
         if weight_name not in inside[name]:
             raise ValueError(

@@ -61,7 +61,7 @@ def open_checkpoints(directory: str, max_to_keep: int | None, background: bool) 
     Args:
         directory: a path; the directory is made with the first checkpoint.
         max_to_keep: the number of newest checkpoints to keep; `None` keeps all.
-        background: whether arrays are written while training goes on.
+        background: whether arrays are written while training continues.
     """
     return Checkpoints(directory, max_to_keep, background)
 

@@ -51,7 +51,7 @@ def save_model(
 ) -> None:
     """Saves a model to a file or folder: config, weights, random streams, optimizer and assets.
 
-    The file is Keras 3's own: Keras reads it, and training goes on in either where it stopped. It
+    The file is Keras 3's own: Keras reads it, and training continues in either where it stopped. It
     is written beside an old one of the same name, which is replaced when all is on the disk. Of
     several processes the first one writes it, and the others wait for that.
 
@@ -151,8 +151,8 @@ def load_model(
         compile: whether to compile the model as it was, and to restore the optimizer's state.
         safe_mode: `False` reads the bytecode of lambdas. Only for files you trust.
 
-    Raises FileNotFoundError where there is nothing; ValueError for what is damaged, foreign or
-    whose weights do not fit; TypeError where `custom_objects` lacks a name.
+    Raises FileNotFoundError if there is nothing; ValueError for what is damaged, foreign or whose
+    weights do not fit; TypeError where `custom_objects` lacks a name.
 
     >>> import io, keraslike
     >>> file = io.BytesIO()
@@ -319,8 +319,8 @@ def load_weights(
             arrays in the file's order for the model's weights, which a file written by
             `save_weights` records. Without it, names are paths.
 
-    Raises FileNotFoundError where there is no file; ValueError, having changed nothing, for one
-    that is damaged or whose weights do not fit.
+    Raises FileNotFoundError if there is no file; ValueError, having changed nothing, for one that
+    is damaged or whose weights do not fit.
 
     >>> import keraslike, tempfile
     >>> layers = keraslike.layers.Input((3,)), keraslike.layers.Dense(2)
@@ -489,7 +489,7 @@ def write_h5(path: str, data: Any) -> None:
 def load_exported(filepath: str | os.PathLike) -> Any:
     """The model in a folder or archive that `model.export(format="stablehlo")` wrote.
 
-    Neither the model's classes nor their code are needed. Raises FileNotFoundError where there is
+    Neither the model's classes nor their code are needed. Raises FileNotFoundError if there is
     nothing, and ValueError, having run nothing, for what is damaged or does not only compute.
 
     >>> import keraslike, os, tempfile

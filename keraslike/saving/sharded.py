@@ -106,7 +106,7 @@ def opened(path: str, open_h5: Callable[[str], Any]) -> Iterator[Reader]:
     Args:
         open_h5: gives a context with the open HDF5 file at a path.
 
-    Raises FileNotFoundError where one of them is missing, ValueError for what is damaged, or where
+    Raises FileNotFoundError if one of them is missing, ValueError for what is damaged, or where
     they were not written together.
     """
     with open(path, "rb") as file:

@@ -233,7 +233,7 @@ def _find(function: str) -> _Op:
 def operation(function: str, name: Any) -> dict[str, Any]:
     """The entry of the op that corresponds to a function of TensorFlow's.
 
-    Raises ValueError where there is none.
+    Raises ValueError if there is none.
     """
     class_name = "".join(part.capitalize() for part in _find(function).name.split("_"))
     return {

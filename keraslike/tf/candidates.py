@@ -295,7 +295,7 @@ def sampled_softmax_loss(
 ) -> Tensor:
     """The softmax cross-entropy over the true and the sampled classes, for each row of `inputs`.
 
-    Args: as of `nce_loss`.
+    Args: see `nce_loss`.
 
     >>> from keraslike import tf
     >>> drawn = tf.nn.all_candidate_sampler([[0]], 1, 2, True)

@@ -187,7 +187,7 @@ def _saved(root: Any) -> dict[str, np.ndarray]:
 
 
 def _check_dtype(leaf: Any, value: np.ndarray, key: str) -> None:
-    """Raises InvalidArgumentError where a variable has another dtype than its value in a file.
+    """Raises InvalidArgumentError if a variable has another dtype than its value in a file.
 
     That of what Keras keeps besides weights (steps, seeds) is another kind of integer here.
     """

@@ -338,7 +338,7 @@ def broadcast_static_shape(
 ) -> dtypes.TensorShape:
     """The shape of two tensors that are broadcast against each other.
 
-    Raises ValueError where they cannot be.
+    Raises ValueError if they cannot be.
 
     >>> from keraslike import tf
     >>> tf.broadcast_static_shape(tf.TensorShape([2, 1]), tf.TensorShape([3]))
@@ -356,7 +356,7 @@ def broadcast_static_shape(
 def broadcast_dynamic_shape(shape_x: Any, shape_y: Any) -> Tensor:
     """The shape of two tensors that are broadcast against each other, as a tensor.
 
-    Raises InvalidArgumentError where they cannot be.
+    Raises InvalidArgumentError if they cannot be.
 
     >>> from keraslike import tf
     >>> tf.broadcast_dynamic_shape([2, 1], [3]).numpy().tolist()

@@ -39,7 +39,7 @@ class LinearOperator(Module, Structure):
         is_non_singular, is_self_adjoint, is_positive_definite, is_square: what is known of it;
             `None` for nothing.
 
-    Raises ValueError where these contradict one another.
+    Raises ValueError if these contradict one another.
 
     >>> from keraslike import tf
     >>> issubclass(tf.linalg.LinearOperatorDiag, tf.linalg.LinearOperator)

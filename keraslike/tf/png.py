@@ -79,7 +79,7 @@ def _narrow(data: bytes, color: int, transparent: bool) -> np.ndarray:
 
 def _wide(data: bytes, width: int, height: int, channels: int, interlaced: bool) -> np.ndarray:
     """Pixels of 16 bits. The filters of PNG predict a byte from those at the same place in other
-    pixels, so each byte of the pixels is a picture of its own, which Pillow decodes."""
+    pixels, so each byte of the pixels is an image of its own, which Pillow decodes."""
     if interlaced:
         raise ValueError("Interlaced PNGs of 16 bits are not supported.")
     pillow = foreign.library("PIL.Image", "tf.io.decode_png()", "pillow")

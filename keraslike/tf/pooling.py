@@ -288,7 +288,7 @@ def erosion2d(
 ) -> Tensor:
     """Grayscale erosion: the minimum of `value - filters` in each window, with `filters` reversed.
 
-    Args: as of `dilation2d`.
+    Args: see `dilation2d`.
 
     >>> from keraslike import tf
     >>> x = tf.reshape(tf.constant([1.0, 4.0, 3.0, 2.0]), [1, 2, 2, 1])

@@ -44,7 +44,7 @@ class UnconnectedGradients:
 
 
 def check_unconnected(value: str) -> None:
-    """Raises ValueError for what is no value of `unconnected_gradients`."""
+    """Raises ValueError for an object that is not a value of `unconnected_gradients`."""
     if value not in (UnconnectedGradients.NONE, UnconnectedGradients.ZERO):
         raise ValueError(f"unconnected_gradients must be 'none' or 'zero'. Received: {value!r}")
 

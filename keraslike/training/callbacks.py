@@ -257,7 +257,7 @@ class SwapEMAWeights(Callback):
         swap_on_epoch: whether the model has them at the end of every epoch, too, for callbacks
             that come after this one, a `ModelCheckpoint` say.
 
-    Raises ValueError where the optimizer keeps no averages.
+    Raises ValueError if the optimizer keeps no averages.
 
     >>> import keraslike
     >>> optimizer = keraslike.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5)

@@ -64,7 +64,7 @@ class _Saver(Callback):
 
 
 class OrbaxCheckpoint(_Saver, MonitorCallback):
-    """Saves checkpoints with orbax as the model trains, while training goes on.
+    """Saves checkpoints with orbax as the model trains, while training continues.
 
     A checkpoint holds architecture, compile arguments, weights, optimizer state, metrics, random
     streams and the position in the data. `keraslike.saving.load_model(directory)` makes the model
@@ -80,7 +80,7 @@ class OrbaxCheckpoint(_Saver, MonitorCallback):
         save_best_only: whether a model that is not the best so far is left out.
         save_freq: `"epoch"`, the folder's number being that of the epoch, from 0; or a number of
             steps, the folder's number being the count of all steps. Where the directory has a
-            higher number already, counting goes on from there.
+            higher number already, counting continues from there.
         initial_value_threshold: the best value before training.
         max_to_keep: newest checkpoints to keep, `None` for all.
         save_on_background: `False` waits until each checkpoint is on the disk.
@@ -160,12 +160,12 @@ class OrbaxCheckpoint(_Saver, MonitorCallback):
 
 
 class BackupAndRestore(_Saver):
-    """Lets a `fit` that was killed go on where its last backup was made.
+    """Lets a `fit` that was killed continue where its last backup was made.
 
-    Run the same program again: `fit` with the same arguments finds the backup, and training goes
-    on in the middle of the epoch with weights, optimizer, metrics, random streams, the `History`,
-    the state of `EarlyStopping` and of checkpoint callbacks, and the samples of the epoch that had
-    not been seen. The result is that of a run which was never stopped.
+    Run the same program again: `fit` with the same arguments finds the backup, and training
+    continues in the middle of the epoch with weights, optimizer, metrics, random streams, the
+    `History`, the state of `EarlyStopping` and of checkpoint callbacks, and the samples of the
+    epoch that had not been seen. The result is that of a run which was never stopped.
 
     Of arrays and of a `PyDataset` the rest of the epoch is taken in the order it would have had.
     Of a generator the batches that were taken are made again and passed over.

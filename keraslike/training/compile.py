@@ -125,7 +125,7 @@ def per_output(
     Args:
         having: paths of the outputs that need an entry; a flat list may be of these only.
 
-    Raises ValueError where the number of entries or a name does not fit the outputs.
+    Raises ValueError if the number of entries or a name does not fit the outputs.
     """
     paths, names = [o.path for o in outputs], [o.name for o in outputs]
     n = len(outputs)

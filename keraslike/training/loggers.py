@@ -187,7 +187,7 @@ class RemoteMonitor(Callback):
         headers: further headers of the request.
         send_as_json: whether the body is the JSON text itself, and no form.
 
-    A server that cannot be reached, or refuses, is told of by a warning, and training goes on.
+    A server that cannot be reached, or refuses, is told of by a warning, and training continues.
 
     Raises ValueError for another kind of address.
 

@@ -159,7 +159,7 @@ class Progbar:
         stateless_metrics: instead of that, the names of the values whose mean is shown.
         unit_name: what a step is called.
 
-    Raises ValueError where both kinds of names are given.
+    Raises ValueError if both kinds of names are given.
 
     >>> bar = Progbar(target=4, verbose=2)
     >>> for step in range(1, 5):

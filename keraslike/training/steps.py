@@ -254,7 +254,7 @@ class Steps(Compiled):
         Args:
             value_format: `"backend_tensor"` for JAX arrays, `"numpy_array"` for numpy's.
 
-        Raises ValueError where two Variables have the same path.
+        Raises ValueError if two Variables have the same path.
         """
         arguments.one_of(("backend_tensor", "numpy_array"), value_format=value_format)
         return stateless.get_tree(self, value_format == "numpy_array")

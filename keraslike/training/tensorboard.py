@@ -25,7 +25,7 @@ class TensorBoard(Callback):
         log_dir: a directory; there will be `train` and `validation` in it.
         histogram_freq: epochs between two histograms of each weight; 0 for none.
         write_graph: whether the architecture is written, of a Sequential or Functional model.
-        write_images: whether weights are written as pictures along with their histograms.
+        write_images: whether weights are written as images along with their histograms.
         write_steps_per_second: whether the speed is written, of epochs, and of batches where
             `update_freq` asks for those.
         update_freq: `"epoch"`; or the number of batches between two writings of their logs, where

@@ -123,7 +123,7 @@ class SKLearnClassifier(ClassifierMixin, _Estimator):
     Args:
         model: a compiled model, which is copied before it is trained; or a function of keyword
             arguments `X` and `y` (and those of `model_kwargs`) that returns one.
-        warm_start: whether `fit` goes on with the model as it is: the one given, or the one that
+        warm_start: whether `fit` continues with the model as it is: the one given, or the one that
             was fitted before.
         model_kwargs: more arguments of the function `model`.
         fit_kwargs: arguments of the model's `fit`; those given to this `fit` go before them.

@@ -36,7 +36,7 @@ class ProfilerOptions(NamedTuple):
 def start(logdir: Any, options: ProfilerOptions | None = None) -> None:
     """Begins to record, into a directory.
 
-    Raises AlreadyExistsError where a profiler records already.
+    Raises AlreadyExistsError if a profiler records already.
 
     Example (it writes files)::
 
@@ -60,7 +60,7 @@ def stop(save: bool = True) -> None:
     Args:
         save: must be True: JAX's profiler always writes.
 
-    Raises UnavailableError where no profiler records.
+    Raises UnavailableError if no profiler records.
 
     >>> from keraslike import tf
     >>> tf.profiler.experimental.stop()
