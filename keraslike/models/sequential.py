@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from keraslike.core import context, registry, serialization, symbolic
+from keraslike.core import context, naming, registry, serialization, symbolic
 from keraslike.core.arguments import boolean
 from keraslike.core.structures import map_leaves
 from keraslike.core.tracebacks import entry
@@ -155,6 +155,7 @@ class Sequential(Model):
         self._set_graph(symbols, x)
         for spec in self._graph.inputs:  # type: ignore[union-attr]
             spec.any_size = True  # The layers determine which sizes they accept.
+        naming.get_uid("functional")  # Keras's keeps a Functional, which automatic names count.
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         if self._graph is not None:

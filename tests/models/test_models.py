@@ -143,6 +143,16 @@ def test_sequential_builds_when_it_can():
     assert fresh.count_params() == 21
 
 
+def test_automatic_names_count_how_often_a_sequential_was_built():
+    keras.utils.clear_session()
+    model = keras.Sequential()
+    for layer in (layers.Input((3,)), layers.Dense(4), layers.Dense(2)):
+        model.add(layer)
+    model.pop()
+    x = keras.Input((3,))
+    assert keras.Model(x, x + 1).name == "functional_3"  # as in Keras
+
+
 def test_sequential_errors():
     with pytest.raises(ValueError, match="Only instances"):
         keras.Sequential([3])
