@@ -21,12 +21,12 @@ class ClusterSpec:
         given: dict[str, Any] = cluster.as_dict() if known else dict(cluster or {})
         self._jobs = {
             job: [tasks[i] for i in sorted(tasks)] if isinstance(tasks, dict) else list(tasks)
-            for job, tasks in sorted(given.items())
+            for job, tasks in given.items()
         }
 
     @property
     def jobs(self) -> list[str]:
-        return sorted(self._jobs)
+        return list(self._jobs)
 
     def as_dict(self) -> dict[str, list[str]]:
         return {job: list(tasks) for job, tasks in self._jobs.items()}
@@ -42,6 +42,9 @@ class ClusterSpec:
 
     def task_address(self, job_name: str, task_index: int) -> str:
         return self.job_tasks(job_name)[task_index]
+
+    def task_indices(self, job_name: str) -> list[int]:
+        return list(range(self.num_tasks(job_name)))
 
     def __bool__(self) -> bool:
         return bool(self._jobs)

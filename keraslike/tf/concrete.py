@@ -81,6 +81,12 @@ class ConcreteFunction:
             leaves[i] = TensorSpec(spec.shape, spec.dtype, name or names[i])
         return jax.tree.unflatten(self.structure, leaves)
 
+    def pretty_printed_signature(self, verbose: bool = True) -> str:
+        """The parameters with their types, the results and, if `verbose`, the captures, a line
+        each."""
+        given, made = self.structured_input_signature, self.structured_outputs
+        return graph.pretty(given, self._of, made, self.captured_inputs, verbose)
+
     @property
     def structured_outputs(self) -> Any:
         """The shapes and dtypes of the results, in their structure."""
@@ -132,13 +138,17 @@ class ConcreteFunction:
             value = variable._raw_value
             inputs[i] = (name, True, (value.shape, value.dtype))
         for i, spec in zip(reversed(range(len(inputs))), reversed(self.specs)):
-            name = names[self.tensors[i - len(inputs)]]
+            leaf = self.leaves[self.tensors[i - len(inputs)]]
+            own = getattr(leaf, "name", None) if isinstance(leaf, TensorSpec) else None
+            name = own or names[self.tensors[i - len(inputs)]]
             inputs[i] = (name, False, (spec.shape, spec.dtype))
         return graph.of_jaxpr(closed, inputs, self._results)
 
     def __repr__(self) -> str:
-        names = ", ".join(dict.fromkeys(graph.argument_names(self._of, self.structure)))
-        return f"<ConcreteFunction {self._of.__name__}({names}) at 0x{id(self):X}>"
+        return f"<ConcreteFunction {self.pretty_printed_signature(False)} at 0x{id(self):X}>"
+
+    def __str__(self) -> str:
+        return f"ConcreteFunction {self.pretty_printed_signature()}"
 
     # -- traces and calls -----------------------------------------------------------------------
 

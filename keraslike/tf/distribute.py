@@ -21,7 +21,7 @@ import enum
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -479,7 +479,7 @@ def has_strategy() -> bool:
     >>> tf.distribute.has_strategy()
     False
     """
-    return _current.strategy is not None
+    return _current.strategy not in (None, _default)
 
 
 def get_replica_context() -> ReplicaContext | None:
@@ -526,6 +526,44 @@ class CommunicationImplementation(enum.Enum):
     AUTO, RING, NCCL = "AUTO", "RING", "NCCL"
 
 
+class InputReplicationMode(enum.Enum):
+    """Whether a data set gives batches for a worker or for a replica.
+
+    >>> from keraslike import tf
+    >>> tf.distribute.InputReplicationMode.PER_WORKER.value
+    'PER_WORKER'
+    """
+
+    PER_WORKER, PER_REPLICA = "PER_WORKER", "PER_REPLICA"
+
+
+class InputOptions(NamedTuple):
+    """TensorFlow's options of where batches are made, which JAX decides by itself.
+
+    >>> from keraslike import tf
+    >>> tf.distribute.InputOptions().experimental_per_replica_buffer_size
+    1
+    """
+
+    experimental_fetch_to_device: bool = True
+    experimental_replication_mode: InputReplicationMode = InputReplicationMode.PER_WORKER
+    experimental_place_dataset_on_device: bool = False
+    experimental_per_replica_buffer_size: int = 1
+
+
+class RunOptions(NamedTuple):
+    """TensorFlow's options of `Strategy.run`, which XLA decides by itself.
+
+    >>> from keraslike import tf
+    >>> tf.distribute.RunOptions().experimental_xla_options is None
+    True
+    """
+
+    experimental_enable_dynamic_batch_size: bool = True
+    experimental_bucketizing_dynamic_shape: bool = False
+    experimental_xla_options: Any = None
+
+
 experimental = SimpleNamespace(
     CollectiveCommunication=CommunicationImplementation,
     CollectiveHints=_Way,
@@ -538,6 +576,7 @@ experimental = SimpleNamespace(
 cluster_resolver = clusters
 
 __all__ = [
+    *("InputOptions", "InputReplicationMode", "RunOptions"),
     *("CrossDeviceOps", "HierarchicalCopyAllReduce", "NcclAllReduce", "ReductionToOneDevice"),
     *("DistributedDataset", "DistributedValues", "InputContext", "MirroredStrategy"),
     *("MultiWorkerMirroredStrategy", "OneDeviceStrategy", "ReduceOp", "ReplicaContext"),

@@ -213,14 +213,14 @@ class TensorShape(Shape):
     def num_elements(self) -> int | None:
         """The product of the sizes, or `None` if one is unknown."""
         product = 1
-        for size in self:
+        for size in self.as_list():
             if size is None:
                 return None
             product *= size
         return product
 
     def is_fully_defined(self) -> bool:
-        return None not in self
+        return None not in self.as_list()
 
     def is_compatible_with(self, other: Any) -> bool:
         """Whether a tensor may have both shapes."""
@@ -228,7 +228,7 @@ class TensorShape(Shape):
         if other is UNKNOWN_SHAPE:
             return True
         return len(self) == len(other) and all(
-            a is None or b is None or a == b for a, b in zip(self, other, strict=True)
+            None in (a, b) or a == b for a, b in zip(self.as_list(), other.as_list())
         )
 
     def is_subtype_of(self, other: Any) -> bool:
@@ -309,9 +309,12 @@ class TensorShape(Shape):
 
     def __eq__(self, other: object) -> bool:
         try:
-            return tuple.__eq__(self, tuple(other))  # type: ignore[arg-type]
+            others = tuple(other)  # type: ignore[arg-type]
         except TypeError:
             return False
+        if None in others:  # which the unknown sizes of a traced tensor equal
+            return self.as_list() == list(others)
+        return tuple.__eq__(self, others)
 
     def __ne__(self, other: object) -> bool:
         return not self == other

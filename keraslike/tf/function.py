@@ -89,7 +89,7 @@ class Function:
 
     def pretty_printed_concrete_signatures(self) -> str:
         """The signatures that the function was traced for."""
-        return "\n".join(str(c.structured_input_signature) for c in self._traced.values())
+        return "\n\n".join(c.pretty_printed_signature() for c in self._traced.values())
 
     @entry
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

@@ -11,6 +11,7 @@ from jax.extend import core as jex
 
 from keraslike.tf import dtypes
 from keraslike.tf.dtypes import TensorShape
+from keraslike.tf.signatures import TensorSpec
 
 # JAX primitive -> TensorFlow's name of the operation, and its type if that differs.
 _OPERATIONS = {
@@ -40,6 +41,8 @@ _OPERATIONS = {
         "top_k": "TopKV2", "transpose": "transpose Transpose", "while": "while StatelessWhile",
     }.items()
 }  # fmt: skip
+# Functions of JAX's that are one operation in TensorFlow.
+_CALLS = {"relu": "Relu", "relu6": "Relu6", "elu": "Elu", "selu": "Selu", "softplus": "Softplus"}
 _TYPES = {
     "bool": "BOOL", "string": "STRING", "float16": "HALF", "bfloat16": "BFLOAT16",
     "float32": "FLOAT", "float64": "DOUBLE", "resource": "RESOURCE",
@@ -196,10 +199,13 @@ def _add(graph: Graph, jaxpr: Any, known: dict[Any, SymbolicTensor]) -> None:
         inner = params.get("call_jaxpr", params.get("fun_jaxpr"))
         if inner is None and primitive in ("jit", "pjit", "closed_call", "checkpoint", "remat2"):
             inner = params.get("jaxpr")
-        if inner is not None:
+        about = getattr(getattr(inner, "jaxpr", inner), "debug_info", None)
+        call = _CALLS.get(getattr(about, "func_name", "")) if len(eqn.invars) == 1 else None
+        if inner is not None and call is None:
             _inline(graph, inner, eqn, known)
             continue
         names = _OPERATIONS.get(primitive) or ["".join(map(str.title, primitive.split("_")))]
+        names = [call] if call else names
         name, kind = names[0], names[-1]
         at = graph.free(name)
         inputs = [
@@ -285,6 +291,49 @@ def argument_names(function: Callable, structure: Any) -> list[str]:
             key = places[key] if key < len(places) else f"{rest}_{key - len(places)}"
         names.append("_".join(map(str, [key, *map(_key, inside)])))
     return names
+
+
+def pretty(
+    signature: Any, function: Callable, results: Any, captures: Any, verbose: bool = True
+) -> str:
+    """A traced function's parameters with the types they were traced for, its results, and the
+    variables and tensors that it captures, a line each; if not `verbose`, one line without these.
+    """
+    args, kwargs = signature
+    parameters = inspect.signature(function).parameters
+    kinds = inspect.Parameter
+    places = [n for n, p in parameters.items() if p.kind.value < kinds.VAR_POSITIONAL.value]
+    varied = any(p.kind is kinds.VAR_POSITIONAL for p in parameters.values())
+    kind = "POSITIONAL_ONLY" if varied else "POSITIONAL_OR_KEYWORD"
+    given = [(places[i] if i < len(places) else f"args_{i - len(places)}", kind, value)
+             for i, value in enumerate(args)]  # fmt: skip
+    given += [(name, "KEYWORD_ONLY", value) for name, value in kwargs.items()]
+    if not verbose:
+        shown = ", ".join(f"{name}: {_pretty(value, name)}" for name, _, value in given)
+        return f"({shown}) -> {_pretty(results)}"
+    lines = [f"  {name} ({kind}): {_pretty(value, name)}" for name, kind, value in given]
+    captured = [
+        f"  {id(x)}: TensorSpec(shape={TensorShape(x.shape)}, "
+        f"dtype=tf.{'resource' if hasattr(x, '_raw_value') else _name_of(x.dtype)}, name=None)"
+        for x in captures
+    ]
+    output = ["Output Type:", f"  {_pretty(results)}", "Captures:", *(captured or ["  None"])]
+    return "\n".join(["Input Parameters:", *lines, *output])
+
+
+def _pretty(value: Any, name: str = "") -> str:
+    if isinstance(value, dict):
+        items = [f"[{key!r}, {_pretty(v, f'{name}_{key}')}]" for key, v in value.items()]
+        return f"Dict[{', '.join(items)}]"
+    if isinstance(value, (list, tuple)):
+        items = [_pretty(v, f"{name}_{i}") for i, v in enumerate(value)]
+        return f"{type(value).__name__.capitalize()}[{', '.join(items)}]"
+    if not hasattr(value, "shape"):
+        return f"Literal[{value!r}]"
+    if not isinstance(value, TensorSpec):  # of several tensors
+        return f"{type(value).__name__}Spec"
+    named = value.name
+    return repr(value).replace(f"name={named!r}", "name=None") if named == name else repr(value)
 
 
 def _key(part: Any) -> Any:

@@ -86,6 +86,12 @@ def decode_png(
     dtype: _Any = ...,
     name: _builtins.str | None = ...,
 ) -> _Any: ...
+def decode_webp(
+    contents: _Any,
+    channels: _builtins.int = ...,
+    dtype: _Any = ...,
+    name: _builtins.str | None = ...,
+) -> _Any: ...
 def draw_bounding_boxes(images: _Any, boxes: _Any, colors: _Any, name: _Any = ...) -> _Any: ...
 def encode_jpeg(
     image: _Any,

@@ -18,7 +18,7 @@ from keraslike.core import foreign
 from keraslike.tf import dtypes, gif, png
 from keraslike.tf.conversion import _as_operand, constant, convert_to_tensor, static
 from keraslike.tf.errors import InvalidArgumentError
-from keraslike.tf.ops import cast, saturate_cast
+from keraslike.tf.ops import cast, saturate_cast, stack
 from keraslike.tf.tensor import Tensor
 
 _JPEG = b"\xff\xd8\xff"
@@ -309,6 +309,28 @@ def decode_gif(contents: Any, name: str | None = None) -> Tensor:
     return _of_dtype(frames, kind, dtypes.uint8)
 
 
+def decode_webp(
+    contents: Any, channels: int = 0, dtype: Any = dtypes.uint8, name: str | None = None
+) -> Tensor:
+    """The frames of a WebP as uint8 of shape (frames, height, width, channels).
+
+    Args:
+        channels: 3 or 4; 0 for those of the file.
+
+    >>> import io
+    >>> import PIL.Image
+    >>> from keraslike import tf
+    >>> file = io.BytesIO()
+    >>> PIL.Image.new("RGB", (4, 2)).save(file, "WEBP")
+    >>> tf.io.decode_webp(file.getvalue()).shape
+    TensorShape([1, 2, 4, 3])
+    """
+    frames, kind = _decoded("decode_webp", contents, channels)
+    if kind != "WebP":
+        raise InvalidArgumentError(f"decode_webp decodes WebPs. Received: a {kind}.")
+    return _of_dtype(frames, kind, dtype)
+
+
 def decode_image(
     contents: Any,
     channels: int | None = None,
@@ -412,7 +434,8 @@ def encode_jpeg(
 
 
 def encode_png(image: Any, compression: int = -1, name: str | None = None) -> Tensor:
-    """An image of uint8 or uint16, with 1 to 4 channels, as the bytes of a PNG.
+    """An image of uint8 or uint16, with 1 to 4 channels, as the bytes of a PNG; several images as
+    those of one each.
 
     Args:
         compression: from 0, for none, to 9, for the smallest file; -1 is a compromise.
@@ -424,7 +447,10 @@ def encode_png(image: Any, compression: int = -1, name: str | None = None) -> Te
     >>> tf.strings.substr(coded, 1, 3).numpy()
     b'PNG'
     """
-    array = _picture(image, (np.uint8, np.uint16), range(1, 5))
+    given = np.asarray(convert_to_tensor(image))
+    if given.ndim > 3:
+        return stack([encode_png(each, compression) for each in given])
+    array = _picture(given, (np.uint8, np.uint16), range(1, 5))
     if not -1 <= compression <= 9:
         raise InvalidArgumentError(
             f"compression must be from -1 to 9. Received: compression={compression}"
@@ -499,6 +525,6 @@ def is_jpeg(contents: Any, name: str | None = None) -> Tensor:
 
 __all__ = [
     *("decode_and_crop_jpeg", "decode_bmp", "extract_jpeg_shape"),
-    *("decode_gif", "decode_image", "decode_jpeg", "decode_png"),
+    *("decode_gif", "decode_image", "decode_jpeg", "decode_png", "decode_webp"),
     *("encode_jpeg", "encode_png", "is_jpeg"),
 ]

@@ -48,6 +48,14 @@ from keraslike.tf.tensor import WIDE, Tensor, wrap
 DEFAULT_SERVING_SIGNATURE_DEF_KEY = "serving_default"
 SERVING, TRAINING, GPU, TPU = "serve", "train", "gpu", "tpu"
 ASSETS_DIRECTORY, VARIABLES_DIRECTORY, VARIABLES_FILENAME = "assets", "variables", "variables"
+ASSETS_KEY, SAVED_MODEL_SCHEMA_VERSION = "saved_model_assets", 1
+DEBUG_DIRECTORY, DEBUG_INFO_FILENAME_PB = "debug", "saved_model_debug_info.pb"
+CLASSIFY_INPUTS = PREDICT_INPUTS = REGRESS_INPUTS = "inputs"
+PREDICT_OUTPUTS = REGRESS_OUTPUTS = "outputs"
+CLASSIFY_OUTPUT_CLASSES, CLASSIFY_OUTPUT_SCORES = "classes", "scores"
+CLASSIFY_METHOD_NAME, PREDICT_METHOD_NAME, REGRESS_METHOD_NAME = (
+    f"tensorflow/serving/{_name}" for _name in ("classify", "predict", "regress")
+)
 SAVED_MODEL_FILENAME_PB, SAVED_MODEL_FILENAME_PBTXT = "saved_model.pb", "saved_model.pbtxt"
 
 
@@ -498,5 +506,9 @@ __all__ = [
     *("SAVED_MODEL_FILENAME_PB", "SAVED_MODEL_FILENAME_PBTXT", "SERVING", "SaveOptions", "TPU"),
     *("TRAINING", "VARIABLES_DIRECTORY", "VARIABLES_FILENAME", "contains_saved_model"),
     *("load", "save"),
+    *("ASSETS_KEY", "CLASSIFY_INPUTS", "CLASSIFY_METHOD_NAME", "CLASSIFY_OUTPUT_CLASSES"),
+    *("CLASSIFY_OUTPUT_SCORES", "DEBUG_DIRECTORY", "DEBUG_INFO_FILENAME_PB", "PREDICT_INPUTS"),
+    *("PREDICT_METHOD_NAME", "PREDICT_OUTPUTS", "REGRESS_INPUTS", "REGRESS_METHOD_NAME"),
+    *("REGRESS_OUTPUTS", "SAVED_MODEL_SCHEMA_VERSION"),
 ]
 __dir__ = __all__.copy

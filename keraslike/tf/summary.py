@@ -17,6 +17,7 @@ True
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
@@ -27,6 +28,7 @@ from keraslike.core.arguments import warn_user
 from keraslike.tf import function
 from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.effects import call_back
+from keraslike.tf.module import name_scope
 from keraslike.tf.profiler import experimental as profiling
 from keraslike.tf.structure import is_traced
 from keraslike.tf.tensor import Tensor, raw
@@ -54,6 +56,7 @@ class SummaryWriter:
 
     def __init__(self, logdir: Any, filename_suffix: str = ".v2"):
         self._events = EventFile(logdir, filename_suffix)
+        self._events.create()
         self._closed = False
 
     @contextlib.contextmanager
@@ -73,7 +76,7 @@ class SummaryWriter:
             _defaults.step = step
 
     def init(self) -> None:
-        """Does nothing, since the file is created when the first value is written."""
+        """Does nothing, since the file is created with the writer."""
 
     def flush(self) -> None:
         """Writes the logged values to the disk."""
@@ -100,7 +103,7 @@ def create_file_writer(
     experimental_trackable: bool = False,
     experimental_mesh: Any = None,
 ) -> SummaryWriter:
-    """A writer of event files in a directory, which is created when the first value is written.
+    """A writer of an event file in a directory, both of which it creates.
 
     >>> from keraslike import tf
     >>> import os, tempfile
@@ -170,7 +173,24 @@ def get_step() -> Any:
     return _defaults.step
 
 
-experimental = SimpleNamespace(set_step=set_step, get_step=get_step)
+@contextlib.contextmanager
+def summary_scope(
+    name: str | None, default_name: str = "summary", values: Any = None
+) -> Iterator[tuple[str, str]]:
+    """A context with the name of a value as `tf.name_scope`; gives the tag, which has the names of
+    the enclosing ones as prefix, and the scope."""
+    allowed = re.sub(r"[^A-Za-z0-9_.\-/]", "", name or default_name)
+    tag = _tag(name or default_name)
+    with name_scope(allowed or default_name) as scope:
+        yield tag, scope
+
+
+def _tag(name: str) -> str:
+    """The tag of a value, which has the names of the enclosing scopes."""
+    return "/".join([*context.state.names, name])
+
+
+experimental = SimpleNamespace(set_step=set_step, get_step=get_step, summary_scope=summary_scope)
 
 
 def _log(write: Callable[..., None], tag: str, data: Any, step: Any, **options: Any) -> Any:
@@ -188,6 +208,7 @@ def _log(write: Callable[..., None], tag: str, data: Any, step: Any, **options: 
         step = step.read_value()
     data, step = (raw(v) if isinstance(v, Tensor) else v for v in (data, step))
     events = _defaults.writer._events  # type: ignore[union-attr]
+    tag = tag if write is EventFile.tensor else _tag(tag)
 
     def log(given: Sequence[Any]) -> None:
         data, step, wanted = given

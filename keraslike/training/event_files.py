@@ -171,15 +171,23 @@ class EventFile:
         value = _message((1, str(tag)), (8, tensor), (9, metadata))
         self._write(_message((1, time.time()), (2, int(step)), (5, _message((1, value)))))
 
+    def create(self) -> None:
+        """Creates the file, if it is not there yet."""
+        with self._lock:
+            self._create()
+
+    def _create(self) -> None:
+        if self._file is None:
+            os.makedirs(self.directory, exist_ok=True)
+            now = time.time()
+            name = f"events.out.tfevents.{int(now)}.{socket.gethostname()}.{os.getpid()}"
+            path = os.path.join(self.directory, f"{name}.{next(_numbers)}{self._suffix}")
+            self._file = open(path, "ab")  # noqa: SIM115
+            self._file.write(written([_message((1, now), (3, "brain.Event:2"))]))
+
     def _write(self, event: bytes) -> None:
         with self._lock:
-            if self._file is None:
-                os.makedirs(self.directory, exist_ok=True)
-                now = time.time()
-                name = f"events.out.tfevents.{int(now)}.{socket.gethostname()}.{os.getpid()}"
-                path = os.path.join(self.directory, f"{name}.{next(_numbers)}{self._suffix}")
-                self._file = open(path, "ab")  # noqa: SIM115
-                self._file.write(written([_message((1, now), (3, "brain.Event:2"))]))
+            self._create()
             self._file.write(written([event]))
 
 

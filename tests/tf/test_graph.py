@@ -32,11 +32,36 @@ def test_operations():
     assert str(concrete.graph.get_tensor_by_name("Identity:0")) == (
         'Tensor("Identity:0", shape=(), dtype=float32)'
     )
-    assert repr(concrete).startswith("<ConcreteFunction cube(x) at 0x")
+    spec = "TensorSpec(shape=(), dtype=tf.float32, name=None)"
+    assert repr(concrete).startswith(f"<ConcreteFunction (x: {spec}) -> {spec} at 0x")
     with pytest.raises(KeyError, match="no operation 'y'.*pow"):
         concrete.graph.get_operation_by_name("y")
     with pytest.raises(KeyError, match="1 outputs"):
         concrete.graph.get_tensor_by_name("x:1")
+
+
+def test_signatures_and_names_of_arguments():
+    weight = tf.Variable(2.0)
+
+    @tf.function
+    def scaled(x, y=2, *more, z=None):
+        return {"a": tf.nn.relu(x * weight)}, None
+
+    given = tf.TensorSpec([None], tf.float32, "given")
+    concrete = scaled.get_concrete_function(given)
+    assert scaled.pretty_printed_concrete_signatures() == (
+        "Input Parameters:\n"
+        f"  x (POSITIONAL_ONLY): {given}\n"
+        "  y (POSITIONAL_ONLY): Literal[2]\n"
+        "  z (KEYWORD_ONLY): Literal[None]\n"
+        "Output Type:\n"
+        "  Tuple[Dict[['a', TensorSpec(shape=(None,), dtype=tf.float32, name=None)]], "
+        "Literal[None]]\n"
+        "Captures:\n"
+        f"  {id(weight)}: TensorSpec(shape=(), dtype=tf.resource, name=None)"
+    )
+    kinds = dict(operations(concrete))
+    assert kinds["given"] == "Placeholder" and kinds["Relu"] == "Relu"
 
 
 def test_loops():

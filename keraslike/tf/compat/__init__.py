@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import numbers
 import os
 from typing import Any
+
+import numpy as np
 
 from keraslike.tf.compat import v1
 
@@ -67,7 +71,38 @@ def forward_compatible(year: int, month: int, day: int) -> bool:
     return True
 
 
+forward_compatibility_horizon = contextlib.nullcontext  # of a date, which decides nothing
+
+
+def dimension_value(dimension: Any) -> int | None:
+    """The size along an axis of a shape, `None` for one that is unknown.
+
+    >>> from keraslike import tf
+    >>> tf.compat.dimension_value(tf.TensorShape([None, 3])[1])
+    3
+    """
+    number = getattr(dimension, "value", dimension)
+    return number if isinstance(number, int) else None
+
+
+def dimension_at_index(shape: Any, index: int) -> Any:
+    """The size along an axis of a shape, `None` for one that is unknown.
+
+    >>> from keraslike import tf
+    >>> tf.compat.dimension_at_index(tf.TensorShape([2, 3]), -1)
+    3
+    """
+    return None if getattr(shape, "rank", 0) is None else dimension_value(shape[index])
+
+
+bytes_or_text_types = (bytes, str)
+integral_types = (numbers.Integral, np.integer)
+real_types = (numbers.Real, np.integer, np.floating)
+complex_types = (numbers.Complex, np.number)
+
 __all__ = [
+    *("bytes_or_text_types", "complex_types", "dimension_at_index", "dimension_value"),
+    *("forward_compatibility_horizon", "integral_types", "real_types"),
     *("as_bytes", "as_str", "as_str_any", "as_text", "forward_compatible", "path_to_str", "v1"),
     "v2",
 ]

@@ -13,7 +13,7 @@ from keraslike.core.structures import map_leaves
 from keraslike.data import dataset as _dataset
 from keraslike.data import elements, files, options, pipeline, records, sources
 from keraslike.tf import documentation, dtypes, face, lookup, parsing
-from keraslike.tf.data import applied
+from keraslike.tf.data import applied, view
 from keraslike.tf.errors import InvalidArgumentError, OutOfRangeError
 
 Dataset = face.stand_for(_dataset.Dataset)
@@ -92,6 +92,45 @@ class AutoShardPolicy(enum.IntEnum):
     """
 
     OFF, AUTO, FILE, DATA, HINT = -1, 0, 1, 2, 3
+
+
+SHARD_HINT = -1
+
+
+class ExternalStatePolicy(enum.Enum):
+    """What TensorFlow's runtime does about state outside of a data set that is saved.
+
+    >>> from keraslike import tf
+    >>> tf.data.experimental.ExternalStatePolicy.FAIL.value
+    2
+    """
+
+    WARN, IGNORE, FAIL = 0, 1, 2
+
+
+class AutotuneAlgorithm(enum.Enum):
+    """How TensorFlow's runtime chooses numbers of threads.
+
+    >>> from keraslike import tf
+    >>> tf.data.experimental.AutotuneAlgorithm.HILL_CLIMB.value
+    1
+    """
+
+    DEFAULT, HILL_CLIMB, GRADIENT_DESCENT, MAX_PARALLELISM, STAGE_BASED = range(5)
+
+
+options.DistributeOptions._names["auto_shard_policy"] = AutoShardPolicy.AUTO
+
+
+def enable_debug_mode() -> None:
+    """From now on functions of data sets are run by Python, so that a debugger stops in them.
+
+    Example::
+
+        tf.data.experimental.enable_debug_mode()
+        tf.data.Dataset.range(3).map(lambda x: breakpoint() or x)
+    """
+    view.debugging = True
 
 
 def _transformation(name: str, method: str | None = None) -> Callable:
@@ -428,7 +467,7 @@ def make_batched_features_dataset(
 _OTHERS = {"Any", "Callable", "Dataset", "annotations", "elements", "enum", "face", "files"}
 _OTHERS |= {"documentation", "dtypes", "inspect", "lookup", "options", "parsing", "records"}
 _OTHERS |= {"InvalidArgumentError", "OutOfRangeError", "applied", "contextlib", "sqlite3"}
-_OTHERS |= {"map_leaves", "pipeline", "sources"}
+_OTHERS |= {"map_leaves", "pipeline", "sources", "view"}
 documentation.describe(globals(), "data.experimental")
 __all__ = sorted(name for name in dir() if name[0] != "_" and name not in _OTHERS)
 __dir__ = __all__.copy

@@ -46,6 +46,9 @@ from keraslike.tf.tensor import WIDE, Tensor, _on_device
 _FEW = 4
 
 
+debugging = False  # whether functions are run by Python, as `enable_debug_mode` asks
+
+
 class Row(np.ndarray):
     """A row of a ragged tensor. Batches of rows are ragged as well."""
 
@@ -288,7 +291,7 @@ class Traced(Function):
 
     def __call__(self, *arguments: Any) -> Any:
         leaves: list[Any] = []
-        key = _flattened(arguments, leaves)
+        key = None if debugging else _flattened(arguments, leaves)
         program = None if key is None else self._program(key, arguments, leaves)
         return super().__call__(*arguments) if program is None else program(leaves)
 
@@ -336,7 +339,9 @@ class Traced(Function):
         return map_leaves(lambda s: self._view.spec(s) if s is None else s, built)
 
     def many(self, specs: Sequence[Any]) -> Callable | None:
-        if any(None in (getattr(s, "shape", None) or ()) for s in iter_leaves(tuple(specs))):
+        if debugging or any(
+            None in (getattr(s, "shape", None) or ()) for s in iter_leaves(tuple(specs))
+        ):
             return None
         program = self._of_specs(specs)
         if program is None or program.changes:

@@ -11,6 +11,7 @@ numpy gives their result.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -316,7 +317,7 @@ def _average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fal
     if weights is None:
         a = floats(a)
         found = table.reduce_mean(a, axis)
-        count = a.shape.num_elements() if axis is None else a.shape[axis]
+        count = math.prod(a.shape) if axis is None else a.shape[axis]
         total = array_of(count, a.dtype)
     else:
         a, weights = map(floats, alike(a, weights))
