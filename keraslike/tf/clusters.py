@@ -53,7 +53,7 @@ class ClusterSpec:
         return isinstance(other, ClusterSpec) and self._jobs == other._jobs
 
     def __repr__(self) -> str:
-        return f"ClusterSpec({self._jobs})"
+        return f"ClusterSpec({dict(sorted(self._jobs.items()))})"
 
     __hash__ = None  # type: ignore[assignment]
 

@@ -99,6 +99,7 @@ tf.image.extract_glimpse(im, [9, 3], [[0.4, -0.9], [-2.0, 1.5]], True, False, "z
 tf.image.extract_glimpse(im, [4, 3], [[0.4, -0.3], [-0.2, 0.5]], False, True, "zero")
 tf.nn.isotonic_regression([[1.0, 3.0, 2.0, 0.0], [0.0, 1.0, 2.0, 2.0]])
 tf.nn.isotonic_regression(im[0, :, :, 0], False, 0)
+[tf.io.decode_png(c) for c in tf.io.encode_png(u8)]
 tf.math.sobol_sample(5, 4, skip=9)
 tf.signal.rfft2d(im[0, :, :, 0])
 tf.signal.irfft2d(tf.signal.rfft2d(im[0, :, :4, 0]))

@@ -9,6 +9,7 @@ import pytest
 import keraslike
 from keraslike import tf
 from keraslike.core import rng
+from keraslike.tf.data import view
 from tests.tf import data_programs
 
 with open(os.path.join(data_programs.HERE, "data_programs.json")) as file:
@@ -565,6 +566,14 @@ def test_data_sets_that_are_made_alike_have_one_fingerprint():
 
     assert made(2, 1) == made(2, 1) and made(2, 1).dtype == tf.uint64
     assert len({int(made(2, 1)), int(made(3, 1)), int(made(2, 5))}) == 3
+
+
+def test_functions_are_run_by_python_to_debug_them(monkeypatch):
+    monkeypatch.setattr(view, "debugging", False)
+    tf.data.experimental.enable_debug_mode()
+    seen = []
+    assert values(D.range(5).map(lambda n: seen.append(n) or n).batch(5)) == [[0, 1, 2, 3, 4]]
+    assert len(seen) == 5
 
 
 def test_options_have_types():

@@ -100,10 +100,12 @@ def test_sounds_in_event_files(tmp_path):
     writer = tf.summary.create_file_writer(str(tmp_path))
     with writer.as_default(step=1):
         assert tf.summary.audio("tone", tf.zeros([2, 8, 1]), 8000)
+        with tf.name_scope("outer"), tf.summary.experimental.summary_scope("in") as (tag, scope):
+            assert tf.summary.scalar("mean", 1.0) and (tag, scope) == ("outer/in", "outer/in/")
     writer.close()
     (path,) = tmp_path.iterdir()
     data = path.read_bytes()
-    assert data.count(b"RIFF") == 2 and b"audio" in data
+    assert data.count(b"RIFF") == 2 and b"audio" in data and b"outer/in/mean" in data
     with tf.summary.create_noop_writer().as_default():
         assert not tf.summary.scalar("a", 1.0, step=0)
 
