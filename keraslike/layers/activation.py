@@ -104,8 +104,8 @@ class PReLU(Weighted):
     """`x` where it is positive, `alpha * x` elsewhere; `alpha` is learned (arXiv:1502.01852).
 
     Args:
-        shared_axes: axes, counted from 1, along which `alpha` is the same: `[1, 2]` for one value
-            a channel of images.
+        shared_axes: axes, counted from 1, along which `alpha` is shared: `[1, 2]` for one value per
+            channel of images.
 
     >>> PReLU(alpha_initializer="ones")(jnp.array([[-2.0, 3.0]])).tolist()
     [[-2.0, 3.0]]

@@ -28,16 +28,16 @@ class Attention(Layer):
         use_scale: whether the scores are multiplied by a weight.
         score_mode: `"dot"` for `query @ key.T`, `"concat"` for a weight times the sum over the
             features of `tanh(query + key)`.
-        dropout: the share of weights set to zero in training.
+        dropout: the fraction of weights set to zero in training.
         seed: the seed of the dropout's random stream; drawn if it is omitted.
 
     Call arguments:
-        inputs: a list `[query, value]` or `[query, value, key]`; the values are the keys where
-            none are given.
-        mask: a list of masks in the same order, `(batch, targets)` and `(batch, sources)`: values
-            whose mask is false are not seen, and what comes out for such a query is zero.
-        return_attention_scores: whether the weights `(batch, targets, sources)` come out, too.
-        use_causal_mask: whether target `i` sees no source after the `i`-th.
+        inputs: a list `[query, value]` or `[query, value, key]`; by default the keys are the
+            values.
+        mask: a list of masks in the same order, `(batch, targets)` and `(batch, sources)`. Values
+            whose mask is false are ignored, and the output for such a query is zero.
+        return_attention_scores: whether to return the weights `(batch, targets, sources)` as well.
+        use_causal_mask: whether target `i` attends only to sources up to the `i`-th.
 
     Returns `(batch, targets, features of value)`. Raises ValueError for other inputs.
 
@@ -132,7 +132,7 @@ class AdditiveAttention(Attention):
     """Bahdanau's attention (arXiv:1409.0473), with scores `sum(scale * tanh(query + key))`.
 
     Args:
-        use_scale: whether there is a weight `scale`, of the features' size.
+        use_scale: whether there is a weight `scale` with one entry per feature.
         dropout: the share of weights set to zero in training.
 
     >>> x = jnp.ones((1, 3, 4))

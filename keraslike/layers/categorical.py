@@ -19,13 +19,13 @@ class CategoryEncoding(DataLayer):
     """Encodes categories, integers below `num_tokens`, as arrays of that size.
 
     Args:
-        num_tokens: how many categories there are.
-        output_mode: `"one_hot"` for an array each, `"multi_hot"` for one for each sample, with ones
-            for all its categories, or `"count"` for one with how often each occurs.
+        num_tokens: the number of categories.
+        output_mode: `"one_hot"` for an array per category, `"multi_hot"` for an array per sample
+            with ones for all its categories, or `"count"` for one with the number of occurrences.
         sparse: whether to return a sparse JAX array.
 
-    Accepts `(...)` or `(..., length)` and returns the compute dtype. A number that is no category
-    counts as none. Raises ValueError for weights in another mode than `"count"`.
+    Accepts `(...)` or `(..., length)` and returns the compute dtype. Numbers that are not
+    categories are ignored. Raises ValueError for weights in a mode other than `"count"`.
 
     >>> CategoryEncoding(4, "count")([[0, 1, 1]]).tolist()
     [[1.0, 2.0, 0.0, 0.0]]
@@ -75,11 +75,11 @@ class Discretization(DataLayer):
     """Maps each value to the index of the bin that contains it.
 
     Args:
-        bin_boundaries: where bins end and the next ones begin, in growing order.
-        num_bins: or how many bins there are to be, of which `adapt` finds the boundaries, so that
-            each has as many values.
-        epsilon: about which part of the values may be in a wrong bin.
-        output_mode: `"int"` for the numbers, or as in `CategoryEncoding`.
+        bin_boundaries: the boundaries between bins, in ascending order.
+        num_bins: alternatively, the number of bins, for which `adapt` finds boundaries such that
+            they contain equally many values.
+        epsilon: the approximate fraction of values that may be in a wrong bin.
+        output_mode: `"int"` for the indices, or as in `CategoryEncoding`.
         sparse: whether to return a sparse JAX array.
 
     Raises ValueError unless one of `bin_boundaries` and `num_bins` is given.
@@ -123,11 +123,11 @@ class Discretization(DataLayer):
     # A summary has two rows: values, and how many values of the data each represents.
 
     def adapt(self, data: Any, steps: int | None = None) -> None:
-        """Finds the boundaries of bins that hold as many values of the data each.
+        """Finds boundaries of bins that contain equally many values of the data.
 
         Args:
             data: an array, or batches in any iterable.
-            steps: the most batches to take.
+            steps: the maximal number of batches.
 
         Raises ValueError if `bin_boundaries` were given.
         """

@@ -21,10 +21,10 @@ class ConvLSTMCell(LSTMCell):
     """A step of a convolutional LSTM: an `LSTMCell` with convolutions in place of products.
 
     Args:
-        rank: how many spatial axes there are.
+        rank: the number of spatial axes.
         filters: the number of channels of the output and of each of the two states.
-        kernel_size, strides, padding, dilation_rate: of the inputs' convolution, as a `Conv2D` has
-            them. That of the state has strides of 1 and keeps its size.
+        kernel_size, strides, padding, dilation_rate: for the convolution of the inputs, as in
+            `Conv2D`. That of the state has strides of 1 and keeps its size.
 
     Accepts `(batch, *spatial, channels)` and `[h, c]` and returns the output and the new `[h, c]`.
 
@@ -217,10 +217,10 @@ class ConvLSTM2D(_ConvLSTM):
         padding: `"valid"` or `"same"`; the convolution of the state always keeps its size.
         data_format: `"channels_last"`, `(batch, steps, height, width, channels)`, or
             `"channels_first"`.
-        dropout, recurrent_dropout: the shares of the inputs and of the state that are dropped in
-            training, the same ones at every step of a sequence.
+        dropout, recurrent_dropout: the fractions of the inputs and of the state that are dropped in
+            training, with the same mask at every step of a sequence.
 
-    The others are those of an `LSTM` and an `RNN`. Returns `(batch, height, width, filters)`, or
+    The other arguments are those of `LSTM` and `RNN`. Returns `(batch, height, width, filters)`, or
     with `return_sequences` all steps of them. Raises ValueError for images of unknown size.
 
     >>> ConvLSTM2D(4, 3, return_sequences=True)(jnp.ones((1, 2, 5, 6, 3))).shape

@@ -40,7 +40,7 @@ class Activation(Layer):
 
 
 class Masking(Layer):
-    """Sets steps in which all features equal `mask_value` to zero, and masks them out.
+    """Masks out steps in which all features equal `mask_value`, and sets them to zero.
 
     Accepts `(batch, steps, ..., features)` and returns the same shape.
 
@@ -80,13 +80,13 @@ class Identity(Layer):
 class Lambda(Layer):
     """Wraps a function as a layer: `function(inputs, **arguments)`.
 
-    A function with an argument `training` or `mask` is given it. Weights that the function uses
-    are not the layer's: a function that has some is better written as a layer.
+    A function with an argument `training` or `mask` receives it. Weights that the function uses do
+    not belong to the layer; a function with weights should be written as a layer.
 
     Args:
         function: of one array or a structure of them.
         output_shape: the output's shape without the batch, or a function of the inputs' shapes;
-            needed only where the function cannot be traced.
+            needed only if the function cannot be traced.
         mask: the output's mask, or a function `(inputs, mask)` of it; by default there is none.
         arguments: further keyword arguments for the function.
 
@@ -179,11 +179,11 @@ class InputLayer(Layer):
     """The input of a model; `output` is the symbolic tensor that represents it.
 
     Args:
-        shape: of one sample, `None` where a size is unknown.
-        batch_size: the number of samples, where it is fixed.
-        dtype: of the data; `floatx()` by default.
-        batch_shape: shape and batch size in one, in place of both.
-        input_tensor: a symbolic tensor to use, rather than a new one.
+        shape: the shape of one sample, with `None` for unknown sizes.
+        batch_size: the number of samples, if it is fixed.
+        dtype: the dtype of the data, `floatx()` by default.
+        batch_shape: the shape including the batch size, instead of both.
+        input_tensor: a symbolic tensor to use instead of a new one.
         optional: whether a model may be called with `None` for this input.
 
     Raises ValueError for contradictory arguments.

@@ -86,15 +86,14 @@ class EinsumDense(Quantizable):
 
     Args:
         equation: such as `"abc,cd->abd"`: the inputs' axes, the kernel's, the output's. An ellipsis
-            may stand for axes before, or after, those of inputs and output.
-        output_shape: the output's sizes without the batch and what an ellipsis stands for; `None`
-            in it is the inputs' size.
+            represents leading or trailing axes of inputs and output.
+        output_shape: the output's sizes without the batch and the ellipsis; `None` stands for the
+            inputs' size.
         activation: a function or its name; `None` is the identity.
-        bias_axes: the letters of the output's axes along which the bias differs; there is no bias
-            if omitted.
+        bias_axes: the letters of the output's axes that the bias has; no bias if omitted.
 
-    Raises ValueError for an equation of another form, one whose kernel has an axis of unknown size,
-    and sizes that contradict the inputs'.
+    Raises ValueError for an equation of another form, a kernel axis of unknown size, and sizes that
+    contradict the inputs'.
 
     >>> layer = EinsumDense("abc,cd->abd", (None, 3), bias_axes="d")
     >>> layer(jnp.ones((2, 5, 4))).shape, [w.shape for w in layer.weights]

@@ -176,7 +176,8 @@ class SeparableConv2D(_SeparableConv):
     """A depthwise convolution of images, then one with a window of size 1 that mixes the channels.
 
     The arguments are those of `DepthwiseConv2D` and, for the second step, `filters`, the number of
-    output channels; between the two nothing is added or activated (Chollet, arXiv:1610.02357).
+    output channels; there is no bias or activation between the two steps (Chollet,
+    arXiv:1610.02357).
 
     The kernels are `(height, width, channels, depth_multiplier)` and
     `(1, 1, channels * depth_multiplier, filters)`. Raises ValueError for an input of another rank,

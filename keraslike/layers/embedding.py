@@ -20,9 +20,9 @@ class Embedding(Quantizable):
     """Maps integers to the rows of a table of vectors.
 
     Args:
-        input_dim: the number of rows; inputs are below it.
+        input_dim: the number of rows; inputs must be below it.
         output_dim: the size of a row.
-        mask_zero: whether 0 marks padding: the output then carries a mask, false where it was.
+        mask_zero: whether 0 marks padding; the output then has a mask that is false there.
         weights: values for the table to begin with, `(input_dim, output_dim)`.
         quantization_config: the configuration, if `dtype` is a quantized policy.
 
@@ -124,13 +124,12 @@ class ReversibleEmbedding(Embedding):
     Args:
         input_dim: the number of rows.
         output_dim: the size of a row.
-        tie_weights: whether the way back multiplies by the same rows rather than by ones of its
-            own.
-        reverse_dtype: a dtype for the way back.
+        tie_weights: whether the reverse direction uses the same rows instead of separate ones.
+        reverse_dtype: a dtype for the reverse direction.
         logit_soft_cap: `c` for scores `c * tanh(scores / c)`.
 
     Call arguments:
-        reverse: whether to go back: vectors `(..., output_dim)` in, `(..., input_dim)` out.
+        reverse: whether to map vectors `(..., output_dim)` to scores `(..., input_dim)`.
 
     >>> layer = ReversibleEmbedding(10, 4)
     >>> layer(layer(jnp.array([[1, 2]])), reverse=True).shape

@@ -30,12 +30,12 @@ class Hashing(DataLayer):
 
     Args:
         num_bins: how many categories there are.
-        mask_value: a string or a number that is category 0, which then is of no other.
+        mask_value: a string or a number that is category 0, to which no other value is then mapped.
         salt: one or two integers for a hash that depends on them (SipHash).
         output_mode: `"int"` for the categories, or as in `CategoryEncoding`.
         sparse: whether to return a sparse JAX array.
 
-    Of a float the integer part counts. Raises ValueError for arguments that contradict each other.
+    Floats are truncated to integers. Raises ValueError for contradictory arguments.
 
     >>> Hashing(3)(["A", "B", "C"]).tolist()
     [1, 0, 1]

@@ -131,18 +131,19 @@ def _no_gradient(value: Any) -> np.ndarray:
 
 
 class TorchModuleWrapper(_Hosted):
-    """A module of PyTorch as a layer, which trains with the others.
+    """A PyTorch module as a trainable layer.
 
     Args:
-        module: a `torch.nn.Module`; a lazy one must have been called before.
+        module: a `torch.nn.Module`; a lazy module must have been called before.
         name: a name.
-        output_shape: of the outputs, where the module cannot be tried out on zeros.
+        output_shape: the shape of the outputs, if the module cannot be tested on zeros.
 
-    Its parameters become weights, its buffers weights that do not train; both are copies. The
-    module runs on the CPU: one that is made of layers of keraslike is faster. It drops out, say,
-    with `training=True` only. A file holds it pickled, and is loaded with `safe_mode=False` only.
+    Copies of its parameters become trainable weights, and copies of its buffers non-trainable ones.
+    The module runs on the CPU; a model made of keraslike's layers is faster. It is in training mode
+    only with `training=True`. A file contains it pickled, and can only be loaded with
+    `safe_mode=False`.
 
-    Raises ImportError if there is no PyTorch, and ValueError for what is no module.
+    Raises ImportError if PyTorch is not installed, and ValueError for other objects.
 
     Example (with PyTorch):
 
@@ -278,17 +279,18 @@ class TorchModuleWrapper(_Hosted):
 
 
 class TFSMLayer(_Hosted):
-    """A SavedModel of TensorFlow as a layer, which trains with the others.
+    """A TensorFlow SavedModel as a trainable layer.
 
     Args:
         filepath: the folder of the SavedModel.
-        call_endpoint: the function in it to call, an attribute of it or one of its signatures.
-        call_training_endpoint: the one to call with `training=True`; the same by default.
+        call_endpoint: the function to call: an attribute of the SavedModel or one of its
+            signatures.
+        call_training_endpoint: the function to call with `training=True`; the same by default.
 
-    Its variables become weights, which are copies. The function runs in a process of TensorFlow's
-    own. A file holds the path only, and is loaded with `safe_mode=False` only.
+    Copies of its variables become weights. The function runs in a separate process with TensorFlow.
+    A file contains only the path, and can only be loaded with `safe_mode=False`.
 
-    Raises ImportError if there is no TensorFlow, and ValueError for an endpoint there is not.
+    Raises ImportError if TensorFlow is not installed, and ValueError for an unknown endpoint.
 
     Example (with TensorFlow):
 

@@ -66,18 +66,18 @@ class BaseImagePreprocessingLayer(DataLayer):
     """Base of layers that transform images, labels, masks and boxes consistently.
 
     Args:
-        factor: how much is changed, one number or two, between `_FACTOR_BOUNDS`.
-        bounding_box_format: of the boxes, as in `utils.bounding_boxes.convert_format`.
+        factor: the strength of the change, one number or two, within `_FACTOR_BOUNDS`.
+        bounding_box_format: the format of the boxes, as in `utils.bounding_boxes.convert_format`.
         data_format: `"channels_last"` or `"channels_first"`.
 
     A call takes an image `(height, width, channels)`, a batch of them, or a dict of `"images"` and
     any of `"labels"`, `"segmentation_masks"` and `"bounding_boxes"` (a dict of `"boxes"`
-    and `"labels"`). A subclass says in `get_random_transformation` what is to be done, once for a
-    batch or for each of its images, and does it in `transform_images`, `transform_labels`,
-    `transform_bounding_boxes` and `transform_segmentation_masks`, which are given batches. Without
-    an image batch they are given batches of one.
+    and `"labels"`). A subclass draws the transformation in `get_random_transformation`, once for a
+    batch or for each image, and applies it in `transform_images`, `transform_labels`,
+    `transform_bounding_boxes` and `transform_segmentation_masks`. These receive batches, of size
+    one if the input is a single image.
 
-    Raises ValueError for boxes where `bounding_box_format` is missing.
+    Raises ValueError for boxes if `bounding_box_format` is missing.
 
     >>> class Darker(BaseImagePreprocessingLayer):
     ...     def transform_images(self, images, transformation, training=True):
@@ -331,13 +331,13 @@ def factor_range(
     overlaps: bool = False,
     above: bool = False,
 ) -> tuple[float, float]:
-    """Between which numbers a factor is drawn, given one number or both.
+    """The range from which a factor is drawn, given one number or two.
 
     Args:
-        low, high: what it may be.
-        least: the lower number is no smaller, where one is given; `low` if omitted.
-        overlaps: whether two numbers need only have a part of their range between `low` and `high`.
-        above: whether it must be more than `low`.
+        low, high: the allowed range.
+        least: the lower bound if one number is given; `low` if omitted.
+        overlaps: whether the range of two numbers need only overlap with `low` to `high`.
+        above: whether numbers must be greater than `low`.
 
     Raises ValueError, which names the argument, for anything else.
     """
@@ -409,7 +409,7 @@ def sizes_of(data: Any, data_format: str) -> Sizes:
 
 
 def per_image(values: Any, like: Any) -> jax.Array:
-    """A number for each image, reshaped to broadcast to `like`."""
+    """One number per image, reshaped to broadcast to `like`."""
     values = array(values)
     return values.reshape(values.size, *[1] * (len(like.shape) - 1)) if like.ndim else values
 

@@ -45,8 +45,8 @@ class RandomBrightness(ColorLayer):
     """Adds a random number to all pixels of each image, and clips the result.
 
     Args:
-        factor: the number is between `-factor` and `factor`, or between two numbers of `[-1, 1]`,
-            as a share of the range of values.
+        factor: the range of the number, `-factor` to `factor` or two numbers in `[-1, 1]`, as a
+            fraction of the range of values.
         value_range: the smallest and the largest value of a pixel.
         seed: the seed of the random stream; drawn if it is omitted.
 
@@ -102,7 +102,7 @@ class RandomColorDegeneration(_FactorLayer):
     """Blends images with their greyscale version: 1 makes them grey.
 
     Args:
-        factor: how much, drawn between `-factor` and `factor` or two numbers of `[-1, 1]`.
+        factor: the strength, drawn between `-factor` and `factor` or two numbers in `[-1, 1]`.
         value_range: the smallest and the largest value of a pixel.
 
     >>> x = jnp.array([[[255.0, 0.0, 0.0]]])
@@ -129,8 +129,8 @@ class RandomContrast(ColorLayer):
     """Scales the difference of pixels from the mean of their image and channel, and clips.
 
     Args:
-        factor: they are moved by factors between `1 - low` and `1 + high`, if these are two
-            numbers; between 1 and `1 + factor` for one.
+        factor: `(low, high)` for factors between `1 - low` and `1 + high`, or one number for
+            factors between 1 and `1 + factor`.
         value_range: the smallest and the largest value of a pixel.
 
     >>> x = jnp.array([[[100.0], [200.0]]])
@@ -169,7 +169,7 @@ class RandomGrayscale(ColorLayer):
     """Converts some images to greyscale; the number of channels and the dtype are unchanged.
 
     Args:
-        factor: the share of images.
+        factor: the fraction of images.
 
     >>> RandomGrayscale(1.0)(jnp.array([[[255, 0, 0]]], "uint8")).tolist()
     [[[76, 76, 76]]]
@@ -241,8 +241,8 @@ class RandomHue(_HsvLayer):
     """Shifts the hue of images.
 
     Args:
-        factor: by how much of half a circle, drawn between 0 and `factor`, or two numbers of
-            `[0, 1]`; to one side or the other.
+        factor: the shift as a fraction of half a circle, drawn between 0 and `factor` or two
+            numbers in `[0, 1]`, in either direction.
         value_range: the smallest and the largest value of a pixel.
 
     >>> RandomHue(0.5, seed=1)(jnp.ones((2, 4, 4, 3))).shape
@@ -271,8 +271,8 @@ class RandomSaturation(_HsvLayer):
     """Scales the saturation of images by `factor / (1 - factor)`.
 
     Args:
-        factor: drawn between `-factor` and `factor`, or between two numbers; 0 makes images
-            grey, 0.5 leaves them as they are.
+        factor: drawn between `-factor` and `factor` or between two numbers; 0 makes images grey,
+            and 0.5 leaves them unchanged.
         value_range: the smallest and the largest value of a pixel.
 
     >>> RandomSaturation((0.0, 0.0))(jnp.array([[[1.0, 0.5, 0.5]]])).tolist()
@@ -293,8 +293,8 @@ class RandomSharpness(_FactorLayer):
     """Smooths or sharpens images.
 
     Args:
-        factor: drawn between 0 and `factor`, or between two numbers of `[0, 1]`; 0 gives smoothed
-            images, 0.5 leaves them as they are, above they become sharper.
+        factor: drawn between 0 and `factor` or two numbers in `[0, 1]`; 0 smooths images, 0.5
+            leaves them unchanged, and larger numbers sharpen them.
         value_range: the smallest and the largest value of a pixel.
 
     >>> x = jnp.full((4, 4, 1), 13.0)
@@ -322,8 +322,8 @@ class RandomPosterization(_FactorLayer):
     """Reduces the number of bits of each colour.
 
     Args:
-        factor: how many, drawn from 1 up to one less than `factor`, or between two numbers of
-            `[1, 8]`, the second excluded where it is another.
+        factor: the number of bits, drawn from 1 to `factor - 1`, or between two numbers in `[1,
+            8]`, the second of which is excluded unless they are equal.
         value_range: the smallest and the largest value of a pixel.
 
     >>> RandomPosterization((1, 1))(jnp.array([[[100.0, 200.0]]])).tolist()
@@ -387,7 +387,7 @@ class RandomGaussianBlur(ColorLayer):
     Args:
         factor: the probability, drawn between 0 and `factor` or two numbers of `[0, 1]`.
         kernel_size: the filter's size, one odd number or two.
-        sigma: its standard deviations are drawn between 0 and `sigma`, or two numbers of `[0, 1]`.
+        sigma: the standard deviations are drawn between 0 and `sigma` or two numbers in `[0, 1]`.
         value_range: the smallest and the largest value of a pixel.
 
     >>> RandomGaussianBlur(seed=1)(jnp.ones((2, 8, 8, 3))).shape
@@ -437,11 +437,11 @@ class RandomGaussianBlur(ColorLayer):
 
 
 class Solarization(ColorLayer):
-    """Adds a number to images, and inverts pixels that are not below a threshold afterwards.
+    """Adds a number to images, then inverts pixels that are not below a threshold.
 
     Args:
-        addition_factor: the number is drawn between 0 and `addition_factor`, or two numbers of
-            `[0, 1]`, as a share of 255.
+        addition_factor: the number, drawn between 0 and `addition_factor` or two numbers in `[0,
+            1]`, as a fraction of 255.
         threshold_factor: the threshold, likewise.
         value_range: the smallest and the largest value of a pixel.
 
@@ -481,13 +481,13 @@ class Solarization(ColorLayer):
 
 
 class RandomColorJitter(ColorLayer):
-    """Changes brightness, contrast, saturation and hue, one after the other.
+    """Changes brightness, contrast, saturation and hue, in this order.
 
     Args:
         value_range: the smallest and the largest value of a pixel.
-        brightness_factor: of a `RandomBrightness`, which is left out where it is `None`;
-            `contrast_factor` of a `RandomContrast`, `saturation_factor` of a `RandomSaturation`
-            and `hue_factor` of a `RandomHue` likewise.
+        brightness_factor, contrast_factor, saturation_factor, hue_factor: the factors of
+            `RandomBrightness`, `RandomContrast`, `RandomSaturation` and `RandomHue`; with `None`
+            that change is omitted.
 
     >>> RandomColorJitter(hue_factor=0.1, seed=1)(jnp.ones((2, 4, 4, 3))).shape
     (2, 4, 4, 3)

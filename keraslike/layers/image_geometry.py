@@ -25,7 +25,7 @@ from keraslike.ops.wrap import array
 class GeometricLayer(RandomImageLayer):
     """Base of layers that move pixels, with masks (by nearest neighbour) and boxes.
 
-    A subclass says where images and boxes go: `_transform_images` and `_moved_boxes`.
+    A subclass defines `_transform_images` and `_moved_boxes`.
     """
 
     def _transform_images(self, images: Any, transformation: Any, interpolation: str) -> Any:
@@ -68,7 +68,8 @@ class RandomFlip(GeometricLayer):
         seed: the seed of the random stream; drawn if it is omitted.
         data_format: `"channels_last"` or `"channels_first"`.
 
-    Accepts images of any dtype and returns the layer's floating-point dtype, as the layers below.
+    Accepts images of any dtype and returns the layer's floating-point dtype, as do the layers
+    below.
 
     >>> y = RandomFlip("horizontal", seed=1)(jnp.array([[[1], [2]]] * 8)[:, None, :, 0, None])
     >>> sorted({tuple(row) for row in y[:, 0, :, 0].tolist()})
@@ -169,9 +170,9 @@ class RandomRotation(_AffineLayer):
     """Rotates images about their centre.
 
     Args:
-        factor: by how much of a whole turn, drawn between `-factor` and `factor`, or two numbers
-            of `[-1, 1]`.
-        fill_mode: what is beyond an image's edge: `"reflect"`, `"wrap"`, `"constant"` or
+        factor: the angle as a fraction of a full turn, drawn between `-factor` and `factor` or two
+            numbers in `[-1, 1]`.
+        fill_mode: how to continue an image beyond its edge: `"reflect"`, `"wrap"`, `"constant"` or
             `"nearest"`.
         interpolation: `"nearest"` or `"bilinear"`.
         fill_value: the constant.
@@ -233,9 +234,9 @@ class RandomTranslation(_AffineLayer):
     """Translates images vertically and horizontally.
 
     Args:
-        height_factor: by how much of the height, drawn between `-height_factor` and
-            `height_factor`, or two numbers of `[-1, 1]`; downwards where it is positive.
-        width_factor: of the width, likewise; to the right.
+        height_factor: the shift as a fraction of the height, drawn between `-height_factor` and
+            `height_factor` or two numbers in `[-1, 1]`; positive numbers shift downwards.
+        width_factor: the same for the width; positive numbers shift to the right.
         fill_mode, interpolation, fill_value: see `RandomRotation`.
 
     >>> x = jnp.arange(3.0).reshape(1, 1, 3, 1)
@@ -287,10 +288,10 @@ class RandomZoom(_AffineLayer):
     """Zooms images in or out.
 
     Args:
-        height_factor: by how much of the height more is seen, drawn between `-height_factor` and
-            `height_factor`, or two numbers of `(-1, 1]`: what is shown gets smaller where it is
-            positive, larger where it is negative.
-        width_factor: of the width, likewise; where it is `None` shapes are kept.
+        height_factor: the relative change of the visible height, drawn between `-height_factor` and
+            `height_factor` or two numbers in `(-1, 1]`; positive numbers zoom out, negative ones
+            zoom in.
+        width_factor: the same for the width; `None` keeps the aspect ratio.
         fill_mode, interpolation, fill_value: see `RandomRotation`.
 
     >>> x = jnp.arange(25.0).reshape(1, 5, 5, 1)
@@ -352,9 +353,9 @@ class RandomShear(_AffineLayer):
     """Shears images.
 
     Args:
-        x_factor: by how much of a pixel a row is moved against the next, drawn between
-            `-x_factor` and `x_factor`, or two numbers of `[0, 1]`; to one side or the other.
-        y_factor: columns, likewise.
+        x_factor: the shift between neighbouring rows, in pixels, drawn between `-x_factor` and
+            `x_factor` or two numbers in `[0, 1]`, in either direction.
+        y_factor: the same for columns.
         interpolation, fill_mode, fill_value: see `RandomRotation`.
 
     >>> x = jnp.arange(4.0).reshape(1, 2, 2, 1)
@@ -415,9 +416,9 @@ class RandomPerspective(GeometricLayer):
 
     Args:
         factor: the probability, drawn between 0 and `factor` or two numbers of `[0, 1]`.
-        scale: how far corners are moved at most, from 0 to 1.
+        scale: the maximal displacement of the corners, from 0 to 1.
         interpolation: `"nearest"` or `"bilinear"`.
-        fill_value: what is there where the image does not reach.
+        fill_value: the value of pixels outside of the image.
 
     >>> RandomPerspective(seed=1)(jnp.ones((2, 8, 8, 3))).shape
     (2, 8, 8, 3)
@@ -489,7 +490,8 @@ class RandomElasticTransform(GeometricLayer):
 
     Args:
         factor: the probability, drawn between 0 and `factor` or two numbers of `[0, 1]`.
-        scale: how much images are bent, drawn between 0 and `scale` or two numbers of `[0, 1]`.
+        scale: the strength of the distortion, drawn between 0 and `scale` or two numbers in `[0,
+            1]`.
         interpolation: `"nearest"` or `"bilinear"`.
         fill_mode: what is beyond an image's edge: `"constant"`, `"nearest"`, `"wrap"`,
             `"mirror"` or `"reflect"`.

@@ -19,8 +19,8 @@ class AutoContrast(StillLayer):
     Args:
         value_range: the smallest and the largest value of a pixel.
 
-    Does so in training and elsewhere; a channel of one value stays as it is. Accepts images of any
-    dtype and returns the layer's floating-point dtype.
+    Applies both in training and in inference; a channel with a single value is unchanged. Accepts
+    images of any dtype and returns the layer's floating-point dtype.
 
     >>> AutoContrast()(jnp.array([[[50.0], [100.0]]])).ravel().tolist()
     [0.0, 255.0]
@@ -104,11 +104,12 @@ class ContrastLimitedAdaptiveHistogramEqualization(StillLayer):
 
     Args:
         value_range: the smallest and the largest value of a pixel.
-        clip_limit: how much more frequent than on average a colour counts at most; 0 for no limit.
-        tile_grid_size: into how many parts the height and the width are divided.
+        clip_limit: the maximal count of a colour, relative to the average; 0 for no limit.
+        tile_grid_size: the numbers of tiles along the height and the width.
         data_format: `"channels_last"` or `"channels_first"`.
 
-    Does so in training and elsewhere, for each image and channel; the dtype stays.
+    Applies both in training and in inference, to each image and channel separately; the dtype is
+    unchanged.
 
     >>> layer = ContrastLimitedAdaptiveHistogramEqualization(tile_grid_size=(1, 1))
     >>> layer(jnp.ones((2, 4, 4, 3))).shape

@@ -59,8 +59,8 @@ class RandomErasing(ColorLayer):
 
     Args:
         factor: the probability, drawn between 0 and `factor` or two numbers of `[0, 1]`.
-        scale: the share of the image's area, drawn from such a range for each side.
-        fill_value: a number, or one for each of three channels; `None` for noise.
+        scale: the fraction of the image, drawn from this range for each side.
+        fill_value: a number, or one per channel for three channels; `None` for noise.
         value_range: the smallest and the largest value of a pixel.
 
     >>> RandomErasing(seed=1)(jnp.ones((2, 8, 8, 3))).shape
@@ -119,10 +119,10 @@ class CutMix(RandomImageLayer):
     labels.
 
     Args:
-        factor: the larger, the more often large parts are put in: the share is from a beta
-            distribution whose parameters are drawn between 0 and `factor`, or two numbers.
+        factor: the fraction replaced is drawn from a beta distribution whose parameters are drawn
+            between 0 and `factor` or two numbers; larger numbers replace large parts more often.
 
-    Labels must be numbers that can be mixed, as one-hot codes. An image alone stays as it is.
+    Labels must be numbers that can be mixed, such as one-hot codes. A single image is unchanged.
     Boxes raise NotImplementedError.
 
     >>> CutMix(seed=1)({"images": jnp.ones((4, 8, 8, 3)), "labels": jnp.eye(4)})["labels"].shape
@@ -185,9 +185,10 @@ class MixUp(RandomImageLayer):
     """Mixes each image with another one of the batch, and their labels (Zhang et al. 1710.09412).
 
     Args:
-        alpha: the weights are from a beta distribution with both parameters `alpha`.
+        alpha: both parameters of the beta distribution from which the weights are drawn.
 
-    Labels must be numbers that can be mixed, as one-hot codes. Images have the boxes of both.
+    Labels must be numbers that can be mixed, such as one-hot codes. The result has the boxes of
+    both images.
 
     >>> MixUp(seed=1)({"images": jnp.ones((4, 8, 8, 3)), "labels": jnp.eye(4)})["labels"].shape
     (4, 4)
@@ -308,11 +309,11 @@ class _Policy(RandomImageLayer):
 
 
 class RandAugment(_Policy):
-    """Applies random transformations, out of eleven, to images (Cubuk et al. 1909.13719).
+    """Applies random transformations, selected from eleven, to images (Cubuk et al. 1909.13719).
 
     Args:
         value_range: the smallest and the largest value of a pixel.
-        num_ops: how many changes are done, one after the other.
+        num_ops: the number of successive transformations.
         factor: how much is changed, up to `factor` or between two numbers of `[0, 1]`.
         interpolation: `"nearest"` or `"bilinear"`.
 
@@ -379,15 +380,14 @@ class AugMix(_Policy):
 
     Args:
         value_range: the smallest and the largest value of a pixel.
-        num_chains: how many chains there are.
-        chain_depth: of how many changes at most each consists.
+        num_chains: the number of chains.
+        chain_depth: the maximal number of transformations in a chain.
         factor: how much is changed, up to `factor` or between two numbers of `[0, 1]`.
         alpha: the parameter of the distributions of the weights.
-        all_ops: whether brightness, contrast, sharpness and strength of colours are among the
-            changes.
+        all_ops: whether to include brightness, contrast, sharpness and saturation.
         interpolation: `"nearest"` or `"bilinear"`.
 
-    Which changes are done is drawn for a batch, how much for each image. Boxes stay.
+    The transformations are drawn for the batch, their strength for each image. Boxes are unchanged.
 
     >>> AugMix(seed=1, num_chains=1, all_ops=False)(jnp.ones((2, 8, 8, 3))).shape
     (2, 8, 8, 3)

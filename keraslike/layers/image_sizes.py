@@ -294,8 +294,8 @@ class MaxNumBoundingBoxes(BaseImagePreprocessingLayer):
     """Limits or pads the bounding boxes of each image to a fixed number.
 
     Args:
-        max_number: how many.
-        fill_value: what the boxes and labels are that are added.
+        max_number: the number of boxes.
+        fill_value: the value of added boxes and labels.
 
     >>> layer = MaxNumBoundingBoxes(2, bounding_box_format="xyxy")
     >>> boxes = {"boxes": jnp.ones((1, 1, 4)), "labels": jnp.zeros((1, 1))}

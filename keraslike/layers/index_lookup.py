@@ -23,10 +23,9 @@ _MISSING, _DROPPED = -2, -1
 
 
 class IndexLookup(DataLayer):
-    """The numbers of tokens in a vocabulary, or with `invert` the tokens of numbers.
+    """The indices of tokens in a vocabulary, or with `invert` the tokens for indices.
 
-    `IntegerLookup` and `StringLookup` are this class for tokens of one kind, and say what the
-    arguments are.
+    `IntegerLookup` and `StringLookup` derive from this class and document the arguments.
     """
 
     def __init__(
@@ -159,7 +158,8 @@ class IndexLookup(DataLayer):
         """The tokens in the order of their numbers.
 
         Args:
-            include_special_tokens: whether the mask, and those that stand for others, come first.
+            include_special_tokens: whether to include the mask and out-of-vocabulary tokens, which
+                come first.
         """
         tokens = [self._plain(token) for token in self._words.tokens]
         return [*self._special(), *tokens] if include_special_tokens else tokens
@@ -177,14 +177,14 @@ class IndexLookup(DataLayer):
         return len(self._words.tokens) + self._token_start()
 
     def set_vocabulary(self, vocabulary: Any, idf_weights: Any = None) -> None:
-        """Sets the tokens, which `adapt` would find.
+        """Sets the vocabulary directly, instead of `adapt`.
 
         Args:
-            vocabulary: a list or an array of different tokens, with or without those that
-                `get_vocabulary` puts first; or the path of a file with one per line.
+            vocabulary: a list or an array of distinct tokens, with or without the special tokens
+                that `get_vocabulary` lists first; or the path of a file with one per line.
             idf_weights: with `output_mode="tf_idf"`, the weight of each of them.
 
-        Raises ValueError for tokens that occur twice, or are too many.
+        Raises ValueError for repeated tokens, and for too many.
         """
         if self.output_mode == "tf_idf" and idf_weights is None:
             raise ValueError("output_mode 'tf_idf' needs `idf_weights`. Received: None")
@@ -315,7 +315,7 @@ class IndexLookup(DataLayer):
     # -- taking it from data ------------------------------------------------------------------
 
     def adapt(self, data: Any, steps: int | None = None) -> None:
-        """Makes the vocabulary of the tokens in data, those that occur most often first.
+        """Builds the vocabulary from the tokens in data, the most frequent ones first.
 
         Args:
             data: an array or a list, or batches in any iterable.

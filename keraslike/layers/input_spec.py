@@ -13,19 +13,20 @@ from keraslike.core.annotations import checked
 class InputSpec:
     """A layer's requirements for an input: dtype, rank, shape and sizes along axes.
 
-    A layer whose `input_spec` is one, or a structure of one for each input, refuses other inputs.
+    A layer whose `input_spec` is an InputSpec, or a structure with one per input, rejects other
+    inputs.
 
     Args:
-        dtype: of the input, once the layer has cast it.
-        shape: sizes with that of the batch, `None` where any will do.
+        dtype: the dtype of the input after the layer has cast it.
+        shape: sizes including the batch size, with `None` for any size.
         ndim, max_ndim, min_ndim: the number of axes.
-        axes: axis -> size.
-        allow_last_axis_squeeze: whether a last axis of size 1 may be there or not, in the input and
-            in `shape`.
+        axes: a dict from axis to size.
+        allow_last_axis_squeeze: whether a last axis of size 1, in the input or in `shape`, is
+            optional.
         name: the key of the input in a dict of inputs.
         optional: whether the input may be `None`.
 
-    Raises TypeError for axes that are no integers, ValueError for an axis that there is not.
+    Raises TypeError for axes that are not integers, ValueError for an axis that does not exist.
 
     >>> InputSpec(min_ndim=2, axes={-1: 8})
     InputSpec(min_ndim=2, axes={-1: 8})

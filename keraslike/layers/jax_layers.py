@@ -28,18 +28,20 @@ class JaxLayer(Layer):
     """A function of parameters and inputs as a layer.
 
     Args:
-        call_fn: takes arguments named `inputs` and, if it wants, `params`, `state`, `rng` and
-            `training`. It gives the outputs or, where it takes `state`, outputs and a new state.
-        init_fn: takes arguments named `inputs` (ones of the inputs' shapes) and, if it wants, `rng`
-            and `training`; it gives `params` or, where `call_fn` takes `state`, params and state.
-        params: initial values, in any pytree, rather than those of `init_fn`.
-        state: likewise, of what changes from call to call and does not train.
-        seed: of the keys given as `rng` in training.
+        call_fn: a function with the argument `inputs` and optionally `params`, `state`, `rng` and
+            `training`. It returns the outputs or, if it has the argument `state`, outputs and a new
+            state.
+        init_fn: a function with the argument `inputs` (arrays of ones) and optionally `rng` and
+            `training`. It returns `params` or, if `call_fn` has the argument `state`, params and
+            state.
+        params: initial values, in any pytree, instead of those of `init_fn`.
+        state: initial values of the non-trainable state that calls change.
+        seed: the seed of the keys passed as `rng` in training.
         native_serialization_platforms: has no effect.
 
-    Values that are arrays or numbers become weights, floats in the layer's dtype. Raises ValueError
-    for a function that takes other arguments, where there is nothing to make weights of, and for a
-    new state of another structure.
+    Arrays and numbers become weights, floats in the layer's dtype. Raises ValueError for a function
+    with other arguments, if there are no values for weights, and for a new state of another
+    structure.
 
     >>> layer = JaxLayer(lambda params, inputs: params["scale"] * inputs, params={"scale": 2.0})
     >>> layer(jnp.ones(3)).tolist(), len(layer.trainable_weights)
@@ -192,16 +194,16 @@ class FlaxLayer(JaxLayer):
     """A module of flax, of `flax.linen` or `flax.nnx`, as a layer.
 
     Args:
-        module: the module. What it is called with is an argument `inputs` and, if it takes one,
-            `training`. A module of nnx that does not take it is told by `use_running_average` and
-            `deterministic` of the modules in it.
-        method: the method to call rather than `__call__`, or a function that takes the module
-            first; of an nnx module, one may give its name, too.
-        variables: initial values: of linen what `init` gives, of nnx a state.
+        module: the module. It is called with `inputs` and, if it has this argument, `training`. For
+            an nnx module without it, `use_running_average` and `deterministic` of its submodules
+            are set.
+        method: the method to call instead of `__call__`, or a function whose first argument is the
+            module; for an nnx module also the name of a method.
+        variables: initial values: the result of `init` for linen, a state for nnx.
 
-    For linen the collection `params` trains and all others are state; of nnx what is an `nnx.Param`
-    trains. In a file the module is its `get_config()`, which its class has to have with
-    `from_config` and be registered, as any custom object.
+    Trainable are the collection `params` of linen, or each `nnx.Param`; all else is state. A file
+    contains the `get_config()` of the module. Its class must define this and `from_config`, and be
+    registered like any custom object.
 
     >>> layer = FlaxLayer(linen.Dense(3))
     >>> layer(jnp.ones((2, 4))).shape, sorted(w.shape for w in layer.weights)

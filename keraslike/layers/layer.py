@@ -58,18 +58,19 @@ class Layer(
     operation.Operation,
     keras_names.KerasNames,
 ):
-    """A function with weights: `build` makes them from the input's shape, `call` computes.
+    """A function with weights: `build` creates them from the input's shape, `call` computes the
+    output.
 
     Args:
         activity_regularizer: a function of the output whose value is added to the loss.
-        trainable: whether the weights train; can be changed at any time.
-        dtype: a dtype or a policy such as `"mixed_bfloat16"`; of a `DTypePolicyMap` the policy
-            of the layer's path.
+        trainable: whether the weights are trained; can be changed at any time.
+        dtype: a dtype or a policy such as `"mixed_bfloat16"`; from a `DTypePolicyMap` the policy
+            for the layer's path.
         autocast: whether floating-point inputs are cast to the compute dtype.
         name: a name; generated if it is omitted.
 
-    A subclass may set attributes before `super().__init__()`, make sublayers anywhere (in
-    attributes, lists, tuples and dicts), and call `super().build(input_shape)` or not.
+    A subclass may set attributes before `super().__init__()`, keep sublayers in attributes, lists,
+    tuples and dicts, and need not call `super().build(input_shape)`.
 
     >>> class Scale(Layer):
     ...     def build(self, input_shape):
@@ -256,8 +257,8 @@ class Layer(
         )
 
     def quantized_call(self, *args: Any, **kwargs: Any) -> Any:
-        """Replaces `call` in a quantized layer. In a user's class it calls the method that is named
-        after the mode, such as `_int8_call`; raises NotImplementedError where there is none."""
+        """Replaces `call` in a quantized layer. In a user's class it calls the method named after
+        the mode, such as `_int8_call`, and raises NotImplementedError if there is none."""
         call = getattr(self, f"_{self.quantization_mode}_call", None)
         if call is None:
             raise NotImplementedError(

@@ -63,12 +63,13 @@ def guard_build(build: Callable) -> Callable:
 
 
 class LayerBuilding:
-    """The part of `Layer` that makes its weights from the shapes of its inputs."""
+    """The part of `Layer` that creates its weights from the shapes of its inputs."""
 
     @guard_build
     @only_traces
     def build(self, *input_shape: Any, **shapes: Any) -> None:
-        """Makes the weights. A layer without a `build` of its own makes its sublayers' weights."""
+        """Creates the weights. A layer that does not override `build` creates its sublayers'
+        weights."""
         if (
             type(self).build is LayerBuilding.build
         ):  # Otherwise a subclass's build has called this method.

@@ -146,18 +146,18 @@ class LayerState:
         overwrite_with_gradient: bool = False,
         name: str | None = None,
     ) -> Variable:
-        """Makes a weight of this layer; all but the first three arguments are keywords.
+        """Creates a weight of this layer; all but the first three arguments are keyword-only.
 
         Args:
-            shape: sizes; a scalar if omitted.
-            initializer: a name, a function `(shape, dtype=...)` or a value; Glorot uniform for
-                floats and zeros for others if omitted.
+            shape: the shape; a scalar if omitted.
+            initializer: a name, a function `(shape, dtype=...)` or a value; by default Glorot
+                uniform for floats and zeros for others.
             dtype: the layer's variable dtype if omitted.
             trainable: whether an optimizer changes it.
             regularizer: a function of the weight whose value is added to the loss.
             constraint: a function applied after every update.
-            layout: on which devices which part of it is, as of a Variable.
-            overwrite_with_gradient: whether an optimizer takes the gradient for the new value.
+            layout: how it is sharded over devices, as for a Variable.
+            overwrite_with_gradient: whether an optimizer sets it to its gradient.
         """
         self._check_open("a weight")
         shape = () if shape is None else tuple(_size(s, shape) for s in shape)
@@ -350,7 +350,7 @@ class LayerState:
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Sets the weights' values, in the order of `get_weights()`.
 
-        Raises ValueError, changing nothing, for another number of arrays or another shape.
+        Raises ValueError, without changes, for another number of arrays or another shape.
         """
         variables = self.weights
         if len(weights) != len(variables):

@@ -12,21 +12,22 @@ class IntegerLookup(IndexLookup):
     """Maps integers to their indices in a vocabulary.
 
     Args:
-        max_tokens: the most tokens in the vocabulary, with those that stand for others.
-        num_oov_indices: among how many numbers those that are not in it are spread; with 0 they are
-            an error.
-        mask_token: an integer whose number is 0, and that counts as none in other output modes.
-        oov_token: what stands for those that are not in it, in the vocabulary and with `invert`.
+        max_tokens: the maximal size of the vocabulary, including special tokens.
+        num_oov_indices: the number of indices for tokens that are not in it; with 0 they are an
+            error.
+        mask_token: a token whose index is 0, and that is ignored in other output modes.
+        oov_token: the token that represents all others, in the vocabulary and with `invert`.
         vocabulary: the tokens, or the path of a file with one per line; by default `adapt` finds
             it.
         idf_weights: the weights of the vocabulary's tokens, for `output_mode="tf_idf"`.
-        invert: whether it gives the tokens of numbers instead.
-        output_mode: `"int"` for the numbers, `"one_hot"`, `"multi_hot"` or `"count"` as in
-            `CategoryEncoding`, `"tf_idf"` for counts times weights.
+        invert: whether to map indices to tokens instead.
+        output_mode: `"int"` for indices; `"one_hot"`, `"multi_hot"` or `"count"` as in
+            `CategoryEncoding`; `"tf_idf"` for counts times weights.
         sparse: whether to return a sparse JAX array.
-        pad_to_max_tokens: whether these arrays have the size `max_tokens`.
-        oov_method: how those not in it are spread: `"floormod"`, by the remainder, or `"farmhash"`.
-        salt: one or two integers for a hash that depends on them, with `oov_method="farmhash"`.
+        pad_to_max_tokens: whether the arrays of other modes have the size `max_tokens`.
+        oov_method: how tokens that are not in it are mapped to indices: by the remainder
+            (`"floormod"`) or by a hash (`"farmhash"`).
+        salt: one or two integers on which the hash depends, with `oov_method="farmhash"`.
 
     >>> IntegerLookup(vocabulary=[12, 36])([36, 12, 7]).tolist()
     [2, 1, 0]
@@ -76,11 +77,11 @@ class IntegerLookup(IndexLookup):
 class StringLookup(IndexLookup):
     """Maps strings to their indices in a vocabulary.
 
-    The arguments are those of an IntegerLookup, for tokens that are strings; those that are not in
-    the vocabulary are spread by their hashes, the same as TensorFlow's.
+    The arguments are those of `IntegerLookup`, for tokens that are strings; those that are not in
+    the vocabulary are mapped to indices by TensorFlow's hash.
 
     Args:
-        encoding: of tokens that are bytes, as `get_vocabulary` gives them.
+        encoding: the encoding of tokens that are bytes, for `get_vocabulary`.
 
     Accepts arrays and lists of strings and returns integers, or in other output modes floats; with
     `invert` an array of Python's strings.

@@ -44,16 +44,16 @@ class _BareWeight:
 class Adaptable(Weighted):
     """Base of layers with a weight that can be adapted (LoRA; Hu et al., arXiv:2106.09685).
 
-    `weight + lora_alpha / lora_rank * a @ b` is used in place of the weight, which does not train
-    any more; `a` and `b` do. Files hold the sum in its place, and no `a` and `b`.
+    `weight + lora_alpha / lora_rank * a @ b` replaces the weight, which is no longer trained; `a`
+    and `b` are. Files contain the sum instead of these three.
 
     Args:
-        lora_rank: how many columns `a` and rows `b` have; the layer is adapted from when it is
-            built where this is given, and otherwise from a call of `enable_lora`.
+        lora_rank: the number of columns of `a` and rows of `b`. If it is given the layer is adapted
+            when it is built, otherwise when `enable_lora` is called.
         lora_alpha: a factor; `lora_rank` by default.
 
-    A subclass has `kernel`, or what `_adapted` names, as an `_AdaptedWeight`, and calls
-    `_adapt_built` at the end of its `build`.
+    A subclass declares `kernel`, or the attribute named by `_adapted`, as an `_AdaptedWeight`, and
+    calls `_adapt_built` at the end of its `build`.
     """
 
     _adapted = "kernel"

@@ -19,8 +19,8 @@ from keraslike.ops import nn, numpy
 class Merge(Layer):
     """Base of layers that combine a list of arrays, which broadcast except for the batch.
 
-    An array of lower rank is taken to lack the axes after the batch: `(batch, 3)` merges with
-    `(batch, 2, 3)` as `(batch, 1, 3)`. A step of the output is masked where it is in all inputs.
+    Axes of size 1 are inserted after the batch of an array of lower rank: `(batch, 3)` merges with
+    `(batch, 2, 3)` as `(batch, 1, 3)`. A step of the output is masked if it is in all inputs.
     """
 
     supports_masking = True
@@ -253,8 +253,8 @@ class Dot(Merge):
     """The sum of products of two inputs along an axis of each, for each sample.
 
     Args:
-        axes: one for both inputs, or a pair. The batch is axis 0.
-        normalize: whether the inputs are scaled to length 1 along the axes: the cosine.
+        axes: one axis for both inputs, or a pair. The batch is axis 0.
+        normalize: whether to scale the inputs to length 1 along the axes, which gives the cosine.
 
     Returns `(batch, *rest of the first, *rest of the second)`, and `(batch, 1)` if nothing is left.
     Raises ValueError if the sizes along the axes differ.

@@ -353,10 +353,10 @@ def _fresh_copy(initializer: Any) -> Any:
 
 
 class MultiHeadAttention(_Heads):
-    """Attention of several heads, each with projections of its own (arXiv:1706.03762).
+    """Attention with several heads, each with separate projections (arXiv:1706.03762).
 
-    `softmax(q @ k.T / sqrt(key_dim)) @ v` for each head, `q`, `k` and `v` being projections of
-    query, key and value; the heads together are projected to the output.
+    Computes `softmax(q @ k.T / sqrt(key_dim)) @ v` for each head, where `q`, `k` and `v` are
+    projections of query, key and value, and projects all heads to the output.
 
     Args:
         num_heads: the number of heads.
@@ -365,9 +365,10 @@ class MultiHeadAttention(_Heads):
         dropout: the share of weights set to zero in training.
         use_bias: whether the projections have biases.
         output_shape: the output's sizes after batch and targets; the query's if omitted.
-        attention_axes: of query, key and value; all but the first and the last if omitted.
-        sliding_window: how far from a target, at most, the sources are that it sees, plus one.
-        flash_attention: whether a GPU must use cuDNN's fused kernel; no dropout, no scores then.
+        attention_axes: the axes over which to attend; all but the first and the last if omitted.
+        sliding_window: the maximal distance of a target from the sources that it attends to, plus
+            one.
+        flash_attention: whether a GPU must use cuDNN's fused kernel, without dropout and scores.
         use_gate: whether the heads' outputs are multiplied by `sigmoid` of a further projection of
             the query (arXiv:2505.06708).
         seed: the seed of the dropout's random stream; drawn if it is omitted.
@@ -376,13 +377,13 @@ class MultiHeadAttention(_Heads):
         query: `(batch, targets, features)`.
         value: `(batch, sources, features)`.
         key: `(batch, sources, features)`; the values if omitted.
-        attention_mask: `(batch, targets, sources)`; where it is false a target does not see a
-            source. What the masks of query, value and key leave out is not seen, either.
-        return_attention_scores: whether the weights `(batch, heads, targets, sources)` come out,
-            too.
-        use_causal_mask: whether target `i` sees no source after the `i`-th.
+        attention_mask: `(batch, targets, sources)`; where it is false a target does not attend to a
+            source. The masks of query, value and key apply as well.
+        return_attention_scores: whether to return the weights `(batch, heads, targets, sources)` as
+            well.
+        use_causal_mask: whether target `i` attends only to sources up to the `i`-th.
 
-    Returns `(batch, targets, *output_shape)`. Raises ValueError for arguments that cannot be.
+    Returns `(batch, targets, *output_shape)`. Raises ValueError for invalid arguments.
 
     >>> layer, x = MultiHeadAttention(num_heads=2, key_dim=8), jnp.ones((1, 3, 4))
     >>> outputs, weights = layer(x, x, return_attention_scores=True)
@@ -476,9 +477,10 @@ class GroupedQueryAttention(_Heads):
     Args:
         head_dim: the size of a head's queries, keys and values.
         num_query_heads: the number of heads.
-        num_key_value_heads: the number of different keys and values, which divides that of heads.
+        num_key_value_heads: the number of distinct keys and values, a divisor of the number of
+            heads.
 
-    The other arguments, those of the call and the output are `MultiHeadAttention`'s. Raises
+    The other arguments, the call arguments and the output are those of `MultiHeadAttention`. Raises
     ValueError if the heads cannot be grouped.
 
     >>> x = jnp.ones((1, 3, 4))

@@ -74,21 +74,21 @@ def _at_least_float32(x: jax.Array) -> jax.Array:
 class BatchNormalization(_Normalization):
     """`gamma * (inputs - mean) / sqrt(variance + epsilon) + beta`, feature by feature.
 
-    In training mean and variance are those of the batch, and moving averages of them are kept:
-    `moving = momentum * moving + (1 - momentum) * batch`. Elsewhere, and where the layer is not
-    trainable, the moving averages are used (Ioffe and Szegedy, arXiv:1502.03167).
+    In training, mean and variance are those of the batch, and update moving averages: `moving =
+    momentum * moving + (1 - momentum) * batch`. In inference, and if the layer is not trainable,
+    the moving averages are used (Ioffe and Szegedy, arXiv:1502.03167).
 
     Args:
-        axis: of the features; 1 for images with the channels first.
-        momentum: of the moving averages.
+        axis: the axis of the features; 1 for images with the channels first.
+        momentum: the momentum of the moving averages.
         epsilon: added to the variance.
         center, scale: whether there is a `beta` and a `gamma`.
         renorm: whether the batch's mean and variance are corrected towards moving ones in training
             (Ioffe, arXiv:1702.03275), within the limits `rmin`, `rmax` and `dmax` of
             `renorm_clipping`.
-        synchronized: must be false: arrays are global, so a batch over several devices is one.
+        synchronized: must be false: a batch on several devices is always normalized as a whole.
 
-    Accepts and returns any shape, in the compute dtype. Steps that a mask leaves out do not count.
+    Accepts and returns any shape, in the compute dtype. Masked steps are ignored.
 
     >>> layer = BatchNormalization()
     >>> x = jnp.array([[1.0], [3.0]])
@@ -235,14 +235,14 @@ def _check_clipping(limits: dict[str, float]) -> dict[str, float]:
 class LayerNormalization(_Normalization):
     """`gamma * (inputs - mean) / sqrt(variance + epsilon) + beta`, sample by sample.
 
-    Mean and variance are those of one sample over `axis` (Ba et al., arXiv:1607.06450).
+    Mean and variance are taken over `axis` of one sample (Ba et al., arXiv:1607.06450).
 
     Args:
         axis: one or several.
         epsilon: added to the variance.
         center, scale: whether there is a `beta` and a `gamma`; they have the shape of the axes.
-        rms_scaling: divides by the standard deviation without taking the mean off, and leaves
-            `beta` out. Deprecated in Keras: it is not the root mean square.
+        rms_scaling: whether to divide by the standard deviation without subtracting the mean or
+            adding `beta`. Deprecated in Keras, since it is not the root mean square.
 
     Accepts and returns any shape, in the compute dtype.
 
@@ -301,13 +301,13 @@ class GroupNormalization(_Normalization):
     arXiv:1803.08494).
 
     Args:
-        groups: how many there are, of adjacent channels; -1 for as many as channels.
-        axis: of the channels.
+        groups: the number of groups of adjacent channels; -1 for one per channel.
+        axis: the axis of the channels.
         epsilon: added to the variance.
         center, scale: whether there is a `beta` and a `gamma`, which have the size of the channels.
 
-    Accepts and returns any shape, in the compute dtype. Raises ValueError for channels that do not
-    fall into the groups.
+    Accepts and returns any shape, in the compute dtype. Raises ValueError if the groups do not
+    divide the channels.
 
     >>> GroupNormalization(groups=2)(jnp.array([[1.0, 3.0, 10.0, 30.0]])).round(2).tolist()
     [[-1.0, 1.0, -1.0, 1.0]]
@@ -379,7 +379,8 @@ class GroupNormalization(_Normalization):
 class RMSNormalization(Layer):
     """`scale * inputs / sqrt(mean(inputs**2) + epsilon)`, sample by sample.
 
-    The mean is over `axis` (Zhang and Sennrich, arXiv:1910.07467), of which `scale` has the shape.
+    The mean is over `axis` (Zhang and Sennrich, arXiv:1910.07467), and `scale` has the shape of
+    these axes.
 
     Accepts and returns any shape, in the compute dtype.
 
@@ -429,14 +430,14 @@ class UnitNormalization(Layer):
 class SpectralNormalization(Wrapper):
     """A layer whose kernel is divided by its largest singular value in each step of training.
 
-    That value is followed by power iteration (Miyato et al., arXiv:1802.05957).
+    Power iteration approximates that value (Miyato et al., arXiv:1802.05957).
 
     Args:
-        layer: a layer with a `kernel` or, as an Embedding has them, `embeddings`.
-        power_iterations: how many of them there are in a step.
+        layer: a layer with a `kernel` or, like `Embedding`, `embeddings`.
+        power_iterations: the number of iterations per step.
 
-    With `training=True` the kernel is set to the divided one, and used as such. As in Keras on JAX,
-    a training step of `fit` then takes the optimizer's update from what the kernel was before.
+    With `training=True` the kernel is set to the normalized one. As in Keras on JAX, the
+    optimizer's update in `fit` applies to the kernel before that.
 
     Raises ValueError for a layer that has no kernel.
 

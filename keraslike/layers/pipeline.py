@@ -17,7 +17,7 @@ class Pipeline(Layer):
         layers: the layers, or anything else that can be called.
         name: a name; generated if it is omitted.
 
-    It calls them as in training, unless it is told `training=False`.
+    It calls them in training mode, unless `training=False` is passed.
 
     >>> import jax.numpy as jnp
     >>> from keraslike.layers import Rescaling

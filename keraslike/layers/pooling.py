@@ -113,7 +113,7 @@ class AveragePooling1D(_AveragePooling):
 
 
 class AveragePooling2D(_AveragePooling):
-    """The mean of each window, channel by channel; what `"same"` pads does not count.
+    """The mean of each window, channel by channel; padding is excluded from the mean.
 
     The arguments are those of `MaxPooling2D`.
 
@@ -176,11 +176,11 @@ class AdaptiveAveragePooling1D(_AdaptiveAveragePooling):
 
 
 class AdaptiveAveragePooling2D(_AdaptiveAveragePooling):
-    """The mean of each window, of windows that share out an image evenly.
+    """The mean of each window, for windows that divide an image evenly.
 
     Args:
-        output_size: how many windows there are along height and width, one integer if they are as
-            many. Neighbours overlap where the size is not a multiple of it.
+        output_size: the numbers of windows along height and width, or one integer for both. Windows
+            overlap if the size is not a multiple of it.
         data_format: `"channels_last"`, `(batch, height, width, channels)`, or `"channels_first"`.
 
     >>> AdaptiveAveragePooling2D(1)(jnp.arange(4.0).reshape(1, 2, 2, 1)).ravel().tolist()
@@ -258,7 +258,7 @@ class _GlobalMaxPooling(_GlobalPooling):
 
 
 class GlobalAveragePooling1D(_GlobalAveragePooling):
-    """The mean over all steps that the mask leaves in, `(batch, steps, channels)` in.
+    """The mean over all unmasked steps of `(batch, steps, channels)`.
 
     >>> GlobalAveragePooling1D()(jnp.array([[[1.0], [3.0]]])).tolist()
     [[2.0]]
@@ -283,7 +283,7 @@ class GlobalAveragePooling2D(_GlobalAveragePooling):
 
     Args:
         data_format: `"channels_last"`, `(batch, height, width, channels)`, or `"channels_first"`.
-        keepdims: whether height and width stay, as sizes of 1.
+        keepdims: whether to keep height and width as axes of size 1.
 
     Returns `(batch, channels)`. Raises ValueError for an input that is not of rank 4.
 
@@ -305,7 +305,7 @@ class GlobalAveragePooling3D(_GlobalAveragePooling):
 
 
 class GlobalMaxPooling1D(_GlobalMaxPooling):
-    """The largest value over all steps, `(batch, steps, channels)` in.
+    """The largest value over all steps of `(batch, steps, channels)`.
 
     >>> GlobalMaxPooling1D()(jnp.array([[[1.0], [3.0]]])).tolist()
     [[3.0]]

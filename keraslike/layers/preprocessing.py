@@ -21,7 +21,7 @@ class Rescaling(Layer):
     """`inputs * scale + offset`, in the layer's floating-point dtype, for inputs of any dtype.
 
     Args:
-        scale: a number, or an array that has one for each channel.
+        scale: a number, or an array with one per channel.
         offset: likewise.
 
     >>> Rescaling(1 / 127.5, offset=-1.0)(jnp.array([0, 255])).tolist()
@@ -55,11 +55,11 @@ def _numbers(value: Any, name: str) -> Any:
 
 
 class Normalization(Layer):
-    """`(inputs - mean) / sqrt(variance)`, with moments that are given or taken from data.
+    """`(inputs - mean) / sqrt(variance)`, with given moments or those of data.
 
     Args:
-        axis: along which the moments differ, one or several; `None` for one mean and one variance
-            of all values.
+        axis: the axis or axes that the moments have; `None` for one mean and one variance of all
+            values.
         mean, variance: numbers for these axes; if omitted `adapt` finds them.
         invert: whether to do the reverse, `mean + inputs * sqrt(variance)`.
 
@@ -126,7 +126,7 @@ class Normalization(Layer):
             self.count = self.add_weight((), "zeros", "int32", trainable=False, name="count")
 
     def adapt(self, data: Any) -> None:
-        """Takes the moments of data in place of those there were.
+        """Sets the moments to those of data.
 
         Args:
             data: an array, a `PyDataset`, or batches in any iterable; of batches that are tuples

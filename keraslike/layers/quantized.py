@@ -58,9 +58,10 @@ class Quantizable(Adaptable):
     """Base of the layers whose weights can be quantized.
 
     Args:
-        quantization_config: how, where `dtype` is a policy of quantization and does not say it.
+        quantization_config: the configuration, if `dtype` is a quantized policy that does not
+            contain it.
 
-    A subclass has `_matrices()` and makes its weights by `_add_matrix`.
+    A subclass defines `_matrices()` and creates its weights by `_add_matrix`.
     """
 
     _modes: tuple[str, ...] = policies.QUANTIZATION_MODES
@@ -143,13 +144,13 @@ class Quantizable(Adaptable):
         return None if waits else mode
 
     def quantize(self, mode: Any = None, type_check: bool = True, config: Any = None) -> None:
-        """Quantizes the weights, which takes their floats away except for `"float8"`.
+        """Quantizes the weights, and removes the float weights except with `"float8"`.
 
         Args:
-            mode: `"int8"`, `"int4"`, `"float8"`, `"gptq"` or `"awq"`; the last two are done by
-                `Model.quantize`, which looks at data.
+            mode: `"int8"`, `"int4"`, `"float8"`, `"gptq"` or `"awq"`; the last two need data, and
+                therefore `Model.quantize`.
             type_check: whether to refuse a layer of a user-defined class.
-            config: a configuration, which may say the mode as well.
+            config: a configuration, which may contain the mode as well.
 
         Raises ValueError for an unknown mode and for a layer that is not built or is quantized
         already, NotImplementedError for a mode that this layer does not have.

@@ -76,21 +76,22 @@ class RNN(Layer):
     """Runs a cell along a sequence.
 
     Args:
-        cell: an object with `call(inputs, states) -> (output, states)`, `state_size` (an integer
-            or a list of them) and, if it wants, `output_size` and `get_initial_state(batch_size)`;
-            or a list of such cells, which are stacked.
-        return_sequences: whether to give the outputs of all steps rather than the last one's.
-        return_state: whether to give the last states after the output.
-        go_backwards: whether to begin at the end; outputs come in the order they were computed.
-        stateful: whether a batch begins with the states that the one before ended with.
-        unroll: whether to compile the steps one after another rather than as a loop.
-        zero_output_for_mask: whether outputs are zero where the mask is false; otherwise they are
-            those of the step before.
+        cell: an object with `call(inputs, states) -> (output, states)`, `state_size` (an integer or
+            a list of them) and optionally `output_size` and `get_initial_state(batch_size)`; or a
+            list of such cells, which are stacked.
+        return_sequences: whether to return the outputs of all steps, or of the last one only.
+        return_state: whether to return the last states after the output.
+        go_backwards: whether to process the sequence backwards; outputs are in the order of
+            computation.
+        stateful: whether a batch starts with the last states of the previous batch.
+        unroll: whether to unroll the loop over steps.
+        zero_output_for_mask: whether outputs are zero where the mask is false; otherwise they
+            repeat the previous step.
 
     Accepts `(batch, steps, ...)` and returns `(batch, output_size)` or `(batch, steps,
-    output_size)`; or structures of such, if the cell takes and gives structures. A state may have a
-    shape, a tuple. Where a mask is false the states stay. Raises ValueError for an object that is
-    not a cell, for a stateful layer without a fixed batch size.
+    output_size)`; or structures of such, if the cell takes and gives structures. The size of a
+    state may be a shape, a tuple. Where a mask is false the states are unchanged. Raises ValueError
+    for an object that is not a cell, and for a stateful layer without a fixed batch size.
 
     >>> class Sum(Layer):
     ...     state_size = output_size = 2
@@ -307,7 +308,8 @@ for _name in vars(_CellRNN)["__annotations__"].keys() - {"_cell"}:
 
 
 class SimpleRNN(_CellRNN):
-    """A recurrent network whose output is fed back: see `SimpleRNNCell`, and `RNN` for the rest.
+    """A recurrent layer that feeds its output back; see `SimpleRNNCell`, and `RNN` for other
+    arguments.
 
     Args:
         units: the size of the output.
@@ -356,7 +358,7 @@ class SimpleRNN(_CellRNN):
 
 
 class LSTM(_CellRNN):
-    """Long short-term memory: see `LSTMCell` for a step, and `RNN` for what is done with it.
+    """Long short-term memory; see `LSTMCell` for the step, and `RNN` for other arguments.
 
     Args:
         units: the size of the output.
@@ -407,7 +409,7 @@ class LSTM(_CellRNN):
 
 
 class GRU(_CellRNN):
-    """Gated recurrent units: see `GRUCell` for a step, and `RNN` for what is done with it.
+    """Gated recurrent units; see `GRUCell` for the step, and `RNN` for other arguments.
 
     Args:
         units: the size of the output.

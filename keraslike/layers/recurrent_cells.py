@@ -188,10 +188,10 @@ class SimpleRNNCell(_Cell):
 
     Args:
         units: the size of the output and of the state.
-        activation: of the new state.
+        activation: the activation of the new state.
         use_bias: whether to add a bias.
-        dropout: the share of the inputs that is dropped in training.
-        recurrent_dropout: the share of the state that is dropped in training.
+        dropout: the fraction of the inputs that is dropped in training.
+        recurrent_dropout: the fraction of the state that is dropped in training.
         seed: the seed of the random stream.
 
     Accepts `(batch, features)` and the state `(batch, units)`, optionally in a list, and returns
@@ -248,7 +248,7 @@ class LSTMCell(_Cell):
 
     Args:
         units: the size of the output and of each of the two states.
-        activation, recurrent_activation: of candidates and states, and of gates.
+        activation, recurrent_activation: the activations of candidates and states, and of gates.
         unit_forget_bias: whether the bias of `f` is 1 initially (Jozefowicz et al. 2015).
 
     The other arguments are those of `SimpleRNNCell`. Accepts `(batch, features)` and `[h, c]` and
@@ -320,9 +320,9 @@ class GRUCell(_Cell):
 
     Args:
         units: the size of the output and of the state.
-        activation, recurrent_activation: of candidates, and of gates.
-        reset_after: whether `r` multiplies the product, which then has a bias of its own: the bias
-            is `(2, 3 * units)`. Otherwise it multiplies the state, and the bias is `(3 * units,)`.
+        activation, recurrent_activation: the activations of candidates, and of gates.
+        reset_after: whether `r` multiplies the product, which then has a separate bias; the bias is
+            `(2, 3 * units)`. Otherwise it multiplies the state, and the bias is `(3 * units,)`.
 
     The other arguments are those of `SimpleRNNCell`. Accepts `(batch, features)` and the state
     `(batch, units)`, optionally in a list, and returns the output and the new state.
@@ -387,7 +387,7 @@ class GRUCell(_Cell):
 
 
 class StackedRNNCells(Layer):
-    """Several cells as one, each fed by the output of the one before.
+    """Several cells as one; the output of each cell is the input of the next.
 
     Args:
         cells: the cells.

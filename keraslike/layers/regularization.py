@@ -50,14 +50,14 @@ class _Noise(Layer):
 class Dropout(_Noise):
     """In training: zero with probability `rate`, `inputs / (1 - rate)` otherwise.
 
-    The mean stays what it is (Srivastava et al., JMLR 15, 2014).
+    The expected value is unchanged (Srivastava et al., JMLR 15, 2014).
 
     Args:
         rate: from 0 to 1.
         noise_shape: of the mask, broadcast to the inputs; `None` in it is the inputs' size.
         seed: the seed of the random stream; drawn if it is omitted.
 
-    Accepts and returns any shape. Raises ValueError for a rate or a `noise_shape` that cannot be.
+    Accepts and returns any shape. Raises ValueError for an invalid rate or `noise_shape`.
 
     >>> layer = Dropout(0.5, seed=0)
     >>> x = jnp.ones((1, 100))
@@ -165,11 +165,11 @@ class SpatialDropout3D(SpatialDropout2D):
 class AlphaDropout(Dropout):
     """Dropout that preserves mean and variance, for `selu` (Klambauer et al., 1706.02515).
 
-    In training values are set, with probability `rate`, to the one that `selu` tends to far below
-    0, and all are then scaled and shifted.
+    In training, values are set with probability `rate` to the limit of `selu` at minus infinity,
+    and all values are then scaled and shifted.
 
     Args:
-        rate: from 0 on, below 1.
+        rate: at least 0 and below 1.
         noise_shape: of the mask, broadcast to the inputs; `None` in it is the inputs' size.
         seed: the seed of the random stream; drawn if it is omitted.
 
@@ -200,10 +200,10 @@ class AlphaDropout(Dropout):
 
 
 class GaussianNoise(_Noise):
-    """In training: `inputs + noise`, the noise being normal with mean 0.
+    """In training: `inputs + noise`, with normal noise of mean 0.
 
     Args:
-        stddev: of the noise, from 0 to 1.
+        stddev: the standard deviation of the noise, from 0 to 1.
         seed: the seed of the random stream; drawn if it is omitted.
 
     >>> x = jnp.ones((2, 3))
@@ -224,7 +224,7 @@ class GaussianDropout(_Noise):
     """In training: `inputs * noise`, normal with mean 1 and variance `rate / (1 - rate)`.
 
     Args:
-        rate: that of a `Dropout` whose noise has the same variance; below 1.
+        rate: the rate, below 1, of a `Dropout` whose noise has the same variance.
         seed: the seed of the random stream; drawn if it is omitted.
 
     >>> x = jnp.ones((2, 3))

@@ -16,11 +16,11 @@ from keraslike.layers.layer import Layer
 
 
 class Flatten(Layer):
-    """Flattens each sample: `(batch, ...)` in, `(batch, features)` out.
+    """Flattens each sample, from `(batch, ...)` to `(batch, features)`.
 
     Args:
-        data_format: with `"channels_first"` the channels are moved to the end beforehand, so that
-            a row is the same in either layout.
+        data_format: with `"channels_first"` the channels are moved to the end first, so that the
+            result is the same in either layout.
 
     >>> Flatten()(jnp.ones((2, 3, 4))).shape
     (2, 12)
@@ -43,9 +43,9 @@ class Reshape(Layer):
     """Reshapes each sample.
 
     Args:
-        target_shape: without the batch; one size may be -1, which follows from the others.
+        target_shape: the shape without the batch; one size may be -1 and is inferred.
 
-    Raises ValueError if the number of values in a sample is not that of `target_shape`.
+    Raises ValueError if a sample has another number of values than `target_shape`.
 
     >>> Reshape((2, -1))(jnp.ones((5, 6))).shape
     (5, 2, 3)
@@ -84,7 +84,7 @@ class Permute(Layer):
     """Permutes the axes of each sample.
 
     Args:
-        dims: the axes, counted from 1: 0 is the batch, which stays.
+        dims: the axes, counted from 1, without the batch.
 
     >>> Permute((2, 1))(jnp.ones((5, 2, 3))).shape
     (5, 3, 2)
@@ -107,7 +107,7 @@ class Permute(Layer):
 
 
 class RepeatVector(Layer):
-    """Repeats each row `n` times: `(batch, features)` in, `(batch, n, features)` out.
+    """Repeats each row `n` times, from `(batch, features)` to `(batch, n, features)`.
 
     >>> RepeatVector(3)(jnp.ones((2, 4))).shape
     (2, 3, 4)
@@ -174,7 +174,7 @@ class ZeroPadding1D(_ZeroPadding):
     """Adds zeros before and after sequences, `(batch, steps, channels)`.
 
     Args:
-        padding: how many on both sides, or a pair of numbers.
+        padding: the number of zeros on both sides, or a pair of numbers.
         data_format: `"channels_last"` or `"channels_first"`.
 
     >>> ZeroPadding1D((1, 2))(jnp.ones((1, 3, 4))).shape
@@ -188,8 +188,8 @@ class ZeroPadding2D(_ZeroPadding):
     """Adds zeros around images, `(batch, height, width, channels)`.
 
     Args:
-        padding: how many on each side; or one number for height and one for width; or a pair
-            `(before, after)` for each.
+        padding: the number of zeros on each side, a pair of numbers for height and width, or a pair
+            of pairs `(before, after)`.
         data_format: `"channels_last"` or `"channels_first"`.
 
     >>> ZeroPadding2D(((1, 0), (2, 2)))(jnp.ones((1, 3, 3, 4))).shape
@@ -243,7 +243,7 @@ class Cropping1D(_Cropping):
     """Removes the first and last steps of sequences, `(batch, steps, channels)`.
 
     Args:
-        cropping: how many steps less on both sides, or a pair of numbers.
+        cropping: the number of steps to remove on both sides, or a pair of numbers.
 
     >>> Cropping1D((1, 2))(jnp.ones((1, 6, 4))).shape
     (1, 3, 4)
@@ -260,8 +260,8 @@ class Cropping2D(_Cropping):
     """Removes the edges of images, `(batch, height, width, channels)`.
 
     Args:
-        cropping: how much less on each side; or one number for height and one for width; or a pair
-            `(before, after)` for each.
+        cropping: the number of pixels to remove on each side, a pair of numbers for height and
+            width, or a pair of pairs `(before, after)`.
         data_format: `"channels_last"` or `"channels_first"`.
 
     Raises ValueError if nothing would be left.
@@ -364,7 +364,7 @@ class UpSampling3D(Layer):
     """Repeats each value of volumes along depth, height and width.
 
     Args:
-        size: how often along each axis, one integer if it is the same.
+        size: the factor for each axis, or one integer for all.
         data_format: `"channels_last"`, `(batch, depth, height, width, channels)`, or
             `"channels_first"`.
 

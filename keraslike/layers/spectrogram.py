@@ -23,15 +23,15 @@ class STFTSpectrogram(Layer):
     """The short-time Fourier transform of a signal, by convolutions whose kernels can be trained.
 
     Args:
-        mode: what is given: `"log"` of magnitudes, `"magnitude"`, the power spectral density
+        mode: the kind of output: `"log"` of magnitudes, `"magnitude"`, the power spectral density
             `"psd"`, `"real"` or `"imag"` parts, `"angle"`, or `"stft"`, real then imaginary parts.
-        frame_length: how many values are transformed at a time.
-        frame_step: from one frame to the next; half of `frame_length` by default.
+        frame_length: the number of values in a frame.
+        frame_step: the distance between frames; half of `frame_length` by default.
         fft_length: the length of the transform; `frame_length` or the next power of two by default.
         window, scaling, periodic: see `initializers.STFT`.
-        padding: `"valid"`, or `"same"` for frames that reach beyond the ends.
-        expand_dims: whether channels keep an axis of their own, the last one (with
-            `"channels_first"` the first), rather than share that of the frequencies.
+        padding: `"valid"`, or `"same"` for frames that extend beyond the ends.
+        expand_dims: whether channels have a separate axis, the last one (with `"channels_first"`
+            the first), instead of sharing that of the frequencies.
         data_format: `"channels_last"`, `(batch, time, channels)`, or `"channels_first"`.
 
     Returns `(batch, frames, frequencies * channels)`, with `fft_length // 2 + 1` frequencies.
@@ -141,16 +141,16 @@ class MelSpectrogram(Layer):
 
     Args:
         fft_length: the length of a Fourier transform.
-        sequence_stride: from one part of the signal to the next.
-        sequence_length: the length of a part; `fft_length` by default.
+        sequence_stride: the distance between segments of the signal.
+        sequence_length: the length of a segment; `fft_length` by default.
         window: `"hann"`, `"hamming"`, a vector or `None`.
-        sampling_rate: of the signal, in hertz.
-        num_mel_bins: the number of frequencies given.
+        sampling_rate: the sampling rate of the signal, in hertz.
+        num_mel_bins: the number of frequencies in the output.
         min_freq, max_freq: the range, in hertz; up to half of `sampling_rate` by default.
-        power_to_db: whether to give decibels, of the power over `ref_power`.
-        top_db: how far below the loudest of the batch they may be.
+        power_to_db: whether to return decibels, relative to `ref_power`.
+        top_db: the maximal distance below the loudest value of the batch.
         mag_exp: the power of the magnitudes.
-        min_power: the least that counts.
+        min_power: a lower bound of the power.
 
     Accepts `(time,)` or `(batch, time)` and returns `(..., num_mel_bins, parts)`.
 
@@ -230,7 +230,7 @@ class MelSpectrogram(Layer):
         upper_edge_hertz: float = 3800.0,
         dtype: Any = "float32",
     ) -> jax.Array:
-        """How much each frequency of a spectrogram counts for each of the mel scale.
+        """The weight of each frequency of a spectrogram in each band of the mel scale.
 
         Triangles that overlap by half, of equal widths in mel (HTK's formula, which leaves the
         constant part out). Returns `(num_spectrogram_bins, num_mel_bins)`.

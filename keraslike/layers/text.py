@@ -25,25 +25,24 @@ class TextVectorization(DataLayer):
     """Maps strings to arrays of word indices, by a vocabulary that is given or found by `adapt`.
 
     Args:
-        max_tokens: the most words in the vocabulary.
-        standardize: what is done to a string first: `"lower_and_strip_punctuation"`, `"lower"`,
+        max_tokens: the maximal size of the vocabulary.
+        standardize: how a string is normalized first: `"lower_and_strip_punctuation"`, `"lower"`,
             `"strip_punctuation"` (of ASCII characters, as TensorFlow does it), nothing for `None`,
             or a function of an array of strings.
         split: `"whitespace"`, `"character"`, not at all for `None`, or a function of an array of
             strings that gives a list of words for each.
-        ngrams: a number for all runs of up to so many words to be words too, or a tuple of numbers
-            for runs of so many.
-        output_mode: `"int"` for the numbers, with 0 after the last, `"multi_hot"` for ones where
-            a word occurs, `"count"` for how often, `"tf_idf"` for counts times weights, `"one_hot"`
-            for an array for each word.
-        output_sequence_length: how many numbers each string is to have; by default, as many as the
-            longest of a batch.
+        ngrams: `n` to add all sequences of up to `n` words to the words, or a tuple of lengths.
+        output_mode: `"int"` for indices, padded with 0; `"multi_hot"` for ones where a word occurs;
+            `"count"` for the number of occurrences; `"tf_idf"` for counts times weights;
+            `"one_hot"` for an array per word.
+        output_sequence_length: the number of indices per string; by default that of the longest
+            string in the batch.
         pad_to_max_tokens: whether the arrays of other modes have the size `max_tokens`.
         vocabulary: the words, or the path of a file with one per line.
         idf_weights: their weights, for `output_mode="tf_idf"`.
         sparse: whether to return a sparse JAX array.
-        ragged: whether a `tf.RaggedTensor` is given, which a layer of `tf.keras` can.
-        encoding: of words that are bytes, as functions and `get_vocabulary` are given them.
+        ragged: whether to return a `tf.RaggedTensor`, which only layers of `tf.keras` support.
+        encoding: the encoding of words that are bytes, for functions and `get_vocabulary`.
 
     Accepts strings, an array `(...)` or `(..., 1)` and returns `(..., length)` or `(..., words)`.
     Raises ValueError for arguments that contradict each other.
@@ -226,7 +225,7 @@ class TextVectorization(DataLayer):
     # -- the vocabulary ---------------------------------------------------------------------------
 
     def adapt(self, data: Any, batch_size: int | None = None, steps: int | None = None) -> None:
-        """Makes the vocabulary of the words in data, those that occur most often first.
+        """Builds the vocabulary from the words in data, the most frequent ones first.
 
         Args:
             data: an array or a list of strings, or batches in any iterable.
@@ -268,7 +267,8 @@ class TextVectorization(DataLayer):
         """The words in the order of their numbers.
 
         Args:
-            include_special_tokens: whether those that stand for no word and for others come first.
+            include_special_tokens: whether to include the padding and out-of-vocabulary tokens,
+                which come first.
         """
         return self._lookup_layer.get_vocabulary(include_special_tokens)
 

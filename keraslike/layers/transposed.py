@@ -86,7 +86,7 @@ class Conv1DTranspose(_ConvTranspose):
 class Conv2DTranspose(_ConvTranspose):
     """Transposed convolution of images: each input adds its multiple of the kernel to the outputs.
 
-    So the shape goes the other way: from that of a convolution's output to that of its input.
+    It maps the shape of a convolution's output to that of its input.
 
     Args:
         filters: the number of output channels.
@@ -95,9 +95,8 @@ class Conv2DTranspose(_ConvTranspose):
         strides: the distance between the outputs to which neighbouring inputs add.
         padding: `"valid"`, for `(size - 1) * stride + max(kernel, stride)` outputs along an axis,
             or `"same"` for `size * stride`.
-        output_padding: how many outputs more there are at the end of each axis, below the strides,
-            than `(size - 1) * stride + kernel` or, with `"same"`,
-            `(size - 1) * stride + kernel % 2`.
+        output_padding: the number of outputs at the end of each axis, less than the stride, beyond
+            `(size - 1) * stride + kernel` or, with `"same"`, `(size - 1) * stride + kernel % 2`.
         data_format: `"channels_last"`, `(batch, height, width, channels)`, or `"channels_first"`.
         dilation_rate: the distance between the window's taps.
 

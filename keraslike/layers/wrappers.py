@@ -17,7 +17,7 @@ class Wrapper(Layer):
     """Base of layers that wrap another one, in the attribute `layer`.
 
     Args:
-        layer: the layer inside.
+        layer: the wrapped layer.
 
     Raises ValueError if that is no layer.
 
@@ -52,11 +52,11 @@ class TimeDistributed(Wrapper):
     """Applies a layer to every step of a sequence.
 
     Args:
-        layer: takes `(batch, ...)`.
+        layer: a layer for `(batch, ...)`.
 
     Accepts `(batch, steps, ...)` and returns the layer's outputs as `(batch, steps, ...)`. All
-    steps are computed at once, unless the layer changes state that it has (random numbers, moving
-    averages): then one after another. Raises ValueError for an input without steps and for a mask
+    steps are computed at once, or sequentially if the layer has state that it changes (random
+    numbers, moving averages). Raises ValueError for an input without steps and for a mask
     that is not `(batch, steps, ...)`.
 
     >>> from keraslike.layers.dense import Dense
@@ -112,16 +112,16 @@ class Bidirectional(Layer):
     """Runs two recurrent layers over a sequence, one forward and one backward.
 
     Args:
-        layer: the recurrent layer; a new one is made of its config.
-        merge_mode: how the two outputs become one: `"concat"`, `"sum"`, `"mul"`, `"ave"`, or
-            `None`, which gives both.
+        layer: the recurrent layer, of which a copy is made from its config.
+        merge_mode: how to combine the two outputs: `"concat"`, `"sum"`, `"mul"`, `"ave"`, or `None`
+            to return both.
         weights: initial values, those of the forward layer first.
         backward_layer: the other layer; by default like `layer`, with `go_backwards` set.
 
     The outputs of a sequence are in its order, for both directions. With `return_state` the states
     of the forward layer follow, then those of the backward layer; `initial_state` has them in this
     order, too. Raises ValueError for an object that is not a layer, for another `merge_mode`, and
-    for two layers that do not go together.
+    for two incompatible layers.
 
     >>> from keraslike.layers.recurrent import LSTM
     >>> Bidirectional(LSTM(4, return_sequences=True))(jnp.ones((2, 5, 3))).shape

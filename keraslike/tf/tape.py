@@ -209,7 +209,7 @@ class GradientTape:
             target: a tensor, or a structure of tensors.
             sources: variables and watched tensors.
             output_gradients: the upstream gradients, in the structure of the targets; by default
-            ones.
+                ones.
             unconnected_gradients: `"none"` or `"zero"` for sources that no target depends on.
 
         Raises RuntimeError for a second gradient of a tape that is not persistent, TypeError for a
