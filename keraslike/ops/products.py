@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from keraslike.core.context import trace_state_clean
 from keraslike.ops.cpu import Call, on_cpu, once
 
 
@@ -24,7 +25,8 @@ def matmul(x1: Any, x2: Any) -> jax.Array:
     bytes_ = jnp.result_type(x1) == jnp.result_type(x2) == jnp.int8
     if bytes_ and not (len(rows) > 1 and len(columns) == 2):
         return jnp.matmul(x1, x2, preferred_element_type=jnp.int32)
-    if len(rows) > 1 and len(columns) in (1, 2) and rows[-1] == columns[0]:
+    fits = len(rows) > 1 and len(columns) in (1, 2) and rows[-1] == columns[0]
+    if fits and (bytes_ or not trace_state_clean()):  # Outside of traces there is no gradient.
         return contract(jnp.asarray(x1), jnp.asarray(x2))
     return jnp.matmul(x1, x2)
 

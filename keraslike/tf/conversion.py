@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from collections.abc import Iterator, Sequence
@@ -368,6 +369,7 @@ def cast_value(value: Any, dtype: DType) -> Any:
         return value.astype(dtype.dtype)
 
 
+@functools.partial(jax.jit, static_argnums=1)
 def _truncated(value: Any, dtype: DType) -> Any:
     """Floating-point numbers as integers. Numbers out of range become the lowest integer, of which
     a narrower dtype has the last bits, as processors and TensorFlow convert them; JAX would take

@@ -265,14 +265,13 @@ def one_hot(
     kind = (given[0].dtype if given else dtypes.float32) if dtype is None else dtype
     wanted = dtypes.as_dtype(kind)
     on, off = (1 if on_value is None else on_value), (0 if off_value is None else off_value)
-    hot = run(_one_hot, (_as_operand(indices),), (static(depth), -1 if axis is None else axis))
-    return run(
-        jnp.where, (hot, cast(convert_to_tensor(on), wanted), cast(convert_to_tensor(off), wanted))
-    )
+    tensors = _as_operand(indices), *(cast(convert_to_tensor(v), wanted) for v in (on, off))
+    return run(_one_hot, tensors, (static(depth), -1 if axis is None else axis))
 
 
-def _one_hot(indices: Any, depth: int, axis: int) -> Any:
-    return jax.nn.one_hot(indices, depth, axis=axis, dtype=bool)
+@functools.partial(jax.jit, static_argnums=(3, 4))
+def _one_hot(indices: Any, on: Any, off: Any, depth: int, axis: int) -> Any:
+    return jnp.where(jax.nn.one_hot(indices, depth, axis=axis, dtype=bool), on, off)
 
 
 # -- reductions that are not in `table.py` ---------------------------------------------------------
