@@ -204,7 +204,7 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
     # Attributes that belong to the Python object and not to the tree: they are excluded from its
     # structure, and copies made by tree operations have the class's default in their place.
     _untracked: ClassVar[frozenset[str]] = frozenset(
-        {"_init_args", "_gathered", "_recorded_calls", "_boxes"}
+        {"_init_args", "_gathered", "_recorded_calls", "_boxes", "_eager_calls"}
     )
 
     # For a class that inherits its constructor: see `_with_defaults`.
@@ -286,7 +286,7 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
         afterwards."""
 
     # Attributes that are not copied and not pickled.
-    _transient: ClassVar[frozenset[str]] = frozenset({"_gathered", "_recorded_calls"})
+    _transient: ClassVar = frozenset({"_gathered", "_recorded_calls", "_eager_calls"})
 
     def _persistent_attributes(self) -> dict[str, Any]:
         return {k: v for k, v in vars(self).items() if k not in self._transient}

@@ -32,6 +32,7 @@ from keraslike.core import (
 from keraslike.core.boxed import Answers, in_boxes, taker, unbox
 from keraslike.core.errors import InvalidArgument
 from keraslike.core.notes import note_call
+from keraslike.core.repeated import MISSED, Repeated
 from keraslike.core.static import AutoName
 from keraslike.core.structures import map_items
 from keraslike.core.symbolic import KerasTensor
@@ -45,8 +46,6 @@ from keraslike.layers.shapes import given_shapes, kinds_of
 from keraslike.layers.signatures import call_names, call_takes, parameters_of
 from keraslike.layers.symbolic_calls import SymbolicCalls
 from keraslike.quantizers.configs import validate_and_resolve_config
-
-MISSED = object()  # The result of `Layer._eager_call` where no compiled program runs the call.
 
 
 class Layer(
@@ -83,16 +82,11 @@ class Layer(
 
     _untracked = base.Object._untracked | {
         *("_inbound_nodes", "_complete", "_build_lock", "_given_integers", "_path"),
-        *("_number", "_ranks", "_places", "_called", "_eager_calls"),
+        *("_number", "_ranks", "_places", "_called"),
     }
-    _transient = base.Object._transient | {
-        *("_build_lock", "_number", "_ranks", "_places", "_eager_calls"),
-    }
+    _transient = base.Object._transient | {"_build_lock", "_number", "_ranks", "_places"}
 
-    # Runs a call as one compiled program, or returns `MISSED`. It is set by `training.eager`, which
-    # keeps the compiled programs of a layer in `_eager_calls`.
-    _eager_call: Callable = staticmethod(lambda *_: MISSED)
-    _eager_calls: Any = None
+    _eager_calls: Any = None  # The compiled calls, which `training.eager` keeps here.
 
     built = False  # True in the classes that Keras builds in their constructor.
     input_spec: Any = None
@@ -357,7 +351,7 @@ class Layer(
         if symbolic.is_symbolic(args, kwargs):
             return self.symbolic_call(*args, **kwargs)
         if self.built and not state.held:
-            outputs = self._eager_call(self, args, kwargs)
+            outputs = Repeated.run_layer(self, args, kwargs)
             if outputs is not MISSED:
                 return outputs
 

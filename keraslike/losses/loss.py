@@ -14,6 +14,7 @@ from keraslike.core import context, dtypes, policies, serialization
 from keraslike.core.base import Object
 from keraslike.core.boxed import respond, taker
 from keraslike.core.naming import auto_name, to_snake_case
+from keraslike.core.repeated import compiled_if_repeated
 from keraslike.core.tracebacks import handled, is_ours, shorten
 from keraslike.ops.wrap import array
 
@@ -80,6 +81,7 @@ class Loss(Object):
             shorten(error, self.call, args)
             raise
 
+    @compiled_if_repeated
     def _call(self, y_true: Any, y_pred: Any, sample_weight: Any) -> jax.Array:
         mask = context.get_mask(y_pred)
         dtype = self.dtype

@@ -13,6 +13,7 @@ from keraslike import initializers
 from keraslike.core import base, context, dtypes, host, lowering, naming, policies
 from keraslike.core.arguments import name_first
 from keraslike.core.boxed import answers, unboxed
+from keraslike.core.repeated import compiled_if_repeated
 from keraslike.core.tracebacks import entry
 from keraslike.core.variable import MetricState, Variable
 
@@ -58,9 +59,9 @@ class Metric(base.Object):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "update_state" in vars(cls):
-            cls.update_state = unboxed(cls.update_state)
+            cls.update_state = unboxed(compiled_if_repeated(cls.update_state))
         if "result" in vars(cls):
-            cls.result = answers(cls.result)
+            cls.result = answers(compiled_if_repeated(cls.result))
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, nnx.Variable) and "_weights" in vars(self):

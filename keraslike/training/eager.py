@@ -9,8 +9,9 @@ values), so it runs as plain Python; the layers that it calls are compiled separ
 
 from __future__ import annotations
 
+import functools
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -19,16 +20,18 @@ import numpy as np
 from keraslike.core import arguments, base, config, context, dtypes, rng
 from keraslike.core.jax_internals import Computed, put
 from keraslike.core.operation import FunctionOperation
+from keraslike.core.repeated import MISSED, Repeated
 from keraslike.core.structures import iter_leaves, map_leaves
 from keraslike.core.tracebacks import is_ours
 from keraslike.layers import data_layer, hosted, image_base
-from keraslike.layers.layer import MISSED, Layer
+from keraslike.layers.layer import Layer
 from keraslike.training.program import Program
 from keraslike.training.steps import Steps
 
-# The number of calls with the same shapes that run op by op before one is compiled, and the number
-# of layers from which on the first call is compiled.
-_CALLS_OP_BY_OP, _LARGE = 2, 16
+# The number of calls with the same shapes that run op by op before one is compiled: of a layer, and
+# of another object's method, which takes less time. From so many layers on the first call is
+# compiled.
+_CALLS_OP_BY_OP, _METHODS_OP_BY_OP, _LARGE = 2, 32, 16
 _MOST = 64  # The most shapes that are remembered for a layer.
 _CHANGES = 16  # The number of changes of a layer after which its calls are no longer compiled.
 # Layers that compute concrete values with numpy, or in Python.
@@ -42,13 +45,42 @@ def call(layer: Layer, args: tuple, kwargs: dict[str, Any]) -> Any:
     op."""
     calls = layer._eager_calls
     if calls is None:
-        calls = vars(layer)["_eager_calls"] = _Calls(layer)
+        calls = vars(layer)["_eager_calls"] = _Calls(layer, layer._call)
     if not calls.left or not _is_unobserved():
         return MISSED
     found = _leaves_of(args, kwargs)
-    if found is None or not all(type(x) is Computed for x in found[0]):
+    if found is None or not found[0] or not all(type(x) is Computed for x in found[0]):
         return MISSED
     return calls.run(*found)
+
+
+def call_method(method: Callable, owner: base.Object, args: tuple, kwargs: dict[str, Any]) -> Any:
+    """The result of a method of an object that is no layer, or `MISSED` if it should run op by
+    op."""
+    if not _is_unobserved():
+        return MISSED
+    every = vars(owner).setdefault("_eager_calls", {})
+    calls = every.get(method)
+    if calls is None:
+        calls = every[method] = _Calls(owner, functools.partial(method, owner))
+    if not calls.left:
+        return MISSED
+    found = _leaves_of(args, kwargs)
+    if found is None:
+        return MISSED
+    leaves = found[0]
+    for i, x in enumerate(leaves):
+        if type(x) is np.ndarray and x.dtype.kind in "biuf":
+            # A copy, since the caller may change the array before the program has read it.
+            leaves[i] = x.astype(jax.dtypes.canonicalize_dtype(x.dtype))
+        elif type(x) is not Computed or x.dtype.itemsize == 8:
+            return MISSED
+    out = calls.known(*found)
+    return calls.run(*found) if out is MISSED else out
+
+
+Repeated.run_layer = staticmethod(call)
+Repeated.run_method = staticmethod(call_method)
 
 
 def _is_unobserved() -> bool:
@@ -80,14 +112,15 @@ def _leaves_of(args: tuple, kwargs: dict[str, Any]) -> tuple[list[Any], Any, boo
     if "training" in kwargs:
         kwargs = {k: v for k, v in kwargs.items() if k != "training"}
     leaves, structure = jax.tree.flatten((args, kwargs))
-    return (leaves, structure, training) if leaves else None
+    return leaves, structure, training
 
 
 class _Calls:
-    """The calls of one layer: how often each kind was made, and the programs for them."""
+    """The calls of one layer, or of one method of another object: how often each kind was made, and
+    the programs for them."""
 
-    def __init__(self, layer: Layer):
-        self.layer = layer
+    def __init__(self, owner: base.Object, function: Callable):
+        self.owner, self.function = owner, function
         self.left = _CHANGES
         self._times: dict[Any, int] = {}  # By signature; -1 for calls that cannot be compiled.
         self._needed: int | None = None
@@ -100,19 +133,25 @@ class _Calls:
         if compiled is None or not compiled.known or not _is_unobserved():
             return MISSED
         found = _leaves_of(args, kwargs)
-        if found is None:
+        if found is None or not found[0]:
             return MISSED
         leaves, structure, training = found
-        converts = self.layer._convert_input_args
         for i, x in enumerate(leaves):
             kind = type(x)
-            if not (kind is Computed or (kind is np.ndarray and converts)):
+            if not (kind is Computed or (kind is np.ndarray and self.owner._convert_input_args)):
                 return MISSED
             if x.dtype not in compiled.as_they_are:
                 return MISSED
             # The caller may change the array before the program has read it.
             if kind is np.ndarray:
                 leaves[i] = x.copy()
+        return self.known(leaves, structure, training)
+
+    def known(self, leaves: list[Any], structure: Any, training: bool | None) -> Any:
+        """The result of a call if there is a compiled program for it, else `MISSED`."""
+        compiled = self._compiled
+        if compiled is None:
+            return MISSED
         batch = leaves, [context.get_mask(x) for x in leaves]
         known = compiled.known.get((structure, training, _signature(batch)))
         if known is None or not compiled.is_current():
@@ -123,7 +162,7 @@ class _Calls:
             return MISSED
         if not result.is_one:  # Outputs may alias inputs.
             leaves = [x if type(x) is Computed else put(x) for x in leaves]
-        return result.given(self.layer, leaves, *out)
+        return result.given(self.owner, leaves, *out)
 
     def run(self, leaves: list[Any], structure: Any, training: bool | None) -> Any:
         masks = [context.get_mask(x) for x in leaves]
@@ -137,7 +176,7 @@ class _Calls:
             return MISSED
         compiled = self._compiled
         if compiled is None or not compiled.is_current():
-            compiled = self._compiled = _Compiled(self.layer)
+            compiled = self._compiled = _Compiled(self.owner, self.function)
             self.left = self.left - 1 if compiled.is_pure else 0
         if not compiled.is_pure:
             return MISSED
@@ -150,30 +189,31 @@ class _Calls:
             return MISSED
         result = compiled.results[key]
         compiled.known[key] = program, program.key_of(batch), result
-        return result.given(self.layer, leaves, *out)
+        return result.given(self.owner, leaves, *out)
 
     def _threshold(self) -> int:
         if self._needed is None:
-            large = isinstance(self.layer, Steps) and len(self.layer._known_layers()) >= _LARGE
-            self._needed = 0 if large else _CALLS_OP_BY_OP
+            large = isinstance(self.owner, Steps) and len(self.owner._known_layers()) >= _LARGE
+            few = _CALLS_OP_BY_OP if isinstance(self.owner, Layer) else _METHODS_OP_BY_OP
+            self._needed = 0 if large else few
         return self._needed
 
 
 class _Compiled:
-    """The programs of a layer in its current configuration."""
+    """The programs of an object in its current configuration."""
 
-    def __init__(self, layer: Layer):
-        self.layer = layer
+    def __init__(self, owner: base.Object, function: Callable):
+        self.owner, self.function = owner, function
         self.results: dict[Any, _Result] = {}
         self.known: dict[Any, tuple[Program, Any, _Result]] = {}  # The compiled calls.
         # Arrays of these dtypes are not converted before a call.
         self.as_they_are = {np.dtype(name) for name in ("int32", "uint32", "uint8", "bool")}
-        if layer.compute_dtype == "float32":
+        if isinstance(owner, Layer) and owner.compute_dtype == "float32":
             self.as_they_are.add(np.dtype("float32"))
         self._programs: dict[Any, Program] = {}
-        self._snapshot, self._settings = base.Snapshot(layer), _settings()
+        self._snapshot, self._settings = base.Snapshot(owner), _settings()
         self._stream = rng.global_stream().state
-        objects = list(base.iter_objects(layer))
+        objects = list(base.iter_objects(owner))
         kinds = {type(o) for o in objects if isinstance(o, Layer)}
         self._methods = [(kind, kind.call) for kind in kinds]
         self.is_pure = all(map(_is_pure, objects))
@@ -200,12 +240,12 @@ class _Compiled:
                     context.set_mask(leaf, mask)
                 args, kwargs = jax.tree.unflatten(structure, leaves)
                 with context.using(training=training):
-                    out = self.layer._call(*args, **kwargs)
-                result = _Result(self.layer, leaves, out)
+                    out = self.function(*args, **kwargs)
+                result = _Result(self.owner, leaves, out)
                 self.results[*key, _signature(batch)] = result
                 return result.traced
 
-            roots = [self.layer, rng.global_stream()]
+            roots = [self.owner, rng.global_stream()]
             program = self._programs[key] = Program(step, roots, [], stack=True)
         program.place_state()
         return program
@@ -214,7 +254,7 @@ class _Compiled:
 class _Result:
     """The outputs of a traced call: its arrays and their structure."""
 
-    def __init__(self, layer: Layer, leaves: list[Any], out: Any):
+    def __init__(self, owner: base.Object, leaves: list[Any], out: Any):
         given = {id(x): i for i, x in enumerate(leaves)}
         arrays: list[Any] = []
 
@@ -230,20 +270,22 @@ class _Result:
 
         self.structure = map_leaves(place, out)
         masks = [context.get_mask(x) for x in arrays]
-        added = layer._added_losses()
+        added = owner._added_losses() if isinstance(owner, Layer) else []
         self.owners = [owner for owner, _ in added]
         self.traced: Any = arrays, masks, [values for _, values in added]
         self.is_one = type(self.structure) is _Place and not self.structure.of_input
 
-    def given(self, layer: Layer, leaves: list[Any], arrays: Any, masks: Any, losses: Any) -> Any:
+    def given(
+        self, owner: base.Object, leaves: list[Any], arrays: Any, masks: Any, losses: Any
+    ) -> Any:
         """The same structure with values."""
         self.traced = None
         for array, mask in zip(arrays, masks):
             if mask is not None:
                 context.set_mask(array, mask)
         state = context.state
-        if state.depth == 0 and state.losses:
-            layer._forget_losses()
+        if state.depth == 0 and state.losses and isinstance(owner, Layer):
+            owner._forget_losses()
         for owner, added in zip(self.owners, losses):
             state.losses.set(owner, [*state.losses.get(owner, []), *added])
         if self.is_one:

@@ -11,6 +11,7 @@ import pytest
 import keraslike as keras
 from keraslike import layers
 from keraslike.core import context
+from keraslike.training import eager
 
 X = np.random.default_rng(0).normal(size=(4, 3, 8)).astype("float32")
 IDS = np.array([[1, 2, 0], [3, 0, 0]])
@@ -192,3 +193,91 @@ def test_threads_may_make_the_first_calls_at_once():
             layer.activation = keras.activations.linear
             for out in pool.map(lambda _: layer(X), range(16)):
                 np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-6)
+
+
+P = np.random.default_rng(1).uniform(0.05, 0.95, (6, 4))
+PROBABILITIES = (P / P.sum(1, keepdims=True)).astype("float32")
+ONE_HOT = np.eye(4)[[0, 1, 3, 2, 1, 0]]  # float64, as numpy makes it
+CLASSES = np.array([0, 1, 3, 2, 1, 0])
+WEIGHTS = np.array([1.0, 0.0, 2.0, 1.0, 0.5, 1.0])
+METRICS = {
+    "Mean": lambda: keras.metrics.Mean(),
+    "CategoricalAccuracy": lambda: keras.metrics.CategoricalAccuracy(),
+    "AUC": lambda: keras.metrics.AUC(num_thresholds=9),
+    "Precision": lambda: keras.metrics.Precision([0.2, 0.5]),
+    "F1Score": lambda: keras.metrics.F1Score(),
+    "R2Score": lambda: keras.metrics.R2Score(),
+    "a loss's": lambda: keras.metrics.MeanMetricWrapper(keras.losses.kl_divergence),
+}
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_compiled_metric_is_the_metric(name, monkeypatch):
+    monkeypatch.setattr(eager, "_METHODS_OP_BY_OP", 1)
+    found = []
+    for plain in (True, False):
+        metric, told = METRICS[name](), []
+        batches = [(ONE_HOT, PROBABILITIES), (jnp.asarray(ONE_HOT), PROBABILITIES, WEIGHTS)]
+        for batch in 4 * batches:
+            if name == "Mean":
+                batch = batch[1:]
+            with context.using(plain=plain):
+                metric.update_state(*batch)
+                told.append((metric.result(), [np.asarray(v) for v in metric.variables]))
+        metric.reset_state()
+        told.append([np.asarray(v) for v in metric.variables])
+        made = [
+            calls._compiled is not None for calls in vars(metric).get("_eager_calls", {}).values()
+        ]
+        assert any(made) is not plain
+        np.testing.assert_array_equal(copy.deepcopy(metric).result(), metric.result())
+        found.append(told)
+    for a, b in zip(*map(jax.tree.leaves, found)):
+        np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-6)
+
+
+def test_a_compiled_loss_is_the_loss(monkeypatch):
+    monkeypatch.setattr(eager, "_METHODS_OP_BY_OP", 1)
+    weight = WEIGHTS.astype("float32")
+    for make, target in (
+        (keras.losses.MeanSquaredError, ONE_HOT),
+        (keras.losses.SparseCategoricalCrossentropy, CLASSES),
+        (keras.losses.CategoricalFocalCrossentropy, jnp.asarray(ONE_HOT)),
+    ):
+        loss = make(reduction="sum")
+        for _ in range(4):
+            with context.using(plain=True):
+                expected = [loss(target, PROBABILITIES), loss(target, PROBABILITIES, weight)]
+            found = [loss(target, PROBABILITIES), loss(target, PROBABILITIES, weight)]
+            np.testing.assert_allclose(found, expected, rtol=1e-5)
+        (calls,) = vars(loss)["_eager_calls"].values()
+        assert calls._compiled is not None
+        loss.reduction = "mean"
+        np.testing.assert_allclose(6 * loss(target, PROBABILITIES), expected[0], rtol=1e-5)
+        with pytest.raises((ValueError, TypeError)):
+            loss(target, PROBABILITIES[:2, :3])
+        again = pickle.loads(pickle.dumps(loss))
+        np.testing.assert_allclose(again(target, PROBABILITIES), expected[0] / 6, rtol=1e-5)
+    masked = jnp.asarray(PROBABILITIES)
+    context.set_mask(masked, jnp.asarray(WEIGHTS > 0))
+    loss = keras.losses.MeanSquaredError()
+    values = [float(loss(ONE_HOT, masked)) for _ in range(4)]
+    np.testing.assert_allclose(values, values[0], rtol=1e-6)
+    assert abs(values[0] - float(loss(ONE_HOT, PROBABILITIES))) > 1e-4
+
+
+def test_a_users_loss_runs_each_time(monkeypatch):
+    monkeypatch.setattr(eager, "_METHODS_OP_BY_OP", 1)
+    seen = []
+
+    class Own(keras.losses.Loss):
+        def call(self, y_true, y_pred):
+            seen.append(y_pred)
+            return jnp.mean(jnp.abs(y_true - y_pred), -1)
+
+    function = keras.losses.LossFunctionWrapper(lambda y, p: seen.append(p) or jnp.abs(y - p)[:, 0])
+    for loss in (Own(), function):
+        seen.clear()
+        for _ in range(5):
+            loss(ONE_HOT, PROBABILITIES)
+        assert len(seen) == 5 and not any(isinstance(x, jax.core.Tracer) for x in seen)
