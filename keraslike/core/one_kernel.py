@@ -11,11 +11,14 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jaxlib.version
+from jax.core import eval_jaxpr
 from jax.experimental.xla_metadata import set_xla_metadata
-from jax.extend.core import jaxpr_as_fun
+from jax.interpreters.partial_eval import dce_jaxpr
 
 from keraslike.core import context
 
+_TRIED = (0, 10)  # The version of jaxlib whose treatment of the attribute is known.
 # For larger arrays several threads are faster, and more arrays in one kernel take long to compile.
 _MOST_ELEMENTS, _MOST_ARRAYS = 2**17, 128
 # The operations that one kernel may consist of: elementwise ones, and reductions.
@@ -36,22 +39,29 @@ def run_in_one_kernel(function: Callable, *args: Any) -> Any:
     """
     arrays = [leaf for leaf in jax.tree.leaves(args) if hasattr(leaf, "size")]
     if (
-        jax.default_backend() != "cpu"
+        jaxlib.version.__version_info__[:2] != _TRIED
+        or jax.default_backend() != "cpu"
         or context.state.distribution is not None
         or context.state.replicas is not None
         or len(arrays) > _MOST_ARRAYS
         or sum(array.size for array in arrays) > _MOST_ELEMENTS
     ):
         return function(*args)
-    jaxpr, shapes = jax.make_jaxpr(function, return_shape=True)(*args)
-    if not _is_elementwise(jaxpr.jaxpr):
+    closed, shapes = jax.make_jaxpr(function, return_shape=True)(*args)
+    # XLA ends the process where a loop calls such a function with an argument that it does not use.
+    jaxpr, used = dce_jaxpr(closed.jaxpr, [True] * len(closed.jaxpr.outvars))
+    if closed.consts or not _is_elementwise(jaxpr):
         return function(*args)
+    leaves = [leaf for leaf, is_used in zip(jax.tree.leaves(args), used) if is_used]
     with set_xla_metadata(inlineable="false", xla_cpu_small_call="true"):
-        results = jax.jit(jaxpr_as_fun(jaxpr))(*jax.tree.leaves(args))
+        results = jax.jit(lambda *leaves: eval_jaxpr(jaxpr, (), *leaves))(*leaves)
     return jax.tree.unflatten(jax.tree.structure(shapes), results)
 
 
 def _is_elementwise(jaxpr: Any) -> bool:
+    results = {id(v) for equation in jaxpr.eqns for v in equation.outvars}
+    if not all(id(v) in results for v in jaxpr.outvars):
+        return False
     for equation in jaxpr.eqns:
         if equation.primitive.name in ("jit", "pjit"):
             if not _is_elementwise(equation.params["jaxpr"].jaxpr):

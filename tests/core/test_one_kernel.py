@@ -49,6 +49,20 @@ def test_what_is_left_to_xla(function, args):
     assert "xla_cpu_small_call" in compiled(many, ARRAYS).as_text()
 
 
+def test_arguments_that_nothing_depends_on():
+    """With such an argument, which does not change in a loop, XLA ended the process."""
+
+    def step(_, carry):
+        x, kept = carry
+        (x,) = run_in_one_kernel(
+            lambda x, kept: (x + 1, kept * 2)[:1], x, jnp.tanh(x @ kept)[:, :1]
+        )
+        return x, kept
+
+    loop = jax.jit(lambda x, kept, n: jax.lax.fori_loop(0, n, step, (x, kept)), donate_argnums=0)
+    assert loop(jnp.zeros((4, 6)), jnp.ones((6, 5)), 3)[0].tolist() == [[3.0] * 6] * 4
+
+
 def test_transformations():
     batch = [jnp.stack([a, 2 * a]) for a in ARRAYS]
     found = jax.jit(jax.vmap(lambda arrays: run_in_one_kernel(many, arrays)))(batch)
