@@ -147,6 +147,23 @@ def test_what_is_not_there(line):
     assert "keras.src" not in line or "src_names.py" in str(raised.value)
 
 
+def test_a_package_can_take_the_place_of_deserialize_for_nested_values():
+    import inspect
+    from unittest import mock
+
+    import keras
+
+    original = keras.saving.deserialize_keras_object
+
+    def other(config):
+        return int if config == "int" else original(config)
+
+    place = inspect.getmodule(original), original.__name__
+    with mock.patch.object(*place, other):
+        assert other({"a": ["int", 2]}) == {"a": [int, 2]}
+    assert original(["int"]) == ["int"]
+
+
 def test_classes_of_packages_for_keras_need_not_be_registered():
     import keras
     import keras_hub

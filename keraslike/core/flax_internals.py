@@ -11,6 +11,8 @@ from typing import Any
 from flax import nnx
 from flax.nnx import graphlib, pytreelib, tracers, variablelib
 
+from keraslike.core import jax_internals
+
 # The state of a trace. `TraceState().is_valid()` says whether the trace in which it was made is
 # still the current one; outside of any trace, whether there is still none.
 TraceState = tracers.TraceState
@@ -49,8 +51,20 @@ def fill(variable: nnx.Variable, value: Any, **metadata: Any) -> None:
     write_value(variable, value)
 
 
-def check_can_update(variable: nnx.Variable) -> None:
-    """Raises TraceContextError for a Variable that the current trace must not change."""
+def check_can_update(variable: nnx.Variable, value: Any = None) -> None:
+    """Raises TraceContextError for a Variable that the current trace must not change to a value.
+
+    In a derivative or `vmap` a value that does not depend on their arguments is one of the trace
+    around them, as the next state of a random stream is."""
+    if value is not None and not read_trace(variable).is_valid():
+        trace = jax_internals.current_trace()
+        while isinstance(trace, jax_internals.TRANSPARENT) and trace is not getattr(
+            value, "_trace", None
+        ):
+            trace = trace.parent_trace
+            with jax_internals.in_trace(trace):
+                if read_trace(variable).is_valid():
+                    return
     variable._check_can_update()
 
 

@@ -28,8 +28,8 @@ from jax._src import (
     xla_bridge,
 )
 from jax._src.export import _export as export_internals
+from jax._src.interpreters import ad, batching, pxla
 from jax._src.interpreters import mlir as mlir_internals
-from jax._src.interpreters import pxla
 from jax._src.lax import convolution
 from jax._src.lib import _jax, xla_client
 from jax._src.lib.mlir import ir
@@ -47,6 +47,11 @@ Computed = array.ArrayImpl
 # The current trace of this thread, and its value outside of any trace.
 current_trace = core.unsafe_get_current_trace
 OUTERMOST = core.eval_trace
+
+# The traces of derivatives and `vmap`: what does not depend on their arguments is computed in the
+# trace around them, `parent_trace`. `with in_trace(t):` that one is current.
+TRANSPARENT = (ad.JVPTrace, ad.LinearizeTrace, batching.BatchTrace)
+in_trace = core.set_current_trace
 
 # `with outside_of_traces():` operations run eagerly, even while a function is traced.
 outside_of_traces = core.eval_context

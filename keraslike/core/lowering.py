@@ -55,7 +55,7 @@ def write(variables: Sequence[nnx.Variable], values: Sequence[Any]) -> None:
     if not context.trace_state_clean():
         for variable, value in zip(variables, values, strict=True):
             if isinstance(value, jax.core.Tracer):
-                flax_internals.check_can_update(variable)
+                flax_internals.check_can_update(variable, value)
     set_attribute = object.__setattr__
     for variable, value in zip(variables, values, strict=True):
         set_attribute(variable, "_raw_value", value)

@@ -353,11 +353,11 @@ def _is_entry(config: Any) -> bool:
 
 def _deserialize(config: Any) -> Any:
     if isinstance(config, list | tuple):
-        return [_deserialize(c) for c in config]
+        return [_nested(c) for c in config]
     if not isinstance(config, dict):
         return config
     if not _is_entry(config):
-        return {k: _deserialize(v) for k, v in config.items()}
+        return {k: _nested(v) for k, v in config.items()}
     class_name, inner = config["class_name"], config["config"]
     if not isinstance(class_name, str):
         raise TypeError(f"class_name must be a string. Received: {class_name!r}")
@@ -409,6 +409,15 @@ def _deserialize(config: Any) -> Any:
     if isinstance(shared, int):
         made[shared] = (as_written, obj)
     return obj
+
+
+_own = deserialize
+
+
+def _nested(config: Any) -> Any:
+    """Like `_deserialize`, for what lists and dicts hold: packages put a function of theirs in the
+    place of `deserialize` that is to be called for these, too."""
+    return _deserialize(config) if deserialize is _own else deserialize(config)
 
 
 def find(module: Any, name: Any, registered_name: Any, is_function: bool = False) -> Any:

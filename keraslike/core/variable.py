@@ -420,18 +420,27 @@ class Variable(_Leaf):
         outsiders = state.outsiders
         if outsiders is not None and outsiders.get(id(self)) is not None and state.scope is None:
             outsiders[id(self)] = (self, True)
-        flax_internals.check_can_update(self)
+        flax_internals.check_can_update(self, value)
         object.__setattr__(self, "_raw_value", value)
 
     def _cast(self, value: Any) -> jax.Array:
         dtype = self._spec.dtype
         given = self._converted(value)
-        if _kind(given.dtype) > _kind(dtype):
+        if _kind(given.dtype) > _kind(dtype) and not self._is_exact(given):
             raise TypeError(
                 f"Variable '{self.path}' has dtype {dtype}; a value of dtype {given.dtype} "
                 "would lose its meaning. Cast it yourself if that is what you want."
             )
         return given.astype(dtype)
+
+    def _is_exact(self, given: Any) -> bool:
+        """Whether a real array has no values that a narrower kind of numbers has not, as far as
+        its values are known: in a trace it is cast, as in Keras."""
+        if jnp.iscomplexobj(given):
+            return False
+        return isinstance(given, jax.core.Tracer) or bool(
+            jnp.all(given.astype(self._spec.dtype) == given)
+        )
 
     def _converted(self, value: Any) -> Any:
         """The array made of a value; raises InvalidArgument for a value that holds no numbers."""

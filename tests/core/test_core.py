@@ -98,6 +98,8 @@ def test_integer_variable_refuses_floats():
         count.assign(2.5)
     count.assign(7)
     assert int(count) == 7
+    count.assign(8.0)  # of known values those that are whole, and in traces any, as in Keras
+    assert int(count) == 8
 
 
 @pytest.mark.filterwarnings("ignore:Explicitly requested dtype float64")

@@ -82,6 +82,22 @@ def test_a_variable_of_another_trace_refuses_changes():
     jax.jit(traced)(1.0)
 
 
+def test_what_does_not_depend_on_arguments_is_no_tracer_in_derivatives_and_vmap():
+    v = nnx.Param(jnp.ones(2))
+
+    def derived(x):
+        flax_internals.check_can_update(v, v[...] + 1)
+        with pytest.raises(errors.TraceContextError):
+            flax_internals.check_can_update(v, x)
+        return x
+
+    jax.grad(derived)(1.0)
+    jax.jvp(derived, (1.0,), (1.0,))
+    jax.vmap(jax.grad(derived))(jnp.ones(3))
+    with pytest.raises(errors.TraceContextError):
+        jax.jit(jax.grad(derived))(1.0)
+
+
 def test_graph_nodes_are_made_and_flattened_by_flax():
     class Node(Object):
         def __init__(self):
