@@ -22,9 +22,9 @@ def list_devices(device_type: str | None = None) -> list[str]:
     """The names of all devices of one type, in all processes: `["tpu:0", "tpu:1", ...]`.
 
     Args:
-        device_type: `"cpu"`, `"gpu"` or `"tpu"`; the fastest that there is where it is `None`.
+        device_type: `"cpu"`, `"gpu"` or `"tpu"`; by default the fastest type available.
 
-    Raises ValueError if there are none of that type.
+    Raises ValueError if there are no devices of that type.
 
     >>> list_devices("cpu")[0]
     'cpu:0'
@@ -64,7 +64,7 @@ def find_device(device: Any) -> Any:
 
 
 def device(device_name: Any) -> Any:
-    """A block in which arrays are made, and computed on, on a device.
+    """A context manager in which arrays are created and computed on a device.
 
     Args:
         device_name: `"cpu:0"`, `"gpu"` for the first one, or one of JAX's devices.
@@ -90,25 +90,24 @@ def initialize(
     *,
     timeout: float | None = None,
 ) -> None:
-    """Makes this process one of several, on one machine or many, that run the same program.
+    """Connects this process with others, on one or several machines, that run the same program.
 
-    Each process calls it before it computes anything; from then on `list_devices()` names the
-    devices of all. On a TPU pod and under Slurm no argument is needed. Where a launcher, as Ray's,
-    has called `jax.distributed.initialize` already, the processes are taken as they are. Random
-    streams are made those of process 0, so that all make the same weights and orders of samples.
+    Each process must call it before any computation; `list_devices()` then lists the devices of all
+    processes. On a TPU pod and under Slurm no argument is needed. If a launcher, such as Ray, has
+    called `jax.distributed.initialize`, its processes are used. All processes use the random
+    streams of process 0, and therefore create the same weights and orders of samples.
 
     Args:
-        job_addresses: `"address:port"` of process 0, or those of all processes with commas
-            between; or the variable `KERAS_DISTRIBUTION_JOB_ADDRESSES` of the environment.
-        num_processes: how many; or `KERAS_DISTRIBUTION_NUM_PROCESSES`.
-        process_id: which one this is, from 0; or `KERAS_DISTRIBUTION_PROCESS_ID`.
-        timeout: seconds after which a process that gives no sign of life is lost: all others then
-            end with a `ProcessLost` error that names it, or says that the service by which they
-            find each other, on the machine of process 0, is gone. Or
-            `KERAS_DISTRIBUTION_TIMEOUT`; 60 where neither is given.
+        job_addresses: `"address:port"` of process 0, or a comma-separated list for all processes;
+            by default the environment variable `KERAS_DISTRIBUTION_JOB_ADDRESSES`.
+        num_processes: the number of processes, or `KERAS_DISTRIBUTION_NUM_PROCESSES`.
+        process_id: the number of this process, from 0, or `KERAS_DISTRIBUTION_PROCESS_ID`.
+        timeout: the seconds after which a silent process counts as lost. All others then end with a
+            `ProcessLost` error that names it, or reports that the service on the machine of process
+            0 is gone. By default `KERAS_DISTRIBUTION_TIMEOUT`, or 60.
 
-    Raises ValueError for addresses that are not as many as processes and for a timeout that is not
-    positive, and what `jax.distributed.initialize` raises.
+    Raises ValueError if the numbers of addresses and processes differ or the timeout is not
+    positive, and the errors of `jax.distributed.initialize`.
 
     Example (one of two processes):
 

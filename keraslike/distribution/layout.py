@@ -16,16 +16,15 @@ from keraslike.distribution.devices import find_device, list_devices
 
 
 class DeviceMesh:
-    """Devices in a grid whose axes have names.
+    """A grid of devices with named axes.
 
     Args:
-        shape: sizes of the grid; `(8,)` for data parallelism.
+        shape: the sizes of the grid, such as `(8,)` for data parallelism.
         axis_names: a name for each axis.
-        devices: as many names, as `list_devices` gives them, or devices of JAX's; all there are
-            where it is `None`.
+        devices: names as returned by `list_devices`, or JAX devices; by default all devices.
 
-    Raises ValueError if these do not fit each other. That the devices exist is checked when the
-    mesh is first used.
+    Raises ValueError if these are inconsistent. Whether the devices exist is checked when the mesh
+    is first used.
 
     >>> DeviceMesh((2, 1), ["batch", "model"], ["cpu:0", "cpu:1"]).devices.tolist()
     [['cpu:0'], ['cpu:1']]
@@ -62,13 +61,13 @@ class DeviceMesh:
 
 
 class TensorLayout:
-    """Which axis of a mesh each axis of an array is spread over.
+    """The mesh axes over which the axes of an array are sharded.
 
     Args:
-        axes: for each axis of the array a name of the mesh's, or `None` where it is not divided.
+        axes: for each axis of the array the name of a mesh axis, or `None` if it is not sharded.
         device_mesh: the mesh; it can be set later, once.
 
-    Raises ValueError for a name that the mesh does not have.
+    Raises ValueError for an unknown name.
 
     >>> mesh = DeviceMesh((1,), ["batch"], ["cpu:0"])
     >>> TensorLayout(["batch", None], mesh).backend_layout.shard_shape((8, 3))
@@ -147,14 +146,14 @@ def check_fits(
 
 
 def distribute_tensor(tensor: Any, layout: Any) -> Any:
-    """The same array laid out over devices, in a trace or outside of one.
+    """The array, sharded over devices, inside or outside of a trace.
 
     Args:
-        tensor: an array; a KerasTensor, which is on no device, is returned as it is.
-        layout: a TensorLayout, or a sharding of JAX's.
+        tensor: an array; a KerasTensor, which has no device, is returned unchanged.
+        layout: a TensorLayout, or a JAX sharding.
 
-    Raises ValueError for a layout of more axes, and outside of a trace for one that does not divide
-    the array; in a trace XLA fills up what does not divide.
+    Raises ValueError for a layout with more axes, and outside of a trace for one that does not
+    divide the array; in a trace XLA pads the array.
 
     >>> layout = TensorLayout([None], DeviceMesh((1,), ["batch"], ["cpu:0"]))
     >>> distribute_tensor(np.ones(2), layout).sharding == layout.backend_layout

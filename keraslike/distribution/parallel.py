@@ -27,13 +27,13 @@ _MOST_ASKED = 20  # paths that a warning lists
 
 
 class Distribution:
-    """Says where state and batches go while it is active; a subclass says where that is.
+    """The base of distributions, which place state and batches while they are active.
 
     Args:
         device_mesh: the devices.
-        batch_dim_name: the axis of the mesh that batches are spread over.
-        auto_shard_dataset: where there are several processes, whether each is given all of the
-            data, of which it uses what its devices need; otherwise each is given its own part.
+        batch_dim_name: the mesh axis over which batches are sharded.
+        auto_shard_dataset: whether, with several processes, each receives all data and uses the
+            part that its devices need; otherwise each receives only its own part.
 
     >>> import keraslike
     >>> isinstance(keraslike.distribution.DataParallel(), Distribution)
@@ -54,12 +54,12 @@ class Distribution:
 
     @property
     def num_processes(self) -> int:
-        """How many processes there are in all."""
+        """The number of processes."""
         return self._num_processes
 
     @property
     def num_model_replicas(self) -> int:
-        """Into how many parts a batch is divided."""
+        """The number of parts into which a batch is divided."""
         if self.batch_dim_name is None:
             raise NotImplementedError(f"{type(self).__name__} has no batch_dim_name.")
         names = list(self.device_mesh.axis_names)
@@ -67,14 +67,14 @@ class Distribution:
 
     @property
     def data_shard_id(self) -> int:
-        """Which part of a batch this process reads; several read the same where a part is divided
-        over the devices of several processes."""
+        """The number of the part of a batch that this process reads. Several processes read the
+        same part if it is sharded over their devices."""
         return self._process_id // max(1, self.num_processes // self.num_model_replicas)
 
     def distribute_dataset(self, dataset: Any) -> Any:
-        """The part of a data set of batches that this process reads: of each batch its rows.
+        """A data set with the rows of each batch that this process reads.
 
-        `fit`, `evaluate` and `predict` need no such call: they take the whole, of any kind of data.
+        `fit`, `evaluate` and `predict` do not need this call: they accept the whole data set.
 
         Args:
             dataset: a `tf.data.Dataset` (of keraslike's or of TensorFlow's) of batches.
@@ -200,8 +200,8 @@ class DataParallel(Distribution):
     Args:
         device_mesh: a mesh; batches are sharded over its first axis.
         devices: names or devices, instead of a mesh; by default all devices.
-        auto_shard_dataset: where there are several processes, whether each is given all of the
-            data, of which it uses what its devices need; otherwise each is given its own part.
+        auto_shard_dataset: whether, with several processes, each receives all data and uses the
+            part that its devices need; otherwise each receives only its own part.
 
     Raises ValueError if `device_mesh` is not a mesh; warns if `devices` is given as well.
 
@@ -340,8 +340,8 @@ class ModelParallel(Distribution):
         layout_map: by the paths of weights (`model.variables` have them) their layouts, and by the
             paths of layers those of their outputs.
         batch_dim_name: the axis of the mesh that batches are spread over; the first by default.
-        auto_shard_dataset: where there are several processes, whether each is given all of the
-            data, of which it uses what its devices need; otherwise each is given its own part.
+        auto_shard_dataset: whether, with several processes, each receives all data and uses the
+            part that its devices need; otherwise each receives only its own part.
 
     Raises ValueError for a `layout_map` that is none; when a weight is made or a program is placed,
     for one that does not divide as its layout says. Warns where a key of the map matches nothing.

@@ -28,12 +28,12 @@ def clone_model(
     recursive: bool = False,
     **kwargs: Any,
 ) -> Model:
-    """A model like another, with new layers and new weights.
+    """A copy of a model with new layers and new weights.
 
     Args:
         model: a Sequential or functional model, or a subclassed one with a `get_config`.
         input_tensors: symbolic tensors to build upon instead of new inputs.
-        clone_function: makes the new layer from each old one (not from an Input); by default by
+        clone_function: a function from each layer, except Input, to the new one; by default from
             its config.
         call_function: `f(layer, *args, **kwargs)`, called instead of `layer(*args, **kwargs)`
             in a functional model.

@@ -16,14 +16,15 @@ from keraslike.models.graph import trace_graph
 class Function(Operation):
     """The computation between symbolic tensors, which can be applied to other tensors and arrays.
 
-    It has no weights of its own; the layers in it keep theirs.
+    It uses the weights of its layers.
 
     Args:
-        inputs: symbolic tensors, or a structure of them; also such as no `Input` made.
-        outputs: symbolic tensors that can be computed of them alone, or a structure of them.
+        inputs: symbolic tensors, or a structure of them; also intermediate ones.
+        outputs: symbolic tensors that depend only on the inputs, or a structure of them.
         name: a name; generated if it is omitted.
 
-    Raises ValueError for no tensors, outputs that need others, and inputs that do not fit.
+    Raises ValueError if there are no tensors, if outputs depend on other tensors, and for inputs
+    that do not match.
 
     >>> from keraslike import KerasTensor
     >>> a, b = KerasTensor((None, 2)), KerasTensor((None, 2))

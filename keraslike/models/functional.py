@@ -17,7 +17,7 @@ class _OfGraph(type(Model)):
 class Functional(Model, metaclass=_OfGraph):
     """The class of `Model(inputs, outputs)`.
 
-    A model that a subclass of `Model` makes from inputs and outputs is an instance of it, too.
+    A subclass of `Model` that is constructed from inputs and outputs is an instance of it as well.
     """
 
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any):

@@ -192,16 +192,16 @@ class Model(Trainer):
         """Prints a table of the layers, their output shapes and numbers of parameters.
 
         Args:
-            line_length: the width of the table.
-            positions: where each column ends, as parts of the width or as numbers of characters.
-            print_fn: what is given the text instead.
-            expand_nested: whether the layers of models within are listed, too.
-            show_trainable: whether there is a column that says which layers train.
-            layer_range: the first and the last layer to show, by their names or by regular
-                expressions that these begin with.
+            line_length: the width of the table in characters.
+            positions: the end of each column, as fractions of the width or in characters.
+            print_fn: a function that receives the text instead.
+            expand_nested: whether to list the layers of nested models.
+            show_trainable: whether to add a column that shows which layers are trainable.
+            layer_range: the first and the last layer to show, by name or by a regular expression
+                that matches the beginning of a name.
 
-        Raises ValueError for positions that do not grow or are too few, or for a range of layers
-        that are not there.
+        Raises ValueError for positions that are not increasing or too few, and for a range of
+        layers that do not exist.
         """
         print_summary(
             self, line_length, print_fn, expand_nested, show_trainable, positions, layer_range
@@ -210,7 +210,8 @@ class Model(Trainer):
     # -- quantization -------------------------------------------------------------------------
 
     def get_quantization_layer_structure(self, mode: str | None = None) -> Any:
-        """Which layers GPTQ and AWQ run one after the other; a model of one's own may say it, as
+        """The layers that GPTQ and AWQ process sequentially. A user-defined model may override it
+        and return
         `{"pre_block_layers": [...], "sequential_blocks": [...]}`."""
         return None
 
@@ -218,18 +219,18 @@ class Model(Trainer):
     def quantize(  # type: ignore[override]
         self, mode: str | None = None, config: Any = None, filters: Any = None, **kwargs: Any
     ) -> None:
-        """Quantizes the weights of the layers that can be: see `keraslike.quantizers`.
+        """Quantizes the weights of the layers that support it; see `keraslike.quantizers`.
 
         Args:
             mode: `"int8"`, `"int4"`, `"float8"`, `"gptq"` or `"awq"`.
-            config: a configuration, which may say the mode as well; `"gptq"` and `"awq"` need one.
-            filters: a regular expression or a list of them, one of which is to be found in the
-                name of a layer, or a function of a layer that says whether it is quantized.
-            type_check: whether layers of classes of one's own are left out.
+            config: a configuration, which may contain the mode as well; required for `"gptq"` and
+                `"awq"`.
+            filters: a regular expression, or a list of them, to search for in the names of layers,
+                or a predicate of layers.
+            type_check: whether to skip layers of user-defined classes.
 
-        Layers that stay as they are though they have weights are named in a warning. Raises
-        ValueError, with nothing changed, for an unknown mode and for layers that are not built or
-        are quantized already.
+        A warning names layers with weights that are not quantized. Raises ValueError, without
+        changes, for an unknown mode and for layers that are not built or already quantized.
 
         >>> from keraslike.layers import Dense, Input
         >>> x = Input((8,))
@@ -292,14 +293,14 @@ class Model(Trainer):
         overwrite: bool = True,
         max_shard_size: int | float | None = None,
     ) -> None:
-        """Saves the weights to a `.weights.h5` or a `.safetensors` file, or to several of at most
-        so many GB, named by a `.weights.json`."""
+        """Saves the weights to a `.weights.h5` or a `.safetensors` file, or to several files of at
+        most `max_shard_size` GB, listed in a `.weights.json`."""
         serialization.get("saving", "save_weights")(self, filepath, overwrite, max_shard_size)
 
     @checked
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
-        """Loads weights that `save_weights` or `save` of this or of a like model wrote, or that are
-        in a `.safetensors` file by names: see `keraslike.saving.load_weights`."""
+        """Loads weights that `save_weights` or `save` of an equal model wrote, or the named weights
+        of a `.safetensors` file; see `keraslike.saving.load_weights`."""
         serialization.get("saving", "load_weights")(self, filepath, skip_mismatch, **kwargs)
 
     @entry
@@ -311,25 +312,26 @@ class Model(Trainer):
         input_signature: Any = None,
         **kwargs: Any,
     ) -> None:
-        """Exports the call of the model, which then runs without its code, as the endpoint `serve`.
+        """Exports the call of the model as the endpoint `serve`, which runs without the model's
+        code.
 
         Args:
-            filepath: of the folder that is written, or of the file of ONNX, OpenVINO or LiteRT.
-            format: `"tf_saved_model"`, which TensorFlow reads and is needed for, `"stablehlo"`,
-                which `keras.saving.load_exported` and plain JAX read, `"onnx"`, `"openvino"`, a
-                file `.xml` with its weights in `.bin` beside it, `"litert"`, a file `.tflite` for
-                phones, which TensorFlow is needed for, too, or `"tfjs"`, a folder for
-                TensorFlow.js: a layers-model where that has all of the model's layers and no
-                `input_signature` is given, else a graph-model.
-            verbose: whether the endpoint is printed; it is by default.
-            input_signature: a list with a structure of `keras.InputSpec` for each argument, where
-                it is to be another than the model's own inputs.
-            platforms: those of `"cpu"`, `"cuda"`, `"rocm"` and `"tpu"` that it is to run on.
+            filepath: the path of the folder, or of the file for ONNX, OpenVINO or LiteRT.
+            format: `"stablehlo"`, for `keras.saving.load_exported` and plain JAX;
+                `"tf_saved_model"`, which needs TensorFlow; `"onnx"`; `"openvino"`, an `.xml` file
+                with its weights in a `.bin` file; `"litert"`, a `.tflite` file for mobile devices,
+                which needs TensorFlow; or `"tfjs"`, a folder for TensorFlow.js: a layers model if
+                that has all of the model's layers and there is no `input_signature`, otherwise a
+                graph model.
+            verbose: whether to print the endpoint, which is the default.
+            input_signature: a list with a structure of `keras.InputSpec` for each argument, by
+                default that of the model's inputs.
+            platforms: the platforms to support, of `"cpu"`, `"cuda"`, `"rocm"` and `"tpu"`.
             kwargs: with the format `"litert"`, attributes of `tf.lite.TFLiteConverter`, such as
                 `optimizations=["DEFAULT"]`, `representative_dataset` and `target_spec`.
 
         Raises ValueError for a model that was never called, and for one with a layer that computes
-        on the host; ImportError where the format needs a package that is not installed.
+        on the host; ImportError if a package that the format needs is not installed.
         """
         write = serialization.get("export", "export_model")
         write(self, filepath, format, verbose, input_signature, **kwargs)

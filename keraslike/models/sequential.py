@@ -17,14 +17,14 @@ from keraslike.models.model import Model
 
 
 class Sequential(Model):
-    """A stack of layers, each fed by the one before.
+    """A stack of layers, in which the output of each layer is the input of the next.
 
-    A layer may stand in it several times: its weights are the same everywhere, and count once.
+    A layer may occur several times; its weights are shared and counted once.
 
     Args:
-        layers: the layers; an `Input` first, or a first layer with `input_shape=`, makes the
-            weights at once, otherwise the first data does.
-        trainable: whether the weights train.
+        layers: the layers. If the first is an `Input`, or has `input_shape=`, the weights are
+            created immediately, otherwise from the first data.
+        trainable: whether the weights are trained.
         name: a name.
 
     >>> from keraslike.layers import Dense
@@ -113,8 +113,8 @@ class Sequential(Model):
 
     @only_traces
     def build(self, input_shape: Any = None) -> None:
-        """Makes all weights for an input of this shape, the batch's size first; for a list or a
-        dict of shapes where the first layer takes such inputs."""
+        """Creates all weights for an input of this shape, including the batch size, or for a list
+        or a dict of shapes if the first layer has such inputs."""
         if not self.layers:
             raise ValueError(f"Sequential '{self.name}' has no layers: add() some first.")
         if input_shape is None:

@@ -92,11 +92,11 @@ class Adam(_TwoMoments):
     (Kingma and Ba 2014, https://arxiv.org/abs/1412.6980).
 
     Args:
-        beta_1: how much of the mean of gradients is kept.
-        beta_2: how much of the mean of their squares is kept.
-        epsilon: a small number beside the root.
-        amsgrad: whether the largest `v` so far is taken (Reddi et al. 2018, "On the Convergence
-            of Adam and Beyond").
+        beta_1: the decay rate of the mean of gradients.
+        beta_2: the decay rate of the mean of squared gradients.
+        epsilon: a small number added to the square root.
+        amsgrad: whether to use the largest `v` so far (Reddi et al. 2018, "On the Convergence of
+            Adam and Beyond").
 
     The other arguments are those of `Optimizer`.
 
@@ -142,10 +142,10 @@ class Adam(_TwoMoments):
 
 
 class AdamW(Adam):
-    """Adam with weight decay apart from the gradient: `w -= rate * weight_decay * w` first.
+    """Adam with decoupled weight decay: `w -= rate * weight_decay * w` first.
 
-    (Loshchilov and Hutter 2017, https://arxiv.org/abs/1711.05101.) Arguments as Adam's; raises
-    ValueError where `weight_decay` is `None`.
+    (Loshchilov and Hutter 2017, https://arxiv.org/abs/1711.05101.) The arguments are those of Adam.
+    Raises ValueError where `weight_decay` is `None`.
 
     >>> AdamW().weight_decay
     0.004
@@ -181,9 +181,9 @@ class Nadam(_TwoMoments):
     (Dozat 2015, http://cs229.stanford.edu/proj2015/054_report.pdf).
 
     Args:
-        beta_1: how much of the mean of gradients is kept.
-        beta_2: how much of the mean of their squares is kept.
-        epsilon: a small number beside the root.
+        beta_1: the decay rate of the mean of gradients.
+        beta_2: the decay rate of the mean of squared gradients.
+        epsilon: a small number added to the square root.
 
     The other arguments are those of `Optimizer`.
 
@@ -246,9 +246,9 @@ class Adamax(_TwoMoments):
     `a = rate / (1 - beta_1**t)` (Kingma and Ba 2014, section 7, https://arxiv.org/abs/1412.6980).
 
     Args:
-        beta_1: how much of the mean of gradients is kept.
-        beta_2: how much of the largest one is kept.
-        epsilon: a small number beside it.
+        beta_1: the decay rate of the mean of gradients.
+        beta_2: the decay rate of the largest gradient.
+        epsilon: a small number added to it.
 
     The other arguments are those of `Optimizer`.
 
@@ -282,16 +282,16 @@ class Adamax(_TwoMoments):
 
 
 class Lamb(_TwoMoments):
-    """Adam whose step is as long, for each variable, as the variable itself is.
+    """Adam with steps whose length is proportional to the norm of each variable.
 
     With Adam's `m` and `v`, `u = m / (1 - beta_1**t) / (sqrt(v / (1 - beta_2**t)) + epsilon)` and
     `w -= rate * norm(w) / norm(u) * u`, where the ratio is 1 if either norm is 0
     (You et al. 2019, https://arxiv.org/abs/1904.00962).
 
     Args:
-        beta_1: how much of the mean of gradients is kept.
-        beta_2: how much of the mean of their squares is kept.
-        epsilon: a small number beside the root.
+        beta_1: the decay rate of the mean of gradients.
+        beta_2: the decay rate of the mean of squared gradients.
+        epsilon: a small number added to the square root.
 
     The other arguments are those of `Optimizer`.
 
@@ -324,7 +324,7 @@ class Lamb(_TwoMoments):
 
 
 class ScheduleFreeAdamW(Optimizer):
-    """Adam that averages its path instead of having its learning rate fall.
+    """Adam with averaging of the iterates in place of a decreasing learning rate.
 
     The state's `momentum` is the point `z` that steps are made from, `z -= rate * g /
     (sqrt(v / (1 - beta_2**t)) + epsilon)`, and `x` is the mean of all `z` so far. The variables
@@ -332,10 +332,10 @@ class ScheduleFreeAdamW(Optimizer):
     (Defazio et al. 2024, https://arxiv.org/abs/2405.15682).
 
     Args:
-        beta_1: how much of the variables is the mean.
-        beta_2: how much of the mean of the gradients' squares is kept.
-        epsilon: a small number beside the root.
-        warmup_steps: in so many steps the learning rate rises to what it is.
+        beta_1: the weight of the mean in the variables.
+        beta_2: the decay rate of the mean of squared gradients.
+        epsilon: a small number added to the square root.
+        warmup_steps: the number of steps in which the learning rate rises to its value.
 
     The other arguments are those of `Optimizer`.
 
@@ -401,8 +401,8 @@ class Lion(Optimizer):
     (Chen et al. 2023, https://arxiv.org/abs/2302.06675.)
 
     Args:
-        beta_1: the part of the momentum in a step; greater than 0 and at most 1.
-        beta_2: how much of the momentum is kept.
+        beta_1: the fraction of the momentum in a step; greater than 0 and at most 1.
+        beta_2: the decay rate of the momentum.
 
     The other arguments are those of `Optimizer`. Raises ValueError for a `beta_1` out of range.
 

@@ -64,7 +64,7 @@ class SGD(Optimizer):
 
     Args:
         momentum: a float between 0 and 1.
-        nesterov: whether momentum is Nesterov's.
+        nesterov: whether to use Nesterov momentum.
 
     The other arguments are those of `Optimizer`. Raises ValueError for a momentum out of range.
 
@@ -122,10 +122,11 @@ class RMSprop(Optimizer):
     """`v = rho * v + (1 - rho) * g**2; w = w - rate * g / sqrt(v + epsilon)` (Hinton 2012).
 
     Args:
-        rho: how much of the average of squares is kept.
-        momentum: how much of the last step is added to the next; 0 for none.
-        epsilon: a small number under the root.
-        centered: whether `v` less the square of the average gradient is taken: its variance.
+        rho: the decay rate of the average of squares.
+        momentum: the fraction of the last step that is added to the next; 0 for none.
+        epsilon: a small number added under the square root.
+        centered: whether to subtract the square of the average gradient from `v`, which gives its
+            variance.
 
     The other arguments are those of `Optimizer`.
 
@@ -193,7 +194,7 @@ class Adagrad(Optimizer):
 
     Args:
         initial_accumulator_value: `a` at the start.
-        epsilon: a small number under the root.
+        epsilon: a small number added under the square root.
 
     The other arguments are those of `Optimizer`.
 
@@ -246,8 +247,8 @@ class Adadelta(Optimizer):
     (Zeiler 2012, https://arxiv.org/abs/1212.5701).
 
     Args:
-        rho: how much of the moving means is kept.
-        epsilon: a small number under the roots.
+        rho: the decay rate of the moving means.
+        epsilon: a small number added under the square root.
 
     The other arguments are those of `Optimizer`.
 
@@ -294,8 +295,8 @@ class FtrlState(NamedTuple):
 
 
 class Ftrl(Optimizer):
-    """Follow the regularized leader: of all gradients so far the weights are computed anew, and l1
-    makes those exactly zero that do not pay.
+    """Follow the regularized leader: computes the weights from all gradients so far, with an l1
+    penalty that makes many of them exactly zero.
 
     With `G = g + 2 * l2_shrinkage * w`, `p = -learning_rate_power`, and `n` the accumulator:
     `z = z + G - ((n + g**2)**p - n**p) / rate * w; n = n + g**2;
@@ -303,11 +304,12 @@ class Ftrl(Optimizer):
     (McMahan et al. 2013, https://research.google.com/pubs/archive/41159.pdf).
 
     Args:
-        learning_rate_power: how fast steps become shorter; 0 keeps their length.
+        learning_rate_power: the power by which steps decrease; 0 keeps their length.
         initial_accumulator_value: `n` at the start.
         l1_regularization_strength, l2_regularization_strength: weights of the two penalties.
-        l2_shrinkage_regularization_strength: the weight of an l2 penalty that the gradient gets.
-        beta: what is added to `n**p`.
+        l2_shrinkage_regularization_strength: the weight of an l2 penalty that is added to the
+            gradient.
+        beta: a number added to `n**p`.
 
     The other arguments are those of `Optimizer`. Raises ValueError for a negative strength or
     start, or a positive power.

@@ -29,20 +29,20 @@ class Factors(NamedTuple):
 
 
 class Adafactor(Optimizer):
-    """Adam's second moments by their rows and columns, steps relative to the size of the weights.
+    """Adam with second moments factored into rows and columns, and steps relative to the weights.
 
-    With `t` the number of the step and `b = 1 - t**beta_2_decay`: `v = b * v + (1 - b) * (g**2 +
-    epsilon_1)`, of matrices kept as the means of its last two axes; `u = g / sqrt(v)`, no longer
-    than `clip_threshold`; `w -= min(rate, 1 / sqrt(t)) * max(epsilon_2, rms(w)) * u`
-    (Shazeer & Stern 2018, https://arxiv.org/abs/1804.04235).
+    At step `t`, with `b = 1 - t**beta_2_decay`: `v = b * v + (1 - b) * (g**2 + epsilon_1)`, stored
+    for matrices as the means over the last two axes; `u = g / sqrt(v)`, clipped to the length
+    `clip_threshold`; `w -= min(rate, 1 / sqrt(t)) * max(epsilon_2, rms(w)) * u` (Shazeer & Stern
+    2018, https://arxiv.org/abs/1804.04235).
 
     Args:
-        beta_2_decay: how the part of the moments that is kept grows.
-        epsilon_1: what is added to the squares of the gradients.
-        epsilon_2: the least size of weights that steps are relative to.
+        beta_2_decay: the exponent with which the decay rate of the moments approaches 1.
+        epsilon_1: a number added to the squared gradients.
+        epsilon_2: a lower bound of the size of weights to which steps are relative.
         clip_threshold: the greatest root mean square of a step before it is scaled.
-        relative_step: whether a constant learning rate is bounded by `1 / sqrt(t)`. In Keras, and
-            so here, every rate is.
+        relative_step: whether a constant learning rate is bounded by `1 / sqrt(t)`. As in Keras,
+            every rate is.
 
     The other arguments are those of `Optimizer`.
 
@@ -111,29 +111,28 @@ def _rms(x: Any) -> Any:
 
 
 class Muon(Optimizer):
-    """Momentum whose steps are made orthogonal, for matrices; AdamW for all else.
+    """Momentum with orthogonalized steps for matrices, and AdamW for other variables.
 
-    `m = momentum * m + g`, and with `u` the matrix `m` (or `g + momentum * m`) whose singular
-    values are all brought near 1 by `ns_steps` iterations of Newton and Schulz,
-    `w -= rate * rms_rate * sqrt(max(w.shape)) * u`
-    (https://kellerjordan.github.io/posts/muon, and Liu et al. 2025,
+    `m = momentum * m + g`, and with `u` the matrix `m` (or `g + momentum * m`) with all singular
+    values moved close to 1 by `ns_steps` Newton-Schulz iterations, `w -= rate * rms_rate *
+    sqrt(max(w.shape)) * u` (https://kellerjordan.github.io/posts/muon, and Liu et al. 2025,
     https://arxiv.org/abs/2502.16982).
 
-    Variables that are no matrices, embeddings, and those of `exclude_layers` (the last layer, as a
-    rule) are updated as by Adam.
+    Adam updates variables that are not matrices, embeddings, and those of `exclude_layers` (usually
+    the last layer).
 
     Args:
         adam_beta_1, adam_beta_2, epsilon: Adam's.
-        adam_weight_decay: the weight decay of variables that Adam updates, as `weight_decay` is
-            that of the others.
+        adam_weight_decay: the weight decay of variables that Adam updates; `weight_decay` is that
+            of the others.
         exclude_layers: regular expressions of paths of variables that are left to Adam.
-        exclude_embeddings: whether those are whose path has "embedding" in it.
+        exclude_embeddings: whether Adam updates variables whose paths contain "embedding".
         muon_a, muon_b, muon_c: the coefficients of the iteration.
-        adam_lr_ratio: Adam's learning rate is this times the other.
-        momentum: how much of the sum of gradients is kept.
+        adam_lr_ratio: the ratio of Adam's learning rate to the other.
+        momentum: the decay rate of the sum of gradients.
         ns_steps: the number of iterations.
-        nesterov: whether momentum is Nesterov's.
-        rms_rate: how long the steps are; `None` for `w -= rate * u`.
+        nesterov: whether to use Nesterov momentum.
+        rms_rate: the length of the steps; `None` for `w -= rate * u`.
 
     The other arguments are those of `Optimizer`.
 

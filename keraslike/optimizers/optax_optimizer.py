@@ -15,18 +15,18 @@ from keraslike.optimizers.state import key_of, label
 
 
 class OptaxOptimizer(Optimizer):
-    """An optax transform with its state in Variables; what `compile(optimizer=tx)` makes.
+    """An optax transform with its state in Variables, as `compile(optimizer=tx)` creates it.
 
-    The transform's params are a dict from the variables' paths to arrays, so that masks and
-    labels can go by name: `optax.masked(tx, lambda params: {k: "bias" not in k for k in params})`.
+    The transform's params are a dict from the variables' paths to arrays, so that masks and labels
+    can depend on names: `optax.masked(tx, lambda params: {k: "bias" not in k for k in params})`.
 
     Args:
         transform: an `optax.GradientTransformation`.
-        **kwargs: those of `Optimizer` but `learning_rate` and `weight_decay`, which are the
-            transform's own affair.
+        **kwargs: those of `Optimizer`, except `learning_rate` and `weight_decay`, which belong to
+            the transform.
 
     `learning_rate` is known, and can be assigned to, if the transform was made by
-    `optax.inject_hyperparams`. Raises TypeError if `transform` is none.
+    `optax.inject_hyperparams`. Raises TypeError if `transform` is not a transform.
 
     >>> from keraslike.core.variable import Variable
     >>> w = Variable([1.0, 2.0])

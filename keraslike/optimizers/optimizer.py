@@ -45,11 +45,11 @@ LearningRate = float | LearningRateSchedule | Callable[[], Any]
 class Optimizer(Stateful):
     """Base of the optimizers: `apply(gradients, variables)` changes the variables.
 
-    A subclass gives its update rule in one of two ways. `transform()` returns an optax transform,
-    whose `update` is called with the keywords `learning_rate` and `iterations` as well; params
-    are a dict `{0: ..., 1: ...}` and every leaf of its state becomes a Variable. Or, as in Keras,
-    `build(variables)` makes Variables with `add_optimizer_variables`, and
-    `update_step(gradient, variable, learning_rate)` changes them and the variable.
+    A subclass defines its update rule in one of two ways. `transform()` returns an optax transform,
+    whose `update` is called with the keywords `learning_rate` and `iterations` as well; params are
+    a dict `{0: ..., 1: ...}` and every leaf of its state becomes a Variable. Or, as in Keras,
+    `build(variables)` makes Variables with `add_optimizer_variables`, and `update_step(gradient,
+    variable, learning_rate)` changes them and the variable.
 
     Args:
         learning_rate: a float, a `LearningRateSchedule`, or a function without arguments.
@@ -60,15 +60,15 @@ class Optimizer(Stateful):
         global_clipnorm: the largest norm of all gradients together.
         use_ema: whether to keep an exponential moving average of the variables.
         ema_momentum: `average = ema_momentum * average + (1 - ema_momentum) * variable`.
-        ema_overwrite_frequency: the variables become their averages every so many steps;
-            `None` for at the end of `fit` alone.
+        ema_overwrite_frequency: the number of steps after which the variables are set to their
+            averages; `None` for only at the end of `fit`.
         loss_scale_factor: gradients are divided by it, for a loss that `scale_loss` multiplied.
-        gradient_accumulation_steps: an update is made once in so many calls (at least 2), from
-            the mean of their gradients.
+        gradient_accumulation_steps: the number of calls (at least 2) for one update, from the mean
+            of their gradients.
         name: a name; generated if it is omitted.
 
-    A variable with `overwrite_with_gradient` takes its gradient for its new value (the largest of
-    those that accumulate), and none of the above applies to it.
+    A variable with `overwrite_with_gradient` is set to its gradient (the largest of accumulated
+    ones), and none of the above applies to it.
 
     Raises ValueError for an argument out of its range.
 
@@ -315,11 +315,11 @@ class Optimizer(Stateful):
         """Changes the variables by their gradients, one for each; builds the state at first.
 
         Args:
-            grads: arrays of the variables' shapes; `None` leaves a variable as it is.
-            trainable_variables: those of `build`, or some of them; all where it is `None`.
+            grads: arrays of the variables' shapes; `None` leaves a variable unchanged.
+            trainable_variables: those of `build`, or some of them; `None` for all.
 
         Raises ValueError for variables it was not built with, where the numbers or shapes do not
-        match, and where every gradient is `None`.
+        match, and if every gradient is `None`.
         """
         grads = list(grads)
         if not grads:

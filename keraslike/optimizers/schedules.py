@@ -49,9 +49,10 @@ class ExponentialDecay(LearningRateSchedule):
 
     Args:
         initial_learning_rate: the rate at step 0.
-        decay_steps: steps in which the rate falls by the factor `decay_rate`; greater than 0.
+        decay_steps: the steps in which the rate decreases by the factor `decay_rate`; greater than
+            0.
         decay_rate: the factor.
-        staircase: whether the exponent is rounded down, so that the rate falls all at once.
+        staircase: whether the exponent is rounded down, so that the rate decreases in steps.
 
     >>> schedule = ExponentialDecay(0.1, decay_steps=10, decay_rate=0.5)
     >>> round(float(schedule(20)), 6)
@@ -80,11 +81,11 @@ class ExponentialDecay(LearningRateSchedule):
 
 
 class PiecewiseConstantDecay(LearningRateSchedule):
-    """`values[i]` for the first `i` with `step <= boundaries[i]`, and the last one after all.
+    """`values[i]` for the first `i` with `step <= boundaries[i]`, and the last value after them.
 
     Args:
         boundaries: increasing steps.
-        values: one number more than there are boundaries.
+        values: the rates, one more than boundaries.
 
     Raises ValueError if the two lengths do not match.
 
@@ -121,9 +122,9 @@ class PolynomialDecay(LearningRateSchedule):
         initial_learning_rate: the rate at step 0.
         decay_steps: steps after which the end is reached; greater than 0.
         end_learning_rate: the rate at the end.
-        power: of the polynomial; 1 is a straight line.
-        cycle: whether to stretch `decay_steps` by whole multiples when it is passed, and so jump
-            up again, instead of staying at the end.
+        power: the power of the polynomial; 1 is linear.
+        cycle: whether to extend `decay_steps` to the next multiple once it is exceeded, so that the
+            rate rises again, instead of staying at the end.
 
     >>> round(float(PolynomialDecay(0.1, decay_steps=10, end_learning_rate=0.0)(5)), 6)
     0.05
@@ -161,7 +162,7 @@ class InverseTimeDecay(LearningRateSchedule):
     Args:
         initial_learning_rate: the rate at step 0.
         decay_steps: the unit in which steps are counted; greater than 0.
-        decay_rate: how fast the rate falls.
+        decay_rate: the speed of the decay.
         staircase: whether `step / decay_steps` is rounded down.
 
     >>> round(float(InverseTimeDecay(0.1, decay_steps=10, decay_rate=1.0)(10)), 6)
@@ -190,7 +191,7 @@ class InverseTimeDecay(LearningRateSchedule):
 
 
 class CosineDecay(LearningRateSchedule):
-    """Half a cosine from a rate down to `alpha` times it, after a linear warm-up if one is wanted.
+    """Half a cosine from a rate down to `alpha` times it, after an optional linear warm-up.
 
     With `f = step / decay_steps`: `rate * ((1 - alpha) * (1 + cos(pi * f)) / 2 + alpha)`
     (Loshchilov and Hutter, "SGDR", https://arxiv.org/abs/1608.03983).
@@ -239,15 +240,15 @@ class CosineDecay(LearningRateSchedule):
 
 
 class CosineDecayRestarts(LearningRateSchedule):
-    """`CosineDecay` again and again, in periods that grow and from rates that change.
+    """`CosineDecay`, restarted in periods of growing length and from changing rates.
 
     (Loshchilov and Hutter, "SGDR", https://arxiv.org/abs/1608.03983.)
 
     Args:
         initial_learning_rate: the rate at step 0.
         first_decay_steps: length of the first period; greater than 0.
-        t_mul: each period is this many times as long as the one before.
-        m_mul: each period starts from this many times the rate of the one before.
+        t_mul: the ratio of the lengths of successive periods.
+        m_mul: the ratio of the initial rates of successive periods.
         alpha: the lowest rate, as a fraction of `initial_learning_rate`.
 
     >>> schedule = CosineDecayRestarts(0.1, first_decay_steps=10, m_mul=0.5)

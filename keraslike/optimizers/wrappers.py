@@ -36,15 +36,15 @@ class Wrapper(Optimizer):
 class LossScaleOptimizer(Wrapper):
     """An optimizer for float16: the loss is scaled up so that small gradients do not vanish.
 
-    `scale_loss` multiplies the loss by `dynamic_scale`, and `apply` divides the gradients by it.
-    Where one of them is not finite the step is left out and the scale halved; after
-    `dynamic_growth_steps` steps in a row that are finite it is doubled. `compile()` makes one
-    around the optimizer of a model whose policy is `"mixed_float16"`.
+    `scale_loss` multiplies the loss by `dynamic_scale`, and `apply` divides the gradients by it. If
+    one of them is not finite, the step is skipped and the scale halved; after
+    `dynamic_growth_steps` successive finite steps it is doubled. `compile()` wraps the optimizer of
+    a model in one whose policy is `"mixed_float16"`.
 
     Args:
-        inner_optimizer: what the gradients are for. All other settings are its own; its
-            `loss_scale_factor` is taken from it.
-        initial_scale: the scale at first.
+        inner_optimizer: the wrapped optimizer, which keeps all other settings except its
+            `loss_scale_factor`.
+        initial_scale: the initial scale.
         dynamic_growth_steps: the number of steps after which the scale is doubled.
         name: a name; generated if it is omitted.
 
@@ -164,15 +164,15 @@ class LossScaleOptimizer(Wrapper):
 
 
 class OptimizerMap(PathMap):
-    """Which optimizer is for which variable: a dict by paths, or by regular expressions of them.
+    """A dict from the paths of variables, or regular expressions for them, to optimizers.
 
     Args:
-        default_optimizer: for variables that no key is for.
-        optimizer_map: a dict to begin with.
+        default_optimizer: the optimizer of variables without a key.
+        optimizer_map: an initial dict.
 
-    `optimizer_map[path]` gives the optimizer of a path: that of the key equal to it, else that of
-    the one regular expression that all of it matches. Raises ValueError if several do, where a key
-    is set twice, and for what is no optimizer with a rule of its own.
+    `optimizer_map[path]` returns the optimizer of the key that equals the path, otherwise that of
+    the regular expression that matches the whole path. Raises ValueError if several match, if a key
+    is set twice, and for objects that are not optimizers with their own rule.
 
     >>> from keraslike.optimizers.adam import Adam
     >>> from keraslike.optimizers.gradient_descent import SGD
@@ -234,13 +234,13 @@ class MultiOptimizer(Wrapper):
     """Several optimizers, each for some of the variables.
 
     Args:
-        optimizer_map: an `OptimizerMap`, or a function that gives the optimizer of a variable; it
-            may give the same one for several.
-        loss_scale_factor: that of all of them.
+        optimizer_map: an `OptimizerMap`, or a function from a variable to its optimizer, which may
+            be the same for several.
+        loss_scale_factor: the factor for all of them.
         name: a name; generated if it is omitted.
 
-    `optimizers` lists them; each has a learning rate of its own. Raises ValueError in `build` where
-    the function gives something else than an optimizer with a rule of its own.
+    `optimizers` lists them; each has its own learning rate. Raises ValueError in `build` if the
+    function returns anything but an optimizer with its own rule.
 
     >>> from keraslike.core.variable import Variable
     >>> from keraslike.optimizers.gradient_descent import SGD

@@ -16,16 +16,16 @@ from keraslike.saving import h5_reader, keras_archive, saving_api, seal, weights
 
 
 class KerasFileEditor:
-    """Shows, changes and saves again what is in a file of weights.
+    """Shows, edits and saves the contents of a weights file.
 
-    For an old file whose model has changed since. `weights_dict` holds the arrays in dicts by the
-    names of objects and of weights; `config` and `metadata` are those of a `.keras` file.
+    It adapts old files to a changed model. `weights_dict` contains the arrays in nested dicts by
+    the names of objects and weights; `config` and `metadata` are those of a `.keras` file.
 
     Args:
         filepath: a path ending in `.keras` or `.weights.h5`.
 
-    Raises FileNotFoundError if there is no file, ValueError for another ending and for a file that
-    is damaged.
+    Raises FileNotFoundError if there is no such file, ValueError for another suffix and for a
+    damaged file.
 
     >>> import keraslike, tempfile
     >>> model = keraslike.Sequential([keraslike.Input((2,)), keraslike.layers.Dense(1)])
@@ -99,7 +99,7 @@ class KerasFileEditor:
         show(self.weights_dict, "  ")
 
     def compare(self, reference_model: Any) -> dict[str, Any]:
-        """Prints how the file differs from what a model would have in it.
+        """Prints the differences between the file and the weights of a model.
 
         Returns `{"status", "error_count", "match_count"}`: `"success"` or `"error"`, the number of
         objects and weights that do not fit, and that of the weights that do.
@@ -129,11 +129,12 @@ class KerasFileEditor:
     # -- changing -----------------------------------------------------------------------------
 
     def rename_object(self, object_name: str, new_name: str) -> None:
-        """Gives an object, a layer say, another name.
+        """Renames an object, such as a layer.
 
         Args:
-            object_name: its name, or its path where several have that (`"layers/dense_2"`).
-            new_name: a name, no path.
+            object_name: its name, or its path (`"layers/dense_2"`) if several objects have this
+                name.
+            new_name: a name without a path.
         """
         if "/" in new_name:
             raise ValueError(f"new_name must be a name, no path. Received: new_name={new_name!r}")
@@ -148,7 +149,7 @@ class KerasFileEditor:
         del inside[name]
 
     def add_object(self, object_path: str, weights: dict[str, Any]) -> None:
-        """Adds an object, or replaces one, at a path whose parents are there.
+        """Adds or replaces an object at a path whose parents exist.
 
         Args:
             weights: arrays by their names, which are usually `"0"`, `"1"` and so on.

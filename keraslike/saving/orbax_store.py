@@ -59,9 +59,9 @@ def open_checkpoints(directory: str, max_to_keep: int | None, background: bool) 
     """The checkpoints in a directory, for writing.
 
     Args:
-        directory: a path; the directory is made with the first checkpoint.
+        directory: a path, created with the first checkpoint.
         max_to_keep: the number of newest checkpoints to keep; `None` keeps all.
-        background: whether arrays are written while training continues.
+        background: whether to write arrays in the background.
     """
     return Checkpoints(directory, max_to_keep, background)
 
@@ -112,9 +112,9 @@ class Checkpoints:
         """Writes a checkpoint and returns its path.
 
         Args:
-            number: its number; the next free one where the directory has one as high already.
+            number: its number, or the next free one if the directory contains a number as high.
             model: a built model.
-            position: plain values and arrays that say where training stands.
+            position: plain values and arrays that describe the position of the training.
             config: whether to write the architecture too.
             weights_only: whether to leave out the optimizer and the metrics.
         """
@@ -144,10 +144,10 @@ class Checkpoints:
         return os.path.join(self.directory, str(number))
 
     def resume(self, model: Any) -> dict[str, Any] | None:
-        """Gives a model the state of the newest checkpoint and returns its position.
+        """Restores the state of the newest checkpoint and returns its position.
 
-        An older one is taken where the newest is damaged; `None` where there are none. Raises
-        ValueError, having changed nothing, where the state does not fit the model.
+        If the newest is damaged an older one is used; without any the result is `None`. Raises
+        ValueError, without changes, if the state does not fit the model.
         """
         settle(self.directory)
         damage: DamagedCheckpoint | None = None
@@ -421,11 +421,11 @@ class Checkpoint:
             return Weights(self, groups)
 
     def load(self, model: Any, exactly: bool = False) -> None:
-        """Gives a model its weights, random streams, optimizer state and metrics.
+        """Restores a model's weights, random streams, optimizer state and metrics.
 
         Args:
-            exactly: raise ValueError where the optimizer or the metrics do not fit, instead of
-                leaving them as they are.
+            exactly: whether to raise ValueError if the optimizer or the metrics do not fit, instead
+                of leaving them unchanged.
         """
         weights = self.weights()
         with self._reading():

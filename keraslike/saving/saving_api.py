@@ -51,22 +51,22 @@ def save_model(
 ) -> None:
     """Saves a model to a file or folder: config, weights, random streams, optimizer and assets.
 
-    The file is Keras 3's own: Keras reads it, and training continues in either where it stopped. It
-    is written beside an old one of the same name, which is replaced when all is on the disk. Of
-    several processes the first one writes it, and the others wait for that.
+    The file has the format of Keras 3, and training can continue in either library. It is written
+    under a temporary name and replaces an existing file once it is complete. Of several processes
+    the first one writes it, while the others wait.
 
     Args:
-        model: a model; one that is not built yet is saved without weights, with a warning.
+        model: a model; if it is not built, it is saved without weights, with a warning.
         filepath: a path ending in `.keras`, or in `.h5` or `.hdf5` for the older format; with
-            `zipped=False` that of a folder; or a binary file object, which what is in a `.keras`
-            file is written to.
+            `zipped=False` that of a folder; or a binary file object for the contents of a `.keras`
+            file.
         overwrite: whether an existing file may be replaced without asking.
-        zipped: `False` writes what is in a `.keras` file as files in a folder.
-        save_format: is not needed: the name tells it.
-        include_optimizer: `False` leaves the arguments of `compile` and the optimizer out of a
-            file in the older format.
+        zipped: `False` writes the contents of a `.keras` file as files in a folder.
+        save_format: unnecessary, since the path determines it.
+        include_optimizer: `False` omits the arguments of `compile` and the optimizer from a file in
+            the older format.
 
-    Raises ValueError for another ending, TypeError for a model that holds what no file can.
+    Raises ValueError for another suffix, and TypeError for a model that cannot be serialized.
 
     >>> import keraslike, os, tempfile
     >>> model = keraslike.Sequential([keraslike.Input((2,)), keraslike.layers.Dense(1)])
@@ -138,8 +138,8 @@ def load_model(
 ) -> Any:
     """The model in a file, whether keraslike or Keras wrote it, or in a checkpoint.
 
-    Nothing in the file is run: classes and functions come from keraslike's public names, from
-    what is registered and from `custom_objects`.
+    No code from the file is run: classes and functions come from keraslike's public names,
+    registered objects and `custom_objects`.
 
     Args:
         filepath: a path ending in `.keras`, `.h5` or `.hdf5`, written by any Keras from 1 on; or
@@ -147,12 +147,12 @@ def load_model(
             `OrbaxCheckpoint`, whose newest checkpoint is taken, or the folder of one of its
             checkpoints; or a layers-model of TensorFlow.js, the folder of its `model.json` or that
             file; or a binary file object with what is in a `.keras` file.
-        custom_objects: name -> class or function, for those that are your own.
+        custom_objects: a dict from names to your own classes and functions.
         compile: whether to compile the model as it was, and to restore the optimizer's state.
-        safe_mode: `False` reads the bytecode of lambdas. Only for files you trust.
+        safe_mode: `False` loads the bytecode of lambdas. Use it only for files that you trust.
 
-    Raises FileNotFoundError if there is nothing; ValueError for what is damaged, foreign or whose
-    weights do not fit; TypeError where `custom_objects` lacks a name.
+    Raises FileNotFoundError if there is no such file; ValueError for a damaged file, one of another
+    kind, or weights that do not fit; TypeError if `custom_objects` lacks a name.
 
     >>> import io, keraslike
     >>> file = io.BytesIO()
@@ -247,11 +247,12 @@ def save_weights(
         filepath: a path ending in `.weights.h5` or `.safetensors`, or with `max_shard_size` in
             `.weights.json`.
         overwrite: whether an existing file may be replaced without asking.
-        max_shard_size: the most GB of arrays in one file. The file at the path then says which
-            weight is in which of those beside it, `<name>_00000.weights.h5` and so on.
-        objects_to_skip: layers that are left out, and with them what is below no other.
+        max_shard_size: the maximal size of the arrays in one file, in GB. The file at the path then
+            lists which weight is in which of the files `<name>_00000.weights.h5` and so on beside
+            it.
+        objects_to_skip: layers to omit, including sublayers that are not part of other layers.
 
-    Raises ValueError for another ending, for a model without weights, and for a weight that is
+    Raises ValueError for another suffix, for a model without weights, and for a weight that is
     larger than a file may be.
 
     >>> import keraslike, tempfile
@@ -309,18 +310,18 @@ def load_weights(
         model: a model that is built.
         filepath: a path ending in `.weights.h5`, `.weights.json`, `.keras`, `.safetensors`, or
             `.h5` or `.hdf5` in the older format, or a directory as for `load_model`.
-        skip_mismatch: leave weights that do not fit as they are, with a warning for each.
-        by_name: with a file in the older format, match layers by their names.
-        objects_to_skip: with `.weights.h5` or `.weights.json`, layers that are left as they are,
-            and with them what is below no other.
+        skip_mismatch: whether to leave weights that do not fit unchanged, with a warning for each.
+        by_name: whether to match layers by name, with a file in the older format.
+        objects_to_skip: with `.weights.h5` or `.weights.json`, layers to leave unchanged, including
+            sublayers that are not part of other layers.
         name_map: with `.safetensors`, which weight an array is: a dict or a function from the name
             in the file to the weight's path (`"dense/kernel"`), or to a pair of the path and a
-            function of the array (`np.transpose`); `None` leaves an array out. `"order"` takes the
-            arrays in the file's order for the model's weights, which a file written by
-            `save_weights` records. Without it, names are paths.
+            function of the array (`np.transpose`); `None` skips an array. `"order"` assigns the
+            arrays in the file's order to the model's weights; a file written by `save_weights`
+            records this order. Without it, names are paths.
 
-    Raises FileNotFoundError if there is no file; ValueError, having changed nothing, for one that
-    is damaged or whose weights do not fit.
+    Raises FileNotFoundError if there is no such file; ValueError, without changes to the model, for
+    a damaged file or weights that do not fit.
 
     >>> import keraslike, tempfile
     >>> layers = keraslike.layers.Input((3,)), keraslike.layers.Dense(2)
@@ -487,7 +488,7 @@ def write_h5(path: str, data: Any) -> None:
 
 @entry
 def load_exported(filepath: str | os.PathLike) -> Any:
-    """The model in a folder or archive that `model.export(format="stablehlo")` wrote.
+    """Loads a folder or archive written by `model.export(format="stablehlo")`.
 
     Neither the model's classes nor their code are needed. Raises FileNotFoundError if there is
     nothing, and ValueError, having run nothing, for what is damaged or does not only compute.

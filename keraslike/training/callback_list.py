@@ -12,18 +12,18 @@ from keraslike.training.loggers import ProgbarLogger
 
 
 class CallbackList(Callback):
-    """Calls the hooks of several callbacks; batch hooks only of those that have written them.
+    """Calls the hooks of several callbacks; batch hooks only if a callback defines them.
 
     Args:
         callbacks: a Callback or (nested) lists of them.
-        add_history: whether a `History` is added where there is none.
-        add_progbar: whether a `ProgbarLogger` is added where there is none.
-        model: what they are told is their model.
-        params: what they are told by `set_params`: `verbose`, `epochs` and `steps`.
+        add_history: whether to add a `History` if there is none.
+        add_progbar: whether to add a `ProgbarLogger` if there is none.
+        model: the callbacks' model.
+        params: the dict for `set_params`: `verbose`, `epochs` and `steps`.
 
-    Arrays in `logs` become floats when a callback looks at one.
+    Arrays in `logs` become floats when a callback reads one.
 
-    Raises TypeError for what is no callback.
+    Raises TypeError for objects that are not callbacks.
 
     >>> from keraslike.callbacks import LambdaCallback
     >>> said = []

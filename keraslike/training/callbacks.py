@@ -16,10 +16,10 @@ from keraslike.training.interrupts import no_interrupt
 
 
 class Callback:
-    """The base of all callbacks: subclass it and write the hooks you need.
+    """The base of all callbacks. Subclass it and define the hooks that you need.
 
     `self.model` is the model and `self.params` a dict of `verbose`, `epochs` and `steps`. Hooks
-    get `logs`, a dict of floats. A hook may change the model, its weights and its optimizer.
+    receive `logs`, a dict of floats. A hook may change the model, its weights and its optimizer.
 
     >>> class Shout(Callback):
     ...     def on_epoch_end(self, epoch, logs=None):
@@ -198,7 +198,7 @@ class LearningRateScheduler(Callback):
     Args:
         schedule: a function of the epoch (from 0), and of the current rate if it takes two
             arguments, that returns the new one.
-        verbose: 1 says so.
+        verbose: 1 prints the rate.
 
     >>> import keraslike
     >>> model = keraslike.Sequential([keraslike.layers.Dense(1)])
@@ -249,13 +249,13 @@ def rates_of(optimizer: Any) -> dict[str, float]:
 
 
 class SwapEMAWeights(Callback):
-    """Lets the model have the averages of its weights while it is evaluated.
+    """Replaces the model's weights by their averages during evaluation.
 
-    For optimizers that keep such averages, with `use_ema=True`.
+    For optimizers that keep averages, with `use_ema=True`.
 
     Args:
-        swap_on_epoch: whether the model has them at the end of every epoch, too, for callbacks
-            that come after this one, a `ModelCheckpoint` say.
+        swap_on_epoch: whether to replace them at the end of every epoch as well, for callbacks
+            after this one, such as `ModelCheckpoint`.
 
     Raises ValueError if the optimizer keeps no averages.
 
@@ -319,7 +319,7 @@ class SwapEMAWeights(Callback):
 class LambdaCallback(Callback):
     """A callback from plain functions; other keywords become attributes.
 
-    Raises ValueError for a name that begins with `on_` and is no hook.
+    Raises ValueError for a name that begins with `on_` and is not a hook.
 
     >>> done = []
     >>> c = LambdaCallback(on_train_end=lambda logs: done.append(True))
@@ -358,8 +358,8 @@ class TerminateOnNaN(Callback):
     """Stops training when the loss is NaN or infinite.
 
     Args:
-        raise_error: whether by a RuntimeError, which leaves out what callbacks do at the end of
-            training, instead of an early end.
+        raise_error: whether to raise a RuntimeError instead of ending training, so that callbacks
+            are not called at its end.
 
     >>> import keraslike
     >>> model = keraslike.Sequential([keraslike.layers.Dense(1)])

@@ -64,30 +64,30 @@ class _Saver(Callback):
 
 
 class OrbaxCheckpoint(_Saver, MonitorCallback):
-    """Saves checkpoints with orbax as the model trains, while training continues.
+    """Saves checkpoints with orbax in the background of training.
 
     A checkpoint holds architecture, compile arguments, weights, optimizer state, metrics, random
-    streams and the position in the data. `keraslike.saving.load_model(directory)` makes the model
-    of the newest one, `model.load_weights(directory)` reads its weights; both also take the folder
+    streams and the position in the data. `keraslike.saving.load_model(directory)` loads the newest
+    one, `model.load_weights(directory)` reads its weights; both also take the folder
     of a single checkpoint, `directory/<number>`. Its `state` is a tree of arrays that any program
-    with orbax can read. A crash while saving leaves the checkpoints that were there.
+    with orbax can read. A crash while saving leaves earlier checkpoints intact.
 
     Args:
-        directory: a path; made where there is none.
-        monitor, mode: the value that says which model is best; `mode` is `"min"`, `"max"` or
+        directory: a path; created if it does not exist.
+        monitor, mode: the value that determines which model is best; `mode` is `"min"`, `"max"` or
             `"auto"`.
-        verbose: 1 says what is saved.
-        save_best_only: whether a model that is not the best so far is left out.
-        save_freq: `"epoch"`, the folder's number being that of the epoch, from 0; or a number of
-            steps, the folder's number being the count of all steps. Where the directory has a
-            higher number already, counting continues from there.
+        verbose: 1 prints what is saved.
+        save_best_only: whether to save only models that are the best so far.
+        save_freq: `"epoch"`, with folders numbered by epoch, from 0; or a number of steps, with
+            folders numbered by step. If the directory contains a higher number, numbering continues
+            from there.
         initial_value_threshold: the best value before training.
-        max_to_keep: newest checkpoints to keep, `None` for all.
+        max_to_keep: the number of newest checkpoints to keep, `None` for all.
         save_on_background: `False` waits until each checkpoint is on the disk.
-        save_weights_only: whether architecture, optimizer and metrics are left out.
+        save_weights_only: whether to omit architecture, optimizer and metrics.
 
-    Raises ValueError for an argument out of its range, TypeError for a model that holds what no
-    file can, and from `fit` what the file system raises.
+    Raises ValueError for an argument out of its range, TypeError for a model that cannot be
+    serialized, and from `fit` the errors of the file system.
 
     >>> import keraslike, numpy as np, os, tempfile
     >>> model = keraslike.Sequential([keraslike.Input((2,)), keraslike.layers.Dense(1)])
@@ -160,24 +160,24 @@ class OrbaxCheckpoint(_Saver, MonitorCallback):
 
 
 class BackupAndRestore(_Saver):
-    """Lets a `fit` that was killed continue where its last backup was made.
+    """Lets a `fit` that was killed resume from its last backup.
 
     Run the same program again: `fit` with the same arguments finds the backup, and training
     continues in the middle of the epoch with weights, optimizer, metrics, random streams, the
     `History`, the state of `EarlyStopping` and of checkpoint callbacks, and the samples of the
-    epoch that had not been seen. The result is that of a run which was never stopped.
+    epoch that had not been seen. The result is that of an uninterrupted run.
 
-    Of arrays and of a `PyDataset` the rest of the epoch is taken in the order it would have had.
-    Of a generator the batches that were taken are made again and passed over.
+    The rest of the epoch has the same order, for arrays and for a `PyDataset`. A generator produces
+    the batches that were used again, and they are skipped.
 
     Args:
-        backup_dir: a directory for nothing else.
+        backup_dir: a directory that contains nothing else.
         save_freq: `"epoch"`, or a number of steps.
-        double_checkpoint: whether to keep the last two backups, for where the last is damaged.
-        delete_checkpoint: whether to delete the backup when training has come to its end.
+        double_checkpoint: whether to keep the last two backups, in case the last is damaged.
+        delete_checkpoint: whether to delete the backup at the end of training.
 
-    Raises ValueError for an argument out of its range, and from `fit` where the backup is damaged
-    or of another model (which is left as it was), or where the data are others.
+    Raises ValueError for an argument out of its range, and from `fit` if the backup is damaged, or
+    belongs to another model (which is left unchanged) or other data.
 
     >>> import keraslike, numpy as np, tempfile
     >>> model = keraslike.Sequential([keraslike.Input((2,)), keraslike.layers.Dense(1)])

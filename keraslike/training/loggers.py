@@ -22,9 +22,9 @@ _TIMEOUT = 10  # The timeout for the server's response, in seconds.
 
 
 class ProgbarLogger(Callback):
-    """Shows the progress of an epoch, and its logs, on one line that rich draws.
+    """Shows the progress of an epoch and its logs in one line, drawn by rich.
 
-    `fit`, `evaluate` and `predict` have one unless `verbose=0` is given.
+    `fit`, `evaluate` and `predict` add one unless `verbose=0`.
 
     >>> import keraslike
     >>> model = keraslike.Sequential([keraslike.layers.Dense(1)])
@@ -114,15 +114,15 @@ class ProgbarLogger(Callback):
 
 
 class CSVLogger(Callback):
-    """Writes the logs of every epoch to a file, a row each, as soon as the epoch has ended.
+    """Writes the logs of every epoch to a row of a file, as soon as the epoch has ended.
 
-    The columns are `epoch` and the names of the first epoch's logs; where that was not validated,
-    their `val_` names too. What an epoch lacks is `NA`.
+    The columns are `epoch` and the names of the first epoch's logs, and their `val_` names if that
+    epoch had no validation. Missing values are `NA`.
 
     Args:
         filename: a path.
-        separator: what stands between two values.
-        append: whether rows are added to a file that is there, instead of replacing it.
+        separator: the text between two values.
+        append: whether to append rows to an existing file instead of replacing it.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -182,12 +182,13 @@ class RemoteMonitor(Callback):
 
     Args:
         root: the address of the server, `http://` or `https://`.
-        path: what follows it.
-        field: the field of a form that holds the logs, as JSON text.
+        path: the path at this address.
+        field: the form field with the logs as JSON.
         headers: further headers of the request.
-        send_as_json: whether the body is the JSON text itself, and no form.
+        send_as_json: whether the body is the JSON itself instead of a form.
 
-    A server that cannot be reached, or refuses, is told of by a warning, and training continues.
+    If the server cannot be reached or refuses the request, there is a warning and training
+    continues.
 
     Raises ValueError for another kind of address.
 

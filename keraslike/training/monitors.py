@@ -21,7 +21,7 @@ class MonitorCallback(Callback):
         monitor: the name of the logged value.
         mode: `"min"`, `"max"`, or `"auto"` by the metric.
         baseline: the best value before training.
-        min_delta: the least change that counts as an improvement.
+        min_delta: the smallest change that counts as an improvement.
 
     >>> monitor = MonitorCallback("val_loss", min_delta=0.5)
     >>> monitor._is_improvement(1.0, 2.0), monitor._is_improvement(1.75, 2.0)
@@ -92,13 +92,13 @@ class EarlyStopping(MonitorCallback):
 
     Args:
         monitor: the name of the logged value.
-        min_delta: the least change that counts as an improvement.
-        patience: epochs without one after which training stops.
-        verbose: 1 says so.
+        min_delta: the smallest change that counts as an improvement.
+        patience: the number of epochs without an improvement after which training stops.
+        verbose: 1 prints a message.
         mode: `"min"`, `"max"`, or `"auto"` by the metric.
-        baseline: a value that has to be beaten as well.
-        restore_best_weights: whether the model gets the weights of its best epoch back.
-        start_from_epoch: epochs before which nothing is watched.
+        baseline: a value that must be exceeded as well.
+        restore_best_weights: whether to restore the weights of the best epoch.
+        start_from_epoch: the number of epochs that are ignored at the beginning.
 
     >>> import keraslike
     >>> model = keraslike.Sequential([keraslike.layers.Dense(1)])
@@ -163,12 +163,13 @@ class ModelCheckpoint(MonitorCallback):
     """Saves the model, or its weights, as it trains.
 
     Args:
-        filepath: may name `{epoch}` and logged values, as in `"{epoch:02d}-{val_loss:.2f}.keras"`;
-            ends in `.keras`, or in `.weights.h5` with `save_weights_only`.
-        monitor, mode: the value that says which model is best.
-        verbose: 1 says what was saved.
-        save_best_only: whether a model that is not the best so far is left out.
-        save_weights_only: whether only weights are saved.
+        filepath: a path that may contain `{epoch}` and logged values, as in
+            `"{epoch:02d}-{val_loss:.2f}.keras"`, and ends in `.keras`, or in `.weights.h5` with
+            `save_weights_only`.
+        monitor, mode: the value that determines which model is best.
+        verbose: 1 prints what was saved.
+        save_best_only: whether to save only models that are the best so far.
+        save_weights_only: whether to save only the weights.
         save_freq: `"epoch"`, or a number of steps.
         initial_value_threshold: the best value before training.
 
@@ -258,17 +259,17 @@ class ReduceLROnPlateau(MonitorCallback):
 
     Args:
         monitor: the name of the logged value.
-        factor: of the new rate, less than 1.
-        patience: epochs without an improvement after which the rate is reduced.
-        verbose: 1 says so.
+        factor: the factor, less than 1.
+        patience: the number of epochs without an improvement after which the rate is reduced.
+        verbose: 1 prints a message.
         mode: `"min"`, `"max"`, or `"auto"` by the metric.
-        min_delta: the least change that counts as an improvement.
-        cooldown: epochs after a reduction in which none is counted.
-        min_lr: the least rate.
+        min_delta: the smallest change that counts as an improvement.
+        cooldown: the number of epochs after a reduction that are not counted.
+        min_lr: a lower bound of the rate.
 
     The rate is among the logs of every epoch, as `learning_rate`.
 
-    Raises ValueError for a factor that is not below 1, and from `fit` where the optimizer's rate
+    Raises ValueError for a factor that is not below 1, and from `fit` if the optimizer's rate
     follows a schedule.
 
     >>> import keraslike, numpy as np

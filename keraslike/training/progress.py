@@ -147,16 +147,16 @@ class Bar:
 
 
 class Progbar:
-    """A progress bar for loops of one's own.
+    """A progress bar for custom loops.
 
     Args:
-        target: steps to come; `None` where it is not known.
+        target: the number of steps, or `None` if it is unknown.
         width: of the bar, in characters.
-        verbose: 0 nothing, 1 a bar, 2 a line when all is done.
+        verbose: 0 for no output, 1 for a bar, 2 for one line at the end.
         interval: seconds between two drawings at least.
-        stateful_metrics: names of the values that are shown as they are; of all others the mean
-            over the steps is.
-        stateless_metrics: instead of that, the names of the values whose mean is shown.
+        stateful_metrics: the names of values that are shown directly; of others the mean over the
+            steps is shown.
+        stateless_metrics: alternatively, the names of values whose mean is shown.
         unit_name: what a step is called.
 
     Raises ValueError if both kinds of names are given.
@@ -197,10 +197,10 @@ class Progbar:
         values: Iterable[tuple[str, Any]] | None = None,
         finalize: bool | None = None,
     ) -> None:
-        """Shows how far the loop is.
+        """Shows the progress of the loop.
 
         Args:
-            current: how many steps are done.
+            current: the number of finished steps.
             values: pairs of a name and the value of the last step.
             finalize: `True` ends the bar with these values as they are; by default it ends when
                 `current` has reached the target.

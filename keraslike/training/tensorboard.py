@@ -22,22 +22,22 @@ class TensorBoard(Callback):
     Neither TensorFlow nor TensorBoard is needed to write them.
 
     Args:
-        log_dir: a directory; there will be `train` and `validation` in it.
-        histogram_freq: epochs between two histograms of each weight; 0 for none.
-        write_graph: whether the architecture is written, of a Sequential or Functional model.
-        write_images: whether weights are written as images along with their histograms.
-        write_steps_per_second: whether the speed is written, of epochs, and of batches where
-            `update_freq` asks for those.
-        update_freq: `"epoch"`; or the number of batches between two writings of their logs, where
-            `"batch"` is 1. Any number makes `fit` run step by step.
-        profile_batch: the batch that is profiled, or the first and the last one; 0 for none.
-        embeddings_freq: epochs between two writings of the vectors of Embedding layers, for the
-            projector; 0 for none.
-        embeddings_metadata: a file that says what the vectors are of, or a dict of such files by
-            the names of layers.
+        log_dir: a directory, in which `train` and `validation` are created.
+        histogram_freq: the number of epochs between histograms of the weights; 0 for none.
+        write_graph: whether to write the architecture of a Sequential or Functional model.
+        write_images: whether to write weights as images, along with their histograms.
+        write_steps_per_second: whether to write the speed of epochs, and of batches if
+            `update_freq` includes them.
+        update_freq: `"epoch"`, or the number of batches after which their logs are written
+            (`"batch"` is 1). With a number, `fit` runs step by step.
+        profile_batch: the batch to profile, or the first and the last one; 0 for none.
+        embeddings_freq: the number of epochs after which the vectors of Embedding layers are
+            written for the projector; 0 for never.
+        embeddings_metadata: a file with labels for the vectors, or a dict of such files by layer
+            names.
 
-    Raises ValueError for a `profile_batch` that is no such number, and for names in
-    `embeddings_metadata` that no Embedding layer has.
+    Raises ValueError for an invalid `profile_batch`, and for names in `embeddings_metadata` that no
+    Embedding layer has.
 
     >>> import keraslike, tempfile
     >>> model = keraslike.Sequential([keraslike.Input((2,)), keraslike.layers.Dense(1)])
