@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import numbers
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,16 @@ def forward_compatible(year: int, month: int, day: int) -> bool:
     return True
 
 
-forward_compatibility_horizon = contextlib.nullcontext  # of a date, which decides nothing
+@contextlib.contextmanager
+def forward_compatibility_horizon(year: int, month: int, day: int) -> Iterator[None]:
+    """A block for which another date is assumed; it has no effect.
+
+    >>> from keraslike import tf
+    >>> with tf.compat.forward_compatibility_horizon(2018, 8, 2):
+    ...     print(tf.compat.forward_compatible(2018, 8, 1))
+    True
+    """
+    yield
 
 
 def dimension_value(dimension: Any) -> int | None:

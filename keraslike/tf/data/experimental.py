@@ -123,9 +123,9 @@ options.DistributeOptions._names["auto_shard_policy"] = AutoShardPolicy.AUTO
 
 
 def enable_debug_mode() -> None:
-    """From now on functions of data sets are run by Python, so that a debugger stops in them.
+    """Runs the functions of data sets in Python from now on, so that a debugger can stop in them.
 
-    Example::
+    Example (it would start a debugger):
 
         tf.data.experimental.enable_debug_mode()
         tf.data.Dataset.range(3).map(lambda x: breakpoint() or x)
