@@ -71,11 +71,16 @@ class SymbolicCalls:
         `compute_output_shape` or else from a trace of the call."""
         own = type(self).compute_output_shape
         trusted = self._says_shapes and own is not SymbolicCalls.compute_output_shape
+        given = symbolic.tensors_in((args, kwargs))
         if not trusted or not all(o.built for o in self._flatten_layers() if o is not self):
-            return specs.remembered(self, args, kwargs, self._traced_spec)
+            try:
+                return specs.remembered(self, args, kwargs, self._traced_spec)
+            except (TypeError, ValueError):
+                # A trace cannot know that one unknown size is twice another one.
+                if not trusted or not any(None in x.shape[1:] for x in given):
+                    raise
         shapes, by_name = self._shapes_for(own, args, kwargs)
         outputs = tensors_of(self.compute_output_shape(*shapes, **by_name), self.compute_dtype)
-        given = symbolic.tensors_in((args, kwargs))
         if self.supports_masking and len(given) == 1 and isinstance(outputs, KerasTensor):
             outputs._keras_mask = given[0]._keras_mask
         return outputs

@@ -861,6 +861,26 @@ def test_layers_that_prepare_data_have_the_functions_of_a_backend():
     assert found(keraslike) == found(keras) == [4, 2]
 
 
+def test_shapes_that_a_layer_says_hold_where_a_trace_cannot_find_them():
+    def found(k):
+        class Merge(k.layers.Layer):
+            def build(self, shapes):
+                self.up, self.add = k.layers.UpSampling1D(2), k.layers.Add()
+
+            def call(self, pair):
+                return self.add([self.up(pair[0]), pair[1]])  # whose sizes only the values say
+
+            def compute_output_shape(self, shapes):
+                return shapes[1]
+
+        pair = [k.Input((None, 3)), k.Input((None, 3))]
+        output = Merge()(pair)
+        values = k.Model(pair, output)([np.ones((1, 2, 3)), np.ones((1, 4, 3))])
+        return tuple(output.shape), tuple(values.shape)
+
+    assert found(keraslike) == found(keras) == ((None, None, 3), (1, 4, 3))
+
+
 def test_methods_need_not_take_shapes():
     def found(k):
         class Scaled(k.layers.Layer):
