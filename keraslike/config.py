@@ -78,11 +78,11 @@ def tensor_type() -> str:
 
 
 def set_tensor_type(value: Any) -> None:
-    """Sets what eager calls of layers, models, losses, metrics, optimizers and ops give.
+    """Sets what eager calls of layers, models, losses, metrics, optimizers and ops return.
 
-    `"tensorflow"`: `keraslike.tf.Tensor`s, for programs in TensorFlow's language; at kinks and ties
-    their gradients are TensorFlow's, too. `"jax"`, the default: JAX arrays. Names reached through
-    `keraslike.tf.keras` give tensors in any case. What is traced, a step of `fit` say, is not
+    `"tensorflow"`: `keraslike.tf.Tensor`s, for programs that use TensorFlow's API, with
+    TensorFlow's gradients at kinks and ties. `"jax"`, the default: JAX arrays. Names in
+    `keraslike.tf.keras` always return tensors. Traced code, such as a step of `fit`, is not
     affected. Raises ValueError for another value.
 
     >>> import keraslike

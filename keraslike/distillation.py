@@ -70,12 +70,12 @@ class _PerOutput(DistillationLoss):
 
 
 class FeatureDistillation(_PerOutput):
-    """How far the output of a layer of the student is from that of a layer of the teacher.
+    """The distance between the outputs of a layer of the student and a layer of the teacher.
 
     Args:
-        loss: a name, a Loss or a function; a structure of them as that of the outputs, with `None`
-            for those that do not count.
-        teacher_layer_name, student_layer_name: the layers; the models' own outputs by default.
+        loss: a name, a Loss or a function, or a structure of them like that of the outputs, with
+            `None` for outputs to ignore.
+        teacher_layer_name, student_layer_name: the layers; by default the models' outputs are used.
 
     Raises ValueError if all losses are `None`.
 
@@ -109,14 +109,13 @@ class FeatureDistillation(_PerOutput):
 
 
 class LogitsDistillation(_PerOutput):
-    """How far the logits of the student are from those of the teacher, both divided by a
-    temperature.
+    """The distance between the logits of student and teacher, both divided by a temperature.
 
-    The Kullback-Leibler divergence is that of their softmax, times the square of the temperature;
-    other losses are given the logits.
+    The Kullback-Leibler divergence is computed on their softmax and multiplied by the squared
+    temperature; other losses receive the logits.
 
     Args:
-        temperature: the higher, the softer the distributions.
+        temperature: higher values give softer distributions.
         loss: see `FeatureDistillation`.
 
     Raises ValueError for a temperature that is not positive, and where all losses are `None`.
@@ -150,20 +149,20 @@ def _symbolic(model: Any, name: str) -> Any:
 
 
 class Distiller(Model):
-    """A student that is trained by targets and by a teacher, which stays as it is.
+    """A student that is trained by targets and by a teacher, which does not change.
 
-    The loss is `student_loss_weight` times the compiled loss, and what is left of 1 times the
-    weighted sum of the distillation losses.
+    The loss is `student_loss_weight` times the compiled loss plus `1 - student_loss_weight` times
+    the weighted sum of the distillation losses.
 
     Args:
-        teacher: a trained model; it is frozen.
+        teacher: a trained model, which is frozen.
         student: the model to train, with the inputs and outputs of the teacher.
         distillation_losses: a `DistillationLoss`, or a list of them.
-        distillation_loss_weights: a factor for each of them; 1 by default.
+        distillation_loss_weights: a factor for each loss; 1 by default.
         student_loss_weight: between 0 and 1.
 
     Raises ValueError for models whose inputs or outputs differ in shape or dtype, and for other
-    arguments that do not fit.
+    invalid arguments.
 
     >>> import keraslike
     >>> teacher = keraslike.Sequential([keraslike.Input((3,)), keraslike.layers.Dense(2)])
@@ -226,7 +225,7 @@ class Distiller(Model):
     def compile(
         self, optimizer: Any = "adam", loss: Any = None, metrics: Any = None, **kwargs: Any
     ) -> None:
-        """Like `Model.compile`; the loss, which is the student's own, must be given."""
+        """Like `Model.compile`; the loss, which is that of the student, is required."""
         if loss is None:
             raise ValueError("'loss' cannot be `None`.")
         if metrics is not None and not isinstance(metrics, (list, tuple)):

@@ -105,21 +105,22 @@ def load(handle: str | os.PathLike, tags: Any = None, options: Any = None) -> An
 
 
 class KerasLayer(Layer):
-    """An exported model as a layer, to build on and to train with the others.
+    """An exported model as a trainable layer.
 
     Args:
-        handle: of a SavedModel or of a model exported as StableHLO: see `resolve`.
-        trainable: whether its variables train, those that train where it was made.
+        handle: the handle of a SavedModel or of a model exported as StableHLO; see `resolve`.
+        trainable: whether to train its trainable variables.
         arguments: further arguments for the function of a SavedModel, plain values.
-        tags: of the graph of a SavedModel; the only one it has, if `None`.
-        signature: the function to call, one of its signatures or endpoints. By default the model
-            itself where it can be called, else `serve`, else `serving_default`.
+        tags: the tags of the graph in a SavedModel; `None` if there is only one graph.
+        signature: the signature or endpoint to call. By default the model itself if it can be
+            called, otherwise `serve` or `serving_default`.
         signature_outputs_as_dict: whether to return the dict of all outputs.
-        output_key: the one to return of a dict of outputs; else `"default"`, or the only one.
-        output_shape: of the output without the batch, to set it.
+        output_key: the output to return from a dict; by default `"default"`, or the only one.
+        output_shape: sets the shape of the output, without the batch.
 
-    A SavedModel runs in a process of TensorFlow's own; StableHLO is part of the compiled program.
-    A file with the layer holds the handle only, and is loaded with `safe_mode=False` only.
+    A SavedModel runs in a separate process with TensorFlow; StableHLO becomes part of the compiled
+    program. A file with the layer contains only the handle, and can only be loaded with
+    `safe_mode=False`.
 
     Raises what `resolve` does, ImportError for a SavedModel where there is no TensorFlow, and
     ValueError for a signature there is not, and where it is to train and has no gradient.

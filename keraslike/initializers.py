@@ -75,7 +75,7 @@ class Constant(Initializer):
     """The same value everywhere.
 
     Args:
-        value: a number, or an array that broadcasts to the shape asked for.
+        value: a number, or an array that broadcasts to the shape.
 
     >>> Constant(3.0)((2,)).tolist()
     [3.0, 3.0]
@@ -89,7 +89,7 @@ class Constant(Initializer):
 
 
 class Identity(Initializer):
-    """`gain` times the identity matrix, cut to the shape asked for, which must have two sizes.
+    """`gain` times the identity matrix, for a shape with two sizes.
 
     >>> Identity()((2, 2)).tolist()
     [[1.0, 0.0], [0.0, 1.0]]
@@ -170,7 +170,7 @@ class TruncatedNormal(RandomInitializer):
 
 
 class RandomUniform(RandomInitializer):
-    """Draws from `[minval, maxval)`, all values equally likely.
+    """Draws uniformly from `[minval, maxval)`.
 
     >>> bool(abs(RandomUniform(seed=0)((100,))).max() <= 0.05)
     True
@@ -193,15 +193,16 @@ _TRUNCATED_STDDEV = 0.87962566103423978
 
 
 class VarianceScaling(RandomInitializer):
-    """Draws with mean 0 and variance `scale / n`, `n` counting a unit's inputs or outputs.
+    """Draws with mean 0 and variance `scale / n`, where `n` is the number of inputs or outputs of a
+    unit.
 
     Args:
-        scale: of the variance; positive.
-        mode: what `n` is: `"fan_in"`, `"fan_out"` or `"fan_avg"`, the mean of both.
+        scale: the scale of the variance; positive.
+        mode: `"fan_in"` (inputs), `"fan_out"` (outputs) or `"fan_avg"` (their mean) for `n`.
         distribution: `"truncated_normal"`, `"untruncated_normal"` or `"uniform"`.
         seed: an integer, a SeedGenerator or `None`.
-        input_axes, output_axes: the axes of the weight that count inputs and outputs, where they
-            are not the last two and those of a convolution's window before them.
+        input_axes, output_axes: the axes of the weight for inputs and outputs; by default the last
+            two, preceded by those of a convolution's window.
 
     Raises ValueError for a scale that is not positive, another mode or distribution.
 
@@ -389,14 +390,13 @@ class Orthogonal(RandomInitializer):
 
 
 class STFT(Initializer):
-    """The kernel of a convolution that makes a short-time Fourier transform.
+    """The kernel of a convolution that computes a short-time Fourier transform.
 
     Args:
         side: the `"real"` or the `"imag"` part.
-        window: by what the values of a frame are multiplied: a name that `scipy.signal.get_window`
-            knows, an array, or `None`.
-        scaling: `"density"` or `"spectrum"`, by what powers are meant to be; `None` for neither.
-        periodic: whether the window of that name is a periodic one.
+        window: the window function: a name for `scipy.signal.get_window`, an array, or `None`.
+        scaling: the scaling of powers, `"density"`, `"spectrum"` or `None`.
+        periodic: whether the named window is periodic.
 
     The shape is `(frame_length, channels, fft_length // 2 + 1)`.
 

@@ -44,8 +44,8 @@ def normal(
     """Draws from a normal distribution.
 
     Args:
-        shape: of the array to return.
-        mean: of the distribution.
+        shape: the shape of the result.
+        mean: the mean of the distribution.
         stddev: its standard deviation.
         dtype: a floating-point dtype; `floatx()` by default.
         seed: an integer, a SeedGenerator, a key of `jax.random`, or `None`.
@@ -68,7 +68,7 @@ def truncated_normal(
     dtype: Any = None,
     seed: Seed = None,
 ) -> jax.Array:
-    """Draws from a normal distribution cut off at two `stddev` from the mean, as that of `normal`.
+    """Draws from a normal distribution truncated at two `stddev` from the mean; see `normal`.
 
     >>> bool(abs(truncated_normal((100,), seed=0)).max() <= 2)
     True
@@ -89,7 +89,7 @@ def uniform(
     dtype: Any = None,
     seed: Seed = None,
 ) -> jax.Array:
-    """Draws floating-point numbers of `[minval, maxval)`, all equally likely.
+    """Draws floating-point numbers uniformly from `[minval, maxval)`.
 
     >>> uniform((2, 3), seed=0).shape
     (2, 3)
@@ -105,7 +105,7 @@ def uniform(
 def randint(
     shape: Sequence[int], minval: int, maxval: int, dtype: Any = "int32", seed: Seed = None
 ) -> jax.Array:
-    """Draws integers of `[minval, maxval)`, all equally likely.
+    """Draws integers uniformly from `[minval, maxval)`.
 
     >>> bool((randint((10,), 0, 2, seed=0) < 2).all())
     True
@@ -145,12 +145,13 @@ def categorical(
 def dropout(
     inputs: Any, rate: float, noise_shape: Sequence[int | None] | None = None, seed: Seed = None
 ) -> jax.Array:
-    """Sets a share `rate` of the inputs to 0 and divides the others by `1 - rate`.
+    """Sets a fraction `rate` of the inputs to 0 and divides the others by `1 - rate`.
 
     Args:
         inputs: any shape, floating point.
         rate: between 0 and 1.
-        noise_shape: of the mask, broadcast to the inputs'; `None` in it is the input's size.
+        noise_shape: the shape of the mask, which is broadcast; `None` in it stands for the input's
+            size.
         seed: as for `normal`.
 
     Raises ValueError for a rate outside of [0, 1].
@@ -179,7 +180,7 @@ def _kept(shape: Sequence[int], rate: float, seed: Seed) -> jax.Array:
 
 @op
 def shuffle(x: Any, axis: int = 0, seed: Seed = None) -> jax.Array:
-    """Puts the elements along an axis in random order, each line of them in its own.
+    """Shuffles the elements along an axis, independently for each position along the other axes.
 
     >>> sorted(shuffle(jnp.arange(4), seed=0).tolist())
     [0, 1, 2, 3]
@@ -189,7 +190,7 @@ def shuffle(x: Any, axis: int = 0, seed: Seed = None) -> jax.Array:
 
 @checked
 def gamma(shape: Sequence[int], alpha: Any, dtype: Any = None, seed: Seed = None) -> jax.Array:
-    """Draws from gamma distributions of shape parameter `alpha` (broadcast to `shape`).
+    """Draws from gamma distributions with shape parameter `alpha` (broadcast to `shape`).
 
     >>> bool((gamma((3,), 2.0, seed=0) > 0).all())
     True
@@ -201,7 +202,7 @@ def gamma(shape: Sequence[int], alpha: Any, dtype: Any = None, seed: Seed = None
 def beta(
     shape: Sequence[int], alpha: Any, beta: Any, dtype: Any = None, seed: Seed = None
 ) -> jax.Array:
-    """Draws from beta distributions of parameters `alpha` and `beta` (broadcast to `shape`).
+    """Draws from beta distributions with parameters `alpha` and `beta` (broadcast to `shape`).
 
     >>> bool((beta((3,), 2.0, 1.0, seed=0) <= 1).all())
     True

@@ -94,10 +94,10 @@ class OrthogonalRegularizer(Regularizer):
     """`factor` times the mean absolute cosine between two rows (or columns) of a matrix.
 
     Args:
-        factor: of the penalty.
+        factor: the factor of the penalty.
         mode: `"rows"` or `"columns"`.
 
-    Raises ValueError for another mode, or for a weight that is no matrix.
+    Raises ValueError for another mode, or for a weight that is not a matrix.
 
     >>> float(OrthogonalRegularizer(1.0)(jnp.eye(2)))
     0.0

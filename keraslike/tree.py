@@ -40,8 +40,8 @@ _registered: set[type] = set()
 def register_tree_node_class(cls: type) -> type:
     """Makes objects of a class nested structures; can be used as a decorator.
 
-    The class has a method `tree_flatten()`, which gives the parts, what else the object is made of
-    and, optionally, the parts' keys, and a class method `tree_unflatten(metadata, parts)`.
+    The class has a method `tree_flatten()`, which returns the parts, metadata and, optionally, the
+    parts' keys, and a class method `tree_unflatten(metadata, parts)`.
 
     >>> @register_tree_node_class
     ... class Pair:
@@ -116,14 +116,14 @@ def is_nested(structure: Any) -> bool:
 
 
 def traverse(func: Callable, structure: Any, top_down: bool = True) -> Any:
-    """The structure with parts replaced by what `func` gives for them.
+    """The structure with parts replaced by the results of `func`.
 
     Args:
-        func: is called with the structure and each part of it; `None` leaves a part as it is,
-            `MAP_TO_NONE` makes it `None`.
+        func: a function of the structure and of each part; it returns `None` to leave a part
+            unchanged, and `MAP_TO_NONE` to replace it by `None`.
         structure: any structure.
-        top_down: whether a structure is asked about before its parts; parts of what was replaced
-            are not visited then.
+        top_down: whether to visit a structure before its parts; parts of a replaced structure are
+            then not visited.
 
     Raises TypeError if `func` cannot be called.
 
@@ -161,7 +161,7 @@ def flatten(structure: Any) -> list[Any]:
 
 
 def flatten_with_path(structure: Any) -> list[tuple[tuple[Any, ...], Any]]:
-    """The leaves, each with the keys and indices by which it is reached.
+    """The leaves, each with its path of keys and indices.
 
     >>> flatten_with_path([{"a": 42}])
     [((0, 'a'), 42)]
@@ -179,12 +179,13 @@ def _leaves(structure: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, 
 
 
 def map_structure(func: Callable, *structures: Any, none_is_leaf: bool = True) -> Any:
-    """The first structure with `func` of the leaves at the same place of all in each place.
+    """The first structure with each leaf replaced by `func` of the corresponding leaves of all
+    structures.
 
     Args:
-        func: takes as many arguments as there are structures.
-        structures: structures that are the same (see `assert_same_structure`).
-        none_is_leaf: whether `func` is called for `None`, which stays `None` otherwise.
+        func: a function with one argument per structure.
+        structures: equal structures (see `assert_same_structure`).
+        none_is_leaf: whether to call `func` for `None`, which otherwise remains `None`.
 
     Raises TypeError if `func` cannot be called, ValueError for structures that differ.
 
@@ -233,8 +234,8 @@ def map_structure_up_to(shallow_structure: Any, func: Callable, *structures: Any
 def assert_same_structure(a: Any, b: Any, check_types: bool | None = None) -> None:
     """Raises ValueError unless two structures differ in their leaves only.
 
-    All dicts are the same kind; lists, tuples, deques and each class of named tuples are different
-    ones. `check_types` has no effect: see `assert_same_paths` for a comparison of places alone.
+    All dicts are of the same kind; lists, tuples, deques and each class of named tuples are of
+    different kinds. `check_types` has no effect; `assert_same_paths` compares only paths.
 
     >>> assert_same_structure([(0, 1)], [(2, 3)])
     >>> assert_same_structure([0, 1], (2, 3))
@@ -262,7 +263,7 @@ def assert_same_paths(a: Any, b: Any) -> None:
 
 
 def pack_sequence_as(structure: Any, flat_sequence: Iterable[Any]) -> Any:
-    """A structure like the given one, of other leaves: what `flatten` takes apart.
+    """A structure like the given one with other leaves: the inverse of `flatten`.
 
     Raises TypeError for what is no sequence, ValueError for too many or too few leaves.
 

@@ -63,23 +63,23 @@ def draw_bounding_boxes(
     font_scale: float = 1.0,
     data_format: str | None = None,
 ) -> np.ndarray:
-    """Images with boxes around objects, and the names of their classes.
+    """Draws boxes around objects, and the names of their classes, on images.
 
     Args:
         images: a batch; floats are from 0 to 1 or from 0 to 255.
-        bounding_boxes: `"boxes"` `(batch, boxes, 4)`, `"labels"` `(batch, boxes)`, of which -1
-            stands for no box, and perhaps `"confidences"` `(batch, boxes)`.
-        bounding_box_format: of `utils.bounding_boxes.convert_format`, such as `"xyxy"`.
-        class_mapping: names by labels; boxes of others have none.
+        bounding_boxes: a dict of `"boxes"` `(batch, boxes, 4)`, `"labels"` `(batch, boxes)`, where
+            -1 means no box, and optionally `"confidences"` `(batch, boxes)`.
+        bounding_box_format: a format of `utils.bounding_boxes.convert_format`, such as `"xyxy"`.
+        class_mapping: a dict from labels to names.
         color: red, green and blue, from 0 to 255.
-        line_thickness, text_thickness: in pixels; the second is the first where it is `None`.
-        font_scale: 1 is a text about 22 pixels high.
+        line_thickness, text_thickness: in pixels; by default the second equals the first.
+        font_scale: 1 gives text about 22 pixels high.
         data_format: `"channels_last"` or `"channels_first"`.
 
     Returns the images as uint8, in their layout.
 
-    Raises ValueError for images that are no batch and boxes without `"boxes"` and `"labels"`,
-    TypeError for boxes that are no dict, ImportError without Pillow.
+    Raises ValueError for images that are not a batch and boxes without `"boxes"` and `"labels"`,
+    TypeError for boxes that are not a dict, ImportError without Pillow.
 
     >>> boxes = {"boxes": np.array([[[1, 1, 6, 6]]]), "labels": np.array([[0]])}
     >>> draw_bounding_boxes(np.zeros((1, 8, 8, 3)), boxes, "xyxy", (255, 0, 0)).shape
@@ -143,16 +143,16 @@ def draw_segmentation_masks(
     ignore_index: int = -1,
     data_format: str | None = None,
 ) -> np.ndarray:
-    """Images whose pixels have the colors of their classes.
+    """Colors the pixels of images by their classes.
 
     Args:
         images: a batch; floats are from 0 to 1 or from 0 to 255.
         segmentation_masks: integers `(batch, height, width)`, with an axis of one channel or
             without: classes from 1 to `num_classes`. 0 is the background, which is not colored.
         num_classes: the largest of the classes by default.
-        color_mapping: red, green and blue by classes, those to be colored.
-        alpha: how much of the color there is.
-        blend: whether colors and images are mixed, by `alpha`.
+        color_mapping: a dict from the classes to color to red, green and blue.
+        alpha: the opacity of the colors.
+        blend: whether to mix colors and images, according to `alpha`.
         ignore_index: a class that is not colored.
         data_format: `"channels_last"` or `"channels_first"`.
 
@@ -211,19 +211,19 @@ def plot_image_gallery(
     legend_handles: Any = None,
     data_format: str | None = None,
 ) -> None:
-    """Images in rows and columns, with their labels.
+    """Plots images in rows and columns, with their labels.
 
     Args:
-        images: a batch; those that find no place are left out.
-        y_true, y_pred: the labels, and those that were predicted.
-        label_map: names by labels; needed where there are labels.
-        rows, cols: as near to a square as can be by default.
-        value_range: of the images.
-        scale: inches of an image.
-        path: a file for the picture, which is shown where there is none.
-        show: whether the picture is shown; not with a `path`.
-        transparent, dpi: of the file.
-        legend_handles: of matplotlib, for a legend.
+        images: a batch; those that do not fit the grid are omitted.
+        y_true, y_pred: the true and the predicted labels.
+        label_map: a dict from labels to names; required with labels.
+        rows, cols: the grid; by default as square as possible.
+        value_range: the range of the images' values.
+        scale: the size of an image in inches.
+        path: a file for the plot, which is shown if there is no path.
+        show: whether to show the plot; not with a `path`.
+        transparent, dpi: options of the file.
+        legend_handles: matplotlib handles for a legend.
         data_format: `"channels_last"` or `"channels_first"`.
 
     Raises ValueError for other arguments, ImportError without matplotlib.
@@ -294,15 +294,15 @@ def plot_bounding_box_gallery(
     data_format: str | None = None,
     **kwargs: Any,
 ) -> None:
-    """Images in rows and columns, with true and predicted boxes around objects.
+    """Plots images in rows and columns, with true and predicted boxes around objects.
 
     Args:
-        y_true, y_pred: the boxes, as `draw_bounding_boxes` takes them.
-        true_color, pred_color: of the boxes.
-        class_mapping: names by labels; `ground_truth_mapping` and `prediction_mapping` are those
-            of one kind of boxes.
-        legend: whether there is a legend of the colors.
-        kwargs: for `plot_image_gallery`, which has the other arguments, too.
+        y_true, y_pred: the boxes, in the form of `draw_bounding_boxes`.
+        true_color, pred_color: the colors of the boxes.
+        class_mapping: a dict from labels to names; `ground_truth_mapping` and `prediction_mapping`
+            apply to one kind of boxes.
+        legend: whether to add a legend of the colors.
+        kwargs: further arguments of `plot_image_gallery`.
 
     >>> boxes = {"boxes": np.array([[[1, 1, 6, 6]]]), "labels": np.array([[0]])}
     >>> import tempfile
@@ -352,10 +352,10 @@ def plot_segmentation_mask_gallery(
     data_format: str | None = None,
     **kwargs: Any,
 ) -> None:
-    """Images in a column, and beside each its true and its predicted mask.
+    """Plots images in a column, each beside its true and its predicted mask.
 
     Args:
-        y_true, y_pred: the masks, as `draw_segmentation_masks` takes them; of any number type.
+        y_true, y_pred: the masks, in the form of `draw_segmentation_masks`, with any numeric dtype.
         kwargs: for `plot_image_gallery`; the other arguments are of `draw_segmentation_masks`.
 
     >>> import tempfile

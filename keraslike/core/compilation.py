@@ -56,15 +56,15 @@ def compiler_options(in_loop: bool = False) -> dict[str, Any] | None:
 
 
 def keep_memory() -> None:
-    """Keeps what a step on the CPU frees for the next step, instead of giving it back.
+    """Keeps the memory that a step on the CPU frees for the next step.
 
-    By default the system takes back the memory of large arrays when a step ends, and clears it
-    page by page when the next one begins: up to a quarter of the time of a step with large
-    intermediate results. The price is that the process, all of it, holds what it once had, and
-    more of it at its peak. For programs on Linux with glibc.
+    By default the memory of large arrays is returned to the system when a step ends, and cleared
+    page by page when the next one begins, which takes up to a quarter of the time of a step with
+    large intermediate results. The disadvantage is that the process never returns memory and has a
+    higher peak. This works on Linux with glibc.
 
-    To be called before anything is computed: raises RuntimeError if jax has begun to, or where
-    the C library is another.
+    It must be called before any computation: raises RuntimeError if JAX has been initialized, and
+    with another C library.
 
     >>> devices = jax.devices()
     >>> keep_memory()
@@ -103,15 +103,15 @@ def _steady_memory() -> None:
 
 
 def set_compilation_cache(directory: str | os.PathLike | None) -> None:
-    """Keeps every compiled program in a directory, for the next start to find it.
+    """Stores every compiled program in a directory, for later processes.
 
-    A program is found again for the same model, shapes, device, and versions of JAX. Whoever can
-    write to the directory can change what runs: share it as you share code.
+    A program is reused for the same model, shapes, device and version of JAX. Anyone who can write
+    to the directory can change what runs, so treat it like code.
 
     Args:
-        directory: a path, made where there is none; `None` keeps nothing.
+        directory: a path, created if it does not exist; `None` disables the cache.
 
-    Raises TypeError for what is no path, OSError where the directory cannot be made.
+    Raises TypeError for an object that is not a path, OSError if the directory cannot be created.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as directory:

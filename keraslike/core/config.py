@@ -13,9 +13,10 @@ _flash_attention: bool | None = None
 
 
 def enable_unsafe_deserialization() -> None:
-    """Lets the bytecode of lambdas be read from configs and files, whatever `safe_mode` says.
+    """Allows the bytecode of lambdas to be loaded from configs and files, regardless of
+    `safe_mode`.
 
-    Only for programs all of whose files you trust: bytecode can do anything once it runs.
+    Use it only if you trust all files that the program loads: bytecode can do anything.
 
     Example (it lets files run code):
 
@@ -39,7 +40,7 @@ def is_flash_attention_enabled() -> bool | None:
 
 
 def enable_flash_attention() -> None:
-    """Lets attention use a GPU's fused kernel where a layer asks for it, as it is by default.
+    """Allows attention to use a GPU's fused kernel if a layer requests it, which is the default.
 
     >>> enable_flash_attention()
     """
@@ -48,7 +49,7 @@ def enable_flash_attention() -> None:
 
 
 def disable_flash_attention() -> None:
-    """Keeps attention from using a GPU's fused kernel.
+    """Prevents attention from using a GPU's fused kernel.
 
     >>> disable_flash_attention()
     >>> enable_flash_attention()
@@ -82,7 +83,7 @@ _max_steps_per_epoch = _from_environment("KERAS_MAX_STEPS_PER_EPOCH")
 
 
 def max_epochs() -> int | None:
-    """The upper limit on the epochs of every `fit`; `None` where there is no limit.
+    """The upper limit on the epochs of every `fit`, or `None`.
 
     >>> max_epochs()
     """
@@ -90,9 +91,9 @@ def max_epochs() -> int | None:
 
 
 def set_max_epochs(max_epochs: int | None) -> None:
-    """Limits the epochs of every `fit`, so that a script can be tried as it stands.
+    """Limits the epochs of every `fit`, to test a script without changes.
 
-    The variable `KERAS_MAX_EPOCHS` of the environment does the same. `None` takes the limit away.
+    The environment variable `KERAS_MAX_EPOCHS` does the same. `None` removes the limit.
 
     >>> set_max_epochs(None)
     """
@@ -111,8 +112,7 @@ def max_steps_per_epoch() -> int | None:
 def set_max_steps_per_epoch(max_steps_per_epoch: int | None) -> None:
     """Limits the steps of every epoch, `evaluate` and `predict`.
 
-    The variable `KERAS_MAX_STEPS_PER_EPOCH` of the environment does the same. `None` takes the
-    limit away.
+    The environment variable `KERAS_MAX_STEPS_PER_EPOCH` does the same. `None` removes the limit.
 
     >>> set_max_steps_per_epoch(None)
     """

@@ -146,12 +146,12 @@ _copies_always = False
 
 
 def set_copy_before_donation(value: bool) -> None:
-    """Whether each step that takes the memory of weights takes that of copies of them.
+    """Sets whether every step that donates the memory of weights donates copies.
 
-    By default an array is copied only if somebody may hold it besides its Variable, which is found
-    out by counting references. `True` copies all of them whenever any was read or written since the
-    last step, which costs time and memory. On interpreters without exact counts (other than
-    CPython, or free-threaded ones) that is how it is in any case.
+    By default an array is copied only if it may be referenced outside of its Variable, according to
+    reference counts. `True` copies all arrays whenever any was read or written since the last step,
+    which costs time and memory. Interpreters without exact counts (other than CPython, or
+    free-threaded) always do this.
 
     >>> set_copy_before_donation(False)
     """
@@ -309,15 +309,15 @@ def changes(function: Callable, variables: Sequence[nnx.Variable]) -> Callable:
 
 
 def value_and_grad(function: Callable, has_aux: bool = False) -> Callable:
-    """`(value, gradients)` of a scalar function by the trainable weights of its first argument.
+    """`(value, gradients)` of a scalar function for the trainable weights of its first argument.
 
-    The gradients are a list in the order of `model.trainable_variables`, as `optimizer.apply`
-    takes it. State that the function changes (moving averages, random streams) is changed.
+    The gradients are a list in the order of `model.trainable_variables`, for `optimizer.apply`.
+    Changes of state by the function (moving averages, random streams) are kept.
 
     Args:
         function: `f(model, *args)`, returning a scalar, or `(scalar, aux)` with `has_aux`.
 
-    Raises TypeError if the first argument is no model, layer or list of Variables.
+    Raises TypeError if the first argument is not a model, layer or list of Variables.
 
     >>> import keraslike, jax.numpy as jnp
     >>> layer = keraslike.layers.Dense(1, kernel_initializer="ones")

@@ -11,7 +11,7 @@ _to_output = True
 
 @session.at_clear_session
 def enable_interactive_logging() -> None:
-    """Lets progress and messages of callbacks go to standard output, as they do by default.
+    """Prints progress and messages of callbacks to standard output, which is the default.
 
     >>> enable_interactive_logging()
     >>> is_interactive_logging_enabled()
@@ -22,7 +22,7 @@ def enable_interactive_logging() -> None:
 
 
 def disable_interactive_logging() -> None:
-    """Lets progress and messages of callbacks go to `absl.logging` at the level INFO instead.
+    """Sends progress and messages of callbacks to `absl.logging` at the level INFO instead.
 
     >>> disable_interactive_logging()
     >>> is_interactive_logging_enabled()

@@ -30,10 +30,10 @@ from keraslike.core.tracebacks import handled, is_users, shorten
 
 
 class Operation:
-    """A function of tensors as an object, which a graph of symbolic tensors can hold.
+    """A function of tensors as an object that a graph of symbolic tensors can contain.
 
-    A subclass writes `call`, and `compute_output_spec` where tracing `call` does not tell the
-    shapes and dtypes of what it gives. Layers are operations, too.
+    A subclass defines `call`, and `compute_output_spec` if the shapes and dtypes of the outputs
+    cannot be traced. Layers are operations as well.
 
     Args:
         name: a name, without `/`; one is made where none is given.
@@ -72,7 +72,7 @@ class Operation:
         return call(*args, **kwargs)
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
-        """The computation; to be written by every operation."""
+        """The computation; every operation defines it."""
         raise NotImplementedError(f"{type(self).__name__} has no call() method.")
 
     def symbolic_call(self, *args: Any, **kwargs: Any) -> Any:
@@ -80,7 +80,7 @@ class Operation:
         return record(self, args, kwargs, self.compute_output_spec(*args, **kwargs))
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        """The shapes and dtypes of what `call` gives, as symbolic tensors, from tracing it."""
+        """The shapes and dtypes of the outputs of `call`, as symbolic tensors, from a trace."""
         return output_spec(self.call, args, kwargs, _ATTEMPTS)
 
     def rematerialized_call(self, fn: Callable, *args: Any, **kwargs: Any) -> Callable:
@@ -111,8 +111,8 @@ class Operation:
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as plain values, for `from_config` to make an equal one.
 
-        Raises NotImplementedError for a class that takes `*args`, or was given what is not plain:
-        it needs a `get_config` of its own.
+        Raises NotImplementedError for a class with `*args` or with arguments that are not plain
+        values, which must define its own `get_config`.
         """
         try:
             config = Object.get_config(self)  # type: ignore[arg-type]

@@ -14,12 +14,11 @@ QUANTIZATION_MODES = ("int8", "float8", "int4", "gptq", "awq")
 
 
 class DTypePolicy:
-    """The pair of dtypes a layer works in: `compute_dtype` and `variable_dtype`.
+    """The dtypes of a layer: `compute_dtype` and `variable_dtype`.
 
     Args:
-        name: a dtype (both the same), or `"mixed_float16"` or `"mixed_bfloat16"` (compute in half
-            precision, keep weights in float32); that of the policy of layers that are given none if
-            omitted.
+        name: a dtype for both, or `"mixed_float16"` or `"mixed_bfloat16"` (compute in half
+            precision, keep weights in float32); that of the default policy if omitted.
 
     `quantization_mode` is `None` but for a `QuantizedDTypePolicy`. Raises TypeError for what is no
     string, ValueError for another one.
@@ -82,7 +81,7 @@ class DTypePolicy:
 
 
 class FloatDTypePolicy(DTypePolicy):
-    """Another name of `DTypePolicy`, to which it is equal.
+    """An alias of `DTypePolicy`.
 
     >>> FloatDTypePolicy("float16") == DTypePolicy("float16")
     True
@@ -94,8 +93,7 @@ class QuantizedDTypePolicy(DTypePolicy):
 
     Args:
         mode: one of `"int8"`, `"float8"`, `"int4"`, `"gptq"` and `"awq"`.
-        source_name: the policy for all that is not quantized; that of layers that are given none if
-            omitted.
+        source_name: the policy for everything that is not quantized; the default policy if omitted.
 
     Raises ValueError for another mode, and for `"int8"` with float16.
 
@@ -125,7 +123,7 @@ class QuantizedDTypePolicy(DTypePolicy):
 
 
 class QuantizedFloat8DTypePolicy(QuantizedDTypePolicy):
-    """A `QuantizedDTypePolicy` whose scales follow the largest values of the last steps.
+    """A `QuantizedDTypePolicy` whose scales depend on the largest values of recent steps.
 
     Args:
         mode: `"float8"`.
@@ -192,10 +190,10 @@ class _Sized(QuantizedDTypePolicy):
 
 
 class Int4DTypePolicy(_Sized):
-    """A `QuantizedDTypePolicy` of 4-bit integers with a scale for each block of a column.
+    """A `QuantizedDTypePolicy` of 4-bit integers with one scale per block of a column.
 
     Args:
-        mode: `"int4/<block_size>"`; -1 for one scale a column.
+        mode: `"int4/<block_size>"`; -1 for one scale per column.
         source_name: the policy for all that is not quantized.
 
     >>> Int4DTypePolicy("int4/128", "float32").block_size
@@ -239,16 +237,16 @@ class AWQDTypePolicy(_Sized):
 
 
 class DTypePolicyMap(DTypePolicy, PathMap):
-    """Policies by the paths of layers, or by regular expressions of them.
+    """Policies by the paths of layers, or by regular expressions for them.
 
-    A layer whose `dtype` it is has the policy of the key equal to its path, else that of the one
-    regular expression that all of its path matches, else the default one. The dtypes of the map
-    are those of the default one.
+    A layer with this map as its `dtype` has the policy of the key equal to its path, otherwise that
+    of the regular expression that matches the whole path, otherwise the default policy. The dtypes
+    of the map are those of the default policy.
 
     Args:
-        default_policy: a policy or its name; that of layers that are given none if omitted, also
-            where the map is loaded.
-        policy_map: a dict to begin with.
+        default_policy: a policy or its name. If omitted, it is the global default policy, also when
+            the map is loaded.
+        policy_map: an initial dict.
 
     Raises ValueError if several expressions match a path, and where a key is set twice.
 
@@ -318,7 +316,7 @@ _policy: DTypePolicy | None = None
 
 
 def dtype_policy() -> DTypePolicy:
-    """The policy of layers that are given none.
+    """The default policy of layers.
 
     >>> dtype_policy().name
     'float32'
@@ -333,9 +331,9 @@ def _reset() -> None:
 
 
 def set_dtype_policy(policy: str | DTypePolicy) -> None:
-    """Sets the policy of layers that are given none, e.g. `"mixed_bfloat16"`.
+    """Sets the default policy of layers, for example `"mixed_bfloat16"`.
 
-    Raises ValueError for what is none.
+    Raises ValueError for an object that is not a policy.
 
     >>> set_dtype_policy("mixed_bfloat16")
     >>> dtype_policy().compute_dtype

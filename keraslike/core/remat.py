@@ -49,16 +49,16 @@ def _matches(pattern: str, name: str) -> bool:
 
 
 class RematScope:
-    """Layers and operations made in the block compute their activations again for the gradient.
+    """Layers and operations created in the block recompute their activations for the gradient.
 
-    That takes the time of one more forward pass, and the memory of their inputs and outputs only.
+    This costs the time of an additional forward pass, and stores only their inputs and outputs.
 
     Args:
         mode: `"full"` for all; `"activations"` for the activation functions of layers;
             `"larger_than"` for those whose outputs (of a whole batch) have more numbers than the
             threshold; `"list_of_layers"` for those named; `None` for none.
-        output_size_threshold: of `"larger_than"`.
-        layer_names: of `"list_of_layers"`: names, regular expressions for whole names, and classes
+        output_size_threshold: the threshold of `"larger_than"`.
+        layer_names: for `"list_of_layers"`: names, regular expressions for whole names, and classes
             of layers.
 
     Raises ValueError for another mode.
@@ -96,10 +96,10 @@ def get_current_remat_mode() -> RematMode | None:
 
 
 def remat(f: Callable) -> Callable:
-    """The function, layer or method, whose intermediate values are computed again for the gradient.
+    """The function, layer or method, with intermediate values recomputed for the gradient.
 
-    What it changes (moving averages, random streams), the losses that its layers add and the masks
-    of its outputs are what they are without.
+    State changes (moving averages, random streams), losses that its layers add, and masks of its
+    outputs are the same as without it.
 
     >>> f = remat(lambda x: jax.numpy.sin(jax.numpy.sin(x)))
     >>> round(float(jax.grad(f)(1.0)), 4)

@@ -34,10 +34,10 @@ class UnseededDraw(TraceContextError, ValueError):
 
 
 class SeedGenerator(Object):
-    """A stream of keys for `jax.random`; its state is a uint32 pair `(seed, count)`.
+    """A stream of keys for `jax.random`, with the uint32 pair `(seed, count)` as its state.
 
     Args:
-        seed: an integer; one is drawn from the global stream where it is `None`.
+        seed: an integer; drawn from the global stream if it is `None`.
 
     >>> stream = SeedGenerator(42)
     >>> bool((stream.next() != stream.next()).any())

@@ -17,12 +17,13 @@ from keraslike.core.variable import Variable
 
 
 class StatelessScope:
-    """Within the block Variables hold other values, and assigning to one changes none outside.
+    """A block in which Variables have other values, and assignments do not affect the outside.
 
     Args:
         state_mapping: pairs of a Variable and the value that it has in the block.
-        collect_losses: whether what layers add to the loss is put into `losses`.
-        initialize_variables: has no effect: Variables made in the block have their values at once.
+        collect_losses: whether to collect the losses that layers add in `losses`.
+        initialize_variables: has no effect, since Variables created in the block have values
+            immediately.
 
     Raises ValueError for an object that is not a Variable and for values of another shape. The
     block belongs to the thread that enters it, and may be within a function that JAX traces.
@@ -131,7 +132,7 @@ def in_stateless_scope() -> bool:
 
 
 class SymbolicScope:
-    """Within the block only shapes count, as where the outputs of a layer are found out.
+    """A block in which only shapes are computed, as for the outputs of a layer.
 
     >>> with SymbolicScope():
     ...     in_symbolic_scope()
@@ -163,14 +164,14 @@ class _Name(str):
 
 
 class name_scope:  # noqa: N801 (Keras's name)
-    """Within the block the paths of variables begin with a name; so do what profilers show.
+    """A block in which the paths of variables, and the names in profiles, begin with a name.
 
     Args:
         name: a name, without `/`.
-        caller: who opens the block.
-        deduplicate: whether a block that the same caller opens right within one of the same name
+        caller: the object that opens the block.
+        deduplicate: whether a block that the same caller opens directly within one of the same name
             adds nothing.
-        override_parent: a path that stands in place of the names around.
+        override_parent: a path that replaces the enclosing names.
 
     Raises ValueError for another name.
 

@@ -23,7 +23,7 @@ def clear_session(free_memory: bool = True) -> None:
     unreferenced memory.
 
     Args:
-        free_memory: whether to look for that now.
+        free_memory: whether to free memory now.
 
     >>> import keraslike
     >>> clear_session()

@@ -57,11 +57,11 @@ _FIXED = frozenset(("shape", "dtype", "sparse", "ragged", *_RAGGED))
 
 
 class KerasTensor:
-    """A tensor that has a shape and a dtype but no values yet.
+    """A tensor with a shape and a dtype but without values.
 
     Args:
         shape: sizes, `None` where unknown.
-        dtype: of the values to come.
+        dtype: the dtype.
 
     >>> x = KerasTensor((None, 8))
     >>> (x @ jnp.ones((8, 3))).shape

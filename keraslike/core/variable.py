@@ -87,20 +87,20 @@ class _Leaf(nnx.Variable):
 
 
 class Variable(_Leaf):
-    """A mutable array with a name; a weight that trains is an `nnx.Param` as well.
+    """A mutable array with a name; a trainable weight is also an `nnx.Param`.
 
     Args:
         initializer: the value (an array or a number), or a function `(shape, dtype=...)` or the
             name of an initializer, which needs `shape`.
         shape: sizes, for an initializer.
-        dtype: of the value; that of the array given, or `floatx()`.
+        dtype: the dtype; by default that of the given array, or `floatx()`.
         trainable: whether an optimizer may change it.
         autocast: whether reads inside a mixed-precision layer are cast to its compute dtype.
-        aggregation, synchronization: what Keras says of replicas; there are none here.
+        aggregation, synchronization: accepted for Keras's sake; there are no replicas here.
         name: a name; generated if it is omitted.
-        layout: a `keraslike.distribution.TensorLayout` or one of JAX's shardings: on which devices
-            which part of the value is.
-        regularizer: a function of the value that gives a scalar to add to the loss.
+        layout: a `keraslike.distribution.TensorLayout` or a JAX sharding, which shards the value
+            over devices.
+        regularizer: a function from the value to a scalar that is added to the loss.
         constraint: a function applied to the value after every update.
 
     Raises ValueError for a shape that does not fit and TypeError for a cast that loses values.

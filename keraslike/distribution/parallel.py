@@ -239,21 +239,21 @@ class DataParallel(Distribution):
         super().__init__(device_mesh, device_mesh.axis_names[0], auto_shard_dataset)
 
     def get_variable_layout(self, variable: Any) -> TensorLayout:
-        """The layout that it was made with; otherwise whole on every device."""
+        """The layout that it was created with; replicated by default."""
         return _own_layout(variable) or _whole(variable, self.device_mesh)
 
 
 class LayoutMap(MutableMapping):
-    """Layouts by paths: of Variables and of layers, whose outputs they are then for.
+    """Layouts by the paths of Variables, and of layers for their outputs.
 
     A key is a path or a regular expression for whole paths; a value is a `TensorLayout`, or a tuple
-    of names of the mesh's axes and `None`. A path that no key matches has the layout `None`.
+    of names of mesh axes and `None`. A path without a matching key has the layout `None`.
 
     Args:
-        device_mesh: the mesh of layouts that have none.
+        device_mesh: the mesh of layouts without one.
 
-    Raises ValueError for a key that is there already, for what is no layout, and for a path that
-    several keys match.
+    Raises ValueError for an existing key, an object that is not a layout, and a path that several
+    keys match.
 
     >>> mesh = DeviceMesh((1, 1), ["batch", "model"], ["cpu:0"])
     >>> layouts = LayoutMap(mesh)
@@ -330,21 +330,21 @@ class LayoutMap(MutableMapping):
 
 
 class ModelParallel(Distribution):
-    """Weights divided over devices as a LayoutMap says, and batches over one axis of its mesh.
+    """Weights sharded over devices according to a LayoutMap, and batches over one axis of its mesh.
 
-    What `fit`, `evaluate` and `predict` compute is what they compute on one device, but for the
-    order of sums. An optimizer's moments, averages and accumulated gradients lie where the weight
-    lies. A weight that no key matches is whole on every device.
+    `fit`, `evaluate` and `predict` give the results of one device except for the order of
+    summation. An optimizer's moments, averages and accumulated gradients are sharded like the
+    weight. A weight without a matching key is replicated.
 
     Args:
-        layout_map: by the paths of weights (`model.variables` have them) their layouts, and by the
-            paths of layers those of their outputs.
-        batch_dim_name: the axis of the mesh that batches are spread over; the first by default.
+        layout_map: the layouts of weights by their paths (see `model.variables`), and those of the
+            outputs of layers by the layers' paths.
+        batch_dim_name: the mesh axis over which batches are sharded; the first by default.
         auto_shard_dataset: whether, with several processes, each receives all data and uses the
             part that its devices need; otherwise each receives only its own part.
 
-    Raises ValueError for a `layout_map` that is none; when a weight is made or a program is placed,
-    for one that does not divide as its layout says. Warns where a key of the map matches nothing.
+    Raises ValueError if `layout_map` is not a LayoutMap and, when a weight is created or a program
+    is placed, if a layout does not divide it. Warns if a key of the map matches nothing.
 
     >>> import keraslike as keras, numpy as np
     >>> layouts = LayoutMap(DeviceMesh((1, 1), ["batch", "model"], ["cpu:0"]))
@@ -390,15 +390,16 @@ class ModelParallel(Distribution):
         min_size: int = 1024,
         auto_shard_dataset: bool = True,
     ) -> ModelParallel:
-        """Batches and weights both divided over all devices, as in fully sharded data parallelism.
+        """Fully sharded data parallelism: batches and weights are sharded over all devices.
 
-        Each weight is divided along its longest axis of those that the first axis of the mesh
-        divides, and so are an optimizer's moments; a layer's weights are gathered as it computes
-        (arXiv:2304.11277). The weights are made in parts: no device has to hold all of them.
+        Each weight and its moments are sharded along the longest axis that the first axis of the
+        mesh divides; a layer's weights are gathered when it computes (arXiv:2304.11277). Weights
+        are created in shards, so that no device has to hold all of them.
 
         Args:
-            device_mesh: a mesh, over whose first axis all is divided; all devices by default.
-            min_size: a weight of fewer numbers is whole on every device.
+            device_mesh: a mesh, over whose first axis everything is sharded; all devices by
+                default.
+            min_size: weights with fewer elements are replicated.
 
         >>> with ModelParallel.fsdp().scope():
         ...     distribution()
@@ -477,7 +478,7 @@ def _whole(variable: Any, mesh: DeviceMesh) -> TensorLayout:
 
 
 def distribution() -> Distribution | None:
-    """The active distribution of this thread; `None` where there is none.
+    """The active distribution of this thread, or `None`.
 
     >>> with DataParallel().scope():
     ...     distribution()
@@ -488,10 +489,10 @@ def distribution() -> Distribution | None:
 
 
 def set_distribution(value: Distribution | None) -> None:
-    """Makes a distribution the active one of this thread.
+    """Sets the active distribution of this thread.
 
-    The next `fit`, `evaluate` or `predict` follows it, of models made before and after alike, and
-    moves their weights. With `None` they continue on one device.
+    It applies to the next `fit`, `evaluate` or `predict` of any model, whose weights are moved
+    accordingly. With `None` they continue on one device.
 
     Raises ValueError for an object that is not a Distribution, and for devices that do not exist.
 

@@ -22,17 +22,17 @@ from keraslike.training.placement import Placement
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """Bytes a device under one distribution, from the program that XLA compiled for it.
+    """Bytes per device under one distribution, from the program that XLA compiled for it.
 
     Attributes:
-        distribution: to be set by `set_distribution`.
-        weights, slots: of the model and of its optimizer, loss and metrics.
-        gradients: of the weights that train, as large as their parts.
-        activations: all else that is alive at once within a step.
-        total: all of it, and the batch.
-        collectives: bytes of the results of all-gather, all-reduce, reduce-scatter and the like in
-            one step; what is in a loop of the model's counts once.
-        fits: whether `total` is within the memory that was given; `None` where none was.
+        distribution: the distribution, for `set_distribution`.
+        weights, slots: the state of the model, and of its optimizer, loss and metrics.
+        gradients: the gradients of the trainable weights, as large as their shards.
+        activations: the peak of all other values within a step.
+        total: the sum, including the batch.
+        collectives: bytes of the results of all-gather, all-reduce, reduce-scatter and similar
+            operations in one step; those in a loop of the model count once.
+        fits: whether `total` is within the given memory; `None` if none was given.
 
     >>> import keraslike
     >>> model = keraslike.Sequential([keraslike.Input((3,)), keraslike.layers.Dense(2)])
@@ -87,13 +87,14 @@ def plan(
     gradients are the same on all devices; those of activations are those of XLA's CPU backend.
 
     Args:
-        model: a compiled model of which the shapes of inputs are known.
-        batch_size: of all devices together.
-        devices: how many, the first ones, or which; all there are where it is `None`.
-        memory: bytes that a device has.
-        distributions: that are compared; by default `DataParallel` and `ModelParallel.fsdp`.
-        batch: `(x, y)`, where the shapes of inputs are not known, or targets are not of the shapes
-            and dtypes of outputs, as classes by their number.
+        model: a compiled model whose input shapes are known.
+        batch_size: the total batch size over all devices.
+        devices: the number of devices, or a list of them; all by default.
+        memory: the memory of a device in bytes.
+        distributions: the distributions to compare; by default `DataParallel` and
+            `ModelParallel.fsdp`.
+        batch: `(x, y)`, if the input shapes are unknown, or if targets differ from outputs in shape
+            or dtype, as class numbers do.
 
     Returns a `Plan` for each distribution. Raises ValueError for a model that is not compiled or
     has no known inputs, and for more devices than there are.
