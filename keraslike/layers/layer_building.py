@@ -108,9 +108,18 @@ class LayerBuilding:
         if not args and not kwargs:
             # Raises a TypeError that names the missing arguments.
             inspect.signature(self.call).bind()
-        if type(self).build is LayerBuilding.build:
+        build = type(self).build
+        several = len(args) + len(kwargs.keys() - {"training", "mask"}) > 1
+        if build is LayerBuilding.build or (several and getattr(build, "of_one_input", False)):
             self.built = self._complete = True  # The call builds the sublayers.
             self._build_shapes = {"input_shape": shapes_of(args[0])} if args else None
+            if several and build is not LayerBuilding.build:
+                named = {**dict(zip(call_names(type(self).call), args)), **kwargs}
+                self._build_shapes = {
+                    f"{name}_shape": shapes_of(value)
+                    for name, value in named.items()
+                    if jax.tree.leaves(value) and all(map(_has_shape, jax.tree.leaves(value)))
+                }
         else:
             shapes, by_name = self._shapes_for(type(self).build, args, kwargs)
             vars(self)["_given_integers"] = integers_in(self._first_of(args, kwargs))
@@ -171,3 +180,7 @@ class LayerBuilding:
             self.build(config["input_shape"])
         elif "shapes_dict" in config:
             self.build(**config["shapes_dict"])
+
+
+def _has_shape(value: Any) -> bool:
+    return hasattr(value, "shape")

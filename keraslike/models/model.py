@@ -174,10 +174,15 @@ class Model(Trainer):
     def output_names(self) -> list[str] | None:
         return self._graph.output_names if self._graph is not None else None
 
-    def build(self, input_shape: Any) -> None:
-        """Creates all weights of a model, from the shape of its input."""
+    def build(self, input_shape: Any = None, **shapes: Any) -> None:
+        """Creates all weights of a model, from the shape of its input, or from those of several by
+        the names in its `call`, as `x_shape`."""
         if self._graph is None:
-            self._build_by_call(input_shape)
+            self._build_by_call(
+                *(() if input_shape is None and shapes else (input_shape,)), **shapes
+            )
+
+    build.of_one_input = True  # type: ignore[attr-defined]
 
     @checked
     def summary(

@@ -87,3 +87,29 @@ def test_a_functional_model_and_its_layers_take_their_input_by_name():
         dense(inputs=np.ones((1, 4), "float32"))
     with pytest.raises(TypeError, match="missing .* 'inputs'"):
         model()
+
+
+def test_models_of_classes_take_several_arrays(tmp_path):
+    class Pair(keraslike.Model):
+        def __init__(self):
+            super().__init__()
+            self.one, self.two = keraslike.layers.Dense(2), keraslike.layers.Dense(3)
+
+        def call(self, image, text, scale=1):
+            return self.one(image) + scale * self.two(text)[:, :2]
+
+        def get_config(self):
+            return {}
+
+        @classmethod
+        def from_config(cls, config):
+            return cls()
+
+    x, symbol = np.ones((1, 2), "float32"), keraslike.Input((2,))
+    for args, kwargs in (((x, x), {}), ((x,), {"text": x}), ((), {"image": x, "text": x})):
+        model = Pair()
+        assert model(*args, **kwargs).shape == (1, 2) and len(model.weights) == 4
+    assert Pair()(image=symbol, text=symbol).shape == (None, 2)
+    model.save(tmp_path / "m.keras")
+    again = keraslike.saving.load_model(tmp_path / "m.keras", {"Pair": Pair})
+    np.testing.assert_array_equal(again(x, x, scale=2), model(x, x, scale=2))
