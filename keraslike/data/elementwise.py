@@ -337,8 +337,8 @@ class Elementwise(Pipeline):
 
         Args:
             class_func: gives the class of an element.
-            target_dist: the share of each class in the result.
-            initial_dist: the share of each class in this data set; if `None`, it is estimated
+            target_dist: the fraction of each class in the result.
+            initial_dist: the fraction of each class in this data set; if `None`, it is estimated
                 during iteration.
 
         As in TensorFlow, the result samples from two iterations over this data set, one of all

@@ -13,7 +13,7 @@ def load_data(path: str = "boston_housing.npz", test_split: float = 0.2, seed: i
 
     Args:
         path: the file's name in `~/.keras/datasets`.
-        test_split: the share of rows in the test set.
+        test_split: the fraction of rows in the test set.
         seed: the seed of the order of rows.
 
     Returns:

@@ -16,7 +16,7 @@ def load_data(
     Args:
         version: `"large"`, or `"small"` for the first 600 districts.
         path: the file's name in `~/.keras/datasets`.
-        test_split: the share of rows in the test set.
+        test_split: the fraction of rows in the test set.
         seed: the seed of the order of rows.
 
     Returns:

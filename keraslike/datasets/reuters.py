@@ -35,7 +35,7 @@ def load_data(
         num_words: numbers from this one on become `oov_char`; `None` keeps all.
         skip_top: numbers below this one become `oov_char`.
         maxlen: longer texts, `start_char` included, are left out.
-        test_split: the share of texts in the test set.
+        test_split: the fraction of texts in the test set.
         seed: the seed of the order of texts.
         start_char: the number at the start of each text, or `None`.
         oov_char: the number that replaces other words; `None` removes them.

@@ -133,7 +133,7 @@ class AdditiveAttention(Attention):
 
     Args:
         use_scale: whether there is a weight `scale` with one entry per feature.
-        dropout: the share of weights set to zero in training.
+        dropout: the fraction of weights set to zero in training.
 
     >>> x = jnp.ones((1, 3, 4))
     >>> AdditiveAttention()([x, x]).shape

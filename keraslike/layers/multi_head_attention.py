@@ -362,7 +362,7 @@ class MultiHeadAttention(_Heads):
         num_heads: the number of heads.
         key_dim: the size of a head's queries and keys.
         value_dim: the size of a head's values; `key_dim` if omitted.
-        dropout: the share of weights set to zero in training.
+        dropout: the fraction of weights set to zero in training.
         use_bias: whether the projections have biases.
         output_shape: the output's sizes after batch and targets; the query's if omitted.
         attention_axes: the axes over which to attend; all but the first and the last if omitted.

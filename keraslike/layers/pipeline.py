@@ -11,7 +11,7 @@ from keraslike.layers.signatures import call_takes
 
 
 class Pipeline(Layer):
-    """Applies layers one after another, as a single layer that is no model: for preprocessing.
+    """Applies layers one after another, as a single layer that is not a model: for preprocessing.
 
     Args:
         layers: the layers, or anything else that can be called.

@@ -313,7 +313,7 @@ class SimpleRNN(_CellRNN):
 
     Args:
         units: the size of the output.
-        dropout, recurrent_dropout: the shares of the inputs and of the state that are dropped in
+        dropout, recurrent_dropout: the fractions of the inputs and of the state that are dropped in
             training, the same ones at every step of a sequence.
 
     Accepts `(batch, steps, features)` and returns `(batch, units)` or `(batch, steps, units)`.
@@ -362,7 +362,7 @@ class LSTM(_CellRNN):
 
     Args:
         units: the size of the output.
-        dropout, recurrent_dropout: the shares of the inputs and of the state that are dropped in
+        dropout, recurrent_dropout: the fractions of the inputs and of the state that are dropped in
             training, the same ones at every step of a sequence.
         use_cudnn: has no effect.
 
@@ -413,7 +413,7 @@ class GRU(_CellRNN):
 
     Args:
         units: the size of the output.
-        dropout, recurrent_dropout: the shares of the inputs and of the state that are dropped in
+        dropout, recurrent_dropout: the fractions of the inputs and of the state that are dropped in
             training, the same ones at every step of a sequence.
         reset_after: see `GRUCell`.
         use_cudnn: has no effect.

@@ -19,7 +19,7 @@ class Wrapper(Layer):
     Args:
         layer: the wrapped layer.
 
-    Raises ValueError if that is no layer.
+    Raises ValueError if that is not a layer.
 
     >>> from keraslike.layers.dense import Dense
     >>> wrapper = Wrapper(Dense(3))

@@ -1,4 +1,4 @@
-"""Accuracies: the share of correct predictions. The functions return 1 or 0 for each."""
+"""Accuracies: the fraction of correct predictions. The functions return 1 or 0 for each."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def sparse_top_k_categorical_accuracy(
 
 
 class Accuracy(MeanMetricWrapper):
-    """The share of predictions that are equal to the target.
+    """The fraction of predictions that are equal to the target.
 
     >>> float(Accuracy()([1, 2], [1, 0]))
     0.5
@@ -117,7 +117,7 @@ class Accuracy(MeanMetricWrapper):
 
 
 class BinaryAccuracy(MeanMetricWrapper):
-    """The share of predictions that are on the target's side of the threshold.
+    """The fraction of predictions that are on the target's side of the threshold.
 
     >>> float(BinaryAccuracy()([[1.0], [1.0]], [[0.7], [0.2]]))
     0.5
@@ -131,7 +131,7 @@ class BinaryAccuracy(MeanMetricWrapper):
 
 
 class CategoricalAccuracy(MeanMetricWrapper):
-    """The share of predictions whose largest class is that of the one-hot target.
+    """The fraction of predictions whose largest class is that of the one-hot target.
 
     >>> float(CategoricalAccuracy()([[0.0, 1.0], [1.0, 0.0]], [[0.4, 0.6], [0.4, 0.6]]))
     0.5
@@ -142,7 +142,7 @@ class CategoricalAccuracy(MeanMetricWrapper):
 
 
 class SparseCategoricalAccuracy(MeanMetricWrapper):
-    """The share of predictions whose largest class is the target.
+    """The fraction of predictions whose largest class is the target.
 
     >>> float(SparseCategoricalAccuracy()([1, 0], [[0.4, 0.6], [0.4, 0.6]]))
     0.5
@@ -153,7 +153,7 @@ class SparseCategoricalAccuracy(MeanMetricWrapper):
 
 
 class TopKCategoricalAccuracy(MeanMetricWrapper):
-    """The share of one-hot targets among the `k` classes with the largest predictions.
+    """The fraction of one-hot targets among the `k` classes with the largest predictions.
 
     >>> float(TopKCategoricalAccuracy(k=2)([[1.0, 0.0, 0.0]], [[0.3, 0.2, 0.5]]))
     1.0
@@ -167,7 +167,7 @@ class TopKCategoricalAccuracy(MeanMetricWrapper):
 
 
 class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
-    """The share of targets among the `k` classes with the largest predictions.
+    """The fraction of targets among the `k` classes with the largest predictions.
 
     >>> float(SparseTopKCategoricalAccuracy(k=2)([0], [[0.3, 0.2, 0.5]]))
     1.0

@@ -214,7 +214,7 @@ class FalseNegatives(_Count):
 
 
 class Precision(_AtThresholds):
-    """The share of positive predictions that are true: `tp / (tp + fp)`.
+    """The fraction of positive predictions that are true: `tp / (tp + fp)`.
 
     Args:
         thresholds: one or several numbers in [0, 1] above which a prediction is positive; by
@@ -245,7 +245,7 @@ class Precision(_AtThresholds):
 
 
 class Recall(_AtThresholds):
-    """The share of true targets that are predicted: `tp / (tp + fn)`; see `Precision`.
+    """The fraction of true targets that are predicted: `tp / (tp + fn)`; see `Precision`.
 
     >>> float(Recall()([0, 1, 1, 1], [1, 0, 1, 1])).__round__(4)
     0.6667

@@ -202,7 +202,7 @@ class GPTQConfig(_CalibratedConfig):
         num_samples: the number of sequences for calibration.
         per_channel: whether each output has its own range.
         sequence_length: the length of a sequence.
-        hessian_damping: the share of the mean of the Hessian's diagonal that is added to it.
+        hessian_damping: the fraction of the mean of the Hessian's diagonal that is added to it.
         group_size: the number of inputs of an output that share a scale; -1 for all.
         symmetric: whether ranges are symmetric around 0.
         activation_order: whether the largest inputs are rounded first.

@@ -48,7 +48,7 @@ def is_there(path: str) -> bool:
 class Folder:
     """The contents of a `model.json` and of the files that it names.
 
-    Raises DamagedFile for what is no layers-model, or is not as it says.
+    Raises DamagedFile for what is not a layers-model, or is not as it says.
     """
 
     def __init__(self, path: str):

@@ -280,7 +280,7 @@ def _default_width(array: np.ndarray, value: Any) -> np.ndarray:
 
 def _forced(array: np.ndarray, target: DType) -> np.ndarray | None:
     """A numpy array cast to another dtype by numpy; `None` from numbers to strings, and for strings
-    that are no numbers."""
+    that are not numbers."""
     if (target is dtypes.string) != (array.dtype.kind in "SUO"):
         if target is dtypes.string:
             return np.empty(array.shape, object) if not array.size else None

@@ -55,7 +55,7 @@ def call(layer: Layer, args: tuple, kwargs: dict[str, Any]) -> Any:
 
 
 def call_method(method: Callable, owner: base.Object, args: tuple, kwargs: dict[str, Any]) -> Any:
-    """The result of a method of an object that is no layer, or `MISSED` if it should run op by
+    """The result of a method of an object that is not a layer, or `MISSED` if it should run op by
     op."""
     if not _is_unobserved():
         return MISSED

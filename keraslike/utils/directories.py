@@ -57,7 +57,7 @@ def image_dataset_from_directory(
         shuffle: whether the files, and each epoch, are in random order; otherwise they are sorted
             by path.
         seed: the seed of the order, which subsets need so that they do not overlap.
-        validation_split: the share of the files that is reserved for validation.
+        validation_split: the fraction of the files that is reserved for validation.
         subset: `"training"`, `"validation"`, or `"both"` for a list of the two.
         interpolation: `"bilinear"`, `"nearest"`, `"bicubic"`, `"area"`, `"lanczos3"`, `"lanczos5"`,
             `"gaussian"` or `"mitchellcubic"`.

@@ -42,7 +42,8 @@ def split_dataset(
             size the parts keep; an object with `len()` and samples by number, such as a torch data
             set; a torch loader, a `PyDataset` or a generator, whose batches are split into samples;
             or any other iterable of samples.
-        left_size, right_size: the number or the share of samples in each part, or of one of them.
+        left_size, right_size: the number or the fraction of samples in each part, or of one of
+            them.
         shuffle: whether the samples are shuffled first.
         seed: the seed of the order.
         preferred_backend: accepted for Keras's sake, and ignored.
