@@ -126,13 +126,22 @@ class Batching(Pipeline):
 
     def _count_of_rows(self) -> int:
         """The number of rows of each element, if the specs determine it."""
-        if self._count < 0 or (self._known_spec is None and self._find_spec is None):
+        if self._known_spec is None and self._find_spec is None:
             return unless(self._count)
         try:
             shapes = [getattr(s, "shape", None) for s in iter_leaves(self._spec())]
         except Exception:  # raised by an element that cannot be made
-            return UNKNOWN
+            return unless(self._count)
+        if any(shape is not None and not len(shape) for shape in shapes):
+            raise ValueError(
+                f"Elements without a first axis have no rows. Received: {self._spec()}"
+            )
         sizes = [tuple(shape)[0] for shape in shapes if shape is not None and len(shape)]
+        known = {size for size in sizes if size is not None}
+        if len(known) > 1:
+            raise ValueError(f"Arrays must have the same length. Received lengths: {sorted(known)}")
+        if self._count < 0:
+            return unless(self._count)
         return self._count * int(sizes[0]) if sizes and sizes[0] is not None else UNKNOWN
 
     def rebatch(

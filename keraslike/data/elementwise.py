@@ -94,13 +94,7 @@ class Elementwise(Pipeline):
             return Fetched(found.keys, lambda keys: many(*arguments(found.many(keys))))
 
         def known() -> Any:
-            try:
-                return made._spec_of_call(function, self)
-            except NoElements:
-                examples = function.supposed(arguments(self._spec()))
-                if not examples:
-                    raise
-                return common(examples[0], examples[-1])
+            return made._spec_of_call(function, arguments(self._spec()), self)
 
         made = self._then(start, spec=known, fetched=fetched)
         made.is_map, made.functions = True, (function,)
@@ -113,16 +107,33 @@ class Elementwise(Pipeline):
             return number
         return positive("num_parallel_calls", num_parallel_calls, error=self._view.error)
 
-    def _spec_of_call(self, function: Function, dataset: Any) -> Any:
+    def _spec_of_call(
+        self,
+        function: Function,
+        given: tuple[Any, ...],
+        dataset: Any,
+        part: Callable[[Any], Any] = lambda results: results,
+    ) -> Any:
         """The specs of a function's results: from its trace or, if elements are batches of unknown
-        size, from the first results, with the size of the first axis unknown."""
-        given = arguments(dataset._spec())
+        size, from the first results, with the size of the first axis unknown.
+
+        Args:
+            given: the specs of the arguments.
+            dataset: the data set whose elements are among them.
+            part: gives what of the results the elements of this data set are.
+        """
         found = function.specs(given)
         if found is not None:
-            return found
+            return part(found)
         of_text = any("string" in str(getattr(s, "dtype", "")) for s in iter_leaves(given))
-        peeked = self._peeked(function.supposed(given) if of_text else ())
-        sizes = getattr(next(iter_leaves(given), None), "shape", None)
+        try:
+            peeked = self._peeked([*map(part, function.supposed(given))] if of_text else ())
+        except NoElements:
+            examples = function.supposed(given)
+            if not examples:
+                raise
+            return part(common(examples[0], examples[-1]))
+        sizes = getattr(next(iter_leaves(dataset._spec()), None), "shape", None)
         if not sizes or sizes[0] is not None:
             return peeked
         return map_leaves(
@@ -191,7 +202,15 @@ class Elementwise(Pipeline):
 
             return map(apply, self._start(0))
 
-        return self._then(passing(make), spec=None)
+        def known() -> Any:
+            before = map_leaves(self._view.spec, state)
+            found = function.specs((before, self._spec()))
+            if found is not None:
+                before = common(before, found[0])  # its sizes may change
+            return made._spec_of_call(function, (before, self._spec()), self, lambda pair: pair[1])
+
+        made = self._then(passing(make), spec=known)
+        return made
 
     def reduce(self, initial_state: Any, reduce_func: Callable, name: str | None = None) -> Any:
         """The last state of `reduce_func(state, element)`, which returns the next state."""

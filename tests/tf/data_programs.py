@@ -17,7 +17,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 def programs(tf, folder):
     """Each program by its name; `folder` has files to read."""
     D = tf.data.Dataset
-    N = D.range(10)
+    N, zero = D.range(10), np.int64(0)
     pairs = D.from_tensor_slices((np.arange(6, dtype="int32"), np.arange(12.0).reshape(6, 2)))
     named = D.from_tensor_slices({"b": [1, 2, 3, 4], "a": [0.5, 1.5, 2.5, 3.5]})
     texts = D.from_tensor_slices(["a b c", "", "d e"])
@@ -105,6 +105,11 @@ def programs(tf, folder):
     p["take while"] = N.take_while(lambda n: n < 4)
     p["enumerate"] = texts.enumerate(start=5)
     p["scan"] = N.take(5).scan(np.int64(0), lambda s, n: (s + n, s + n))
+    p["scan batches"] = N.batch(4).scan(zero, lambda s, n: (s + n[0], s * n))
+    p["scan a state that grows"] = N.take(3).scan(
+        tf.zeros([1], tf.int64), lambda s, n: (tf.concat([s, [n]], 0), s)
+    )
+    p["scan nothing"] = N.take(0).scan(zero, lambda s, n: (s + n, (s, n)))
     p["unique"] = D.from_tensor_slices([1, 37, 2, 37, 2, 1]).unique()
     p["unique text"] = D.from_tensor_slices(["a", "b", "a"]).unique()
     # -- which

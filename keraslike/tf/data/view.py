@@ -189,12 +189,14 @@ class TensorView(View):
         return specs.SparseTensorSpec(spec.shape, spec.dtype)
 
     def example(self, spec: Any, size: int) -> Any:
-        if not isinstance(spec, specs.RaggedTensorSpec) or spec.ragged_rank:
+        if not isinstance(spec, specs.RaggedTensorSpec):
             return super().example(spec, size)
         shape = [size if n is None else n for n in spec.shape]
-        return np.full(shape, b"0" if spec.dtype is dtypes.string else 0, spec.dtype.dtype).view(
-            Row
-        )
+        array = np.full(shape, b"0" if spec.dtype is dtypes.string else 0, spec.dtype.dtype)
+        if not spec.ragged_rank:
+            return array.view(Row)
+        made = RaggedTensor.from_tensor(array, ragged_rank=spec.ragged_rank)
+        return made.with_row_splits_dtype(spec.row_splits_dtype)
 
     def plain(self, leaf: Any) -> Any:
         if isinstance(leaf, RaggedTensor):
