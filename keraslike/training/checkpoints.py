@@ -103,6 +103,7 @@ class OrbaxCheckpoint(_Saver, MonitorCallback):
     """
 
     _kept = ("best",)
+    directory: str
 
     def __init__(
         self,
@@ -191,6 +192,8 @@ class BackupAndRestore(_Saver):
     >>> h.epoch, len(h.history["loss"])
     ([0, 1, 2], 3)
     """
+
+    backup_dir: str
 
     def __init__(
         self,

@@ -126,11 +126,15 @@ class EarlyStopping(MonitorCallback):
         super().__init__(monitor, mode, min_delta=min_delta)
         self.patience, self.verbose, self.baseline = patience, verbose, baseline
         self.restore_best_weights, self.start_from_epoch = restore_best_weights, start_from_epoch
+        self._begin()
 
-    def on_train_begin(self, logs: dict | None = None) -> None:
+    def _begin(self) -> None:
         self.wait = self.stopped_epoch = self.best_epoch = 0
         self.best: float | None = None
         self.best_weights: list[np.ndarray] | None = None
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        self._begin()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         value = self._value(logs)

@@ -352,6 +352,7 @@ def test_what_is_best_is_told_by_the_metric_or_refused(metric, larger):
     model.compile("sgd", "mse", metrics=[metric])
     name = metric if isinstance(metric, str) else getattr(metric, "name", "lambda")
     stop = keras.callbacks.EarlyStopping(name, patience=5)
+    assert (stop.wait, stop.stopped_epoch, stop.best_weights) == (0, 0, None)
     if larger is None:
         with pytest.raises(ValueError, match="cannot be told automatically: pass mode='max' or"):
             model.fit(X, Y, verbose=0, callbacks=[stop])

@@ -79,6 +79,7 @@ history = model.fit(
     callbacks=[keras.callbacks.EarlyStopping(patience=3)],
 )
 print(history.history["loss"][0], model.predict(data).shape)
+print(keras.callbacks.BackupAndRestore("b").backup_dir)
 for weight in model.weights:
     print(weight.name, weight.shape, weight.path)
 loss, mae = model.evaluate(data, target)
