@@ -1,19 +1,28 @@
 """Functions of small arrays that XLA's CPU backend compiles to one kernel.
 
-XLA compiles each elementwise operation on each array to a separate kernel, and distributes ready
-kernels over the threads. For an optimizer's update of a few small weights this takes longer than
-the computation: waking up another thread alone takes 30 us.
+XLA makes a kernel of each elementwise operation on each array, and distributes kernels that are
+ready to run over the threads. For an optimizer's update of a few small weights this takes longer
+than the numbers: waking up another thread alone takes 30 us.
+
+XLA has an attribute for calls that are to become one kernel, which it sets itself for small loops.
+It ends the process where such a function has an argument that nothing depends on, as functions of
+frozen weights have, and derivatives. So this is a primitive, which is lowered on the CPU to such a
+call of the arguments that are read. Its derivatives and its batched form are those of the plain
+function.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jaxlib.version
 from jax.core import eval_jaxpr
 from jax.experimental.xla_metadata import set_xla_metadata
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
 from jax.interpreters.partial_eval import dce_jaxpr
 
 from keraslike.core import context
@@ -40,7 +49,6 @@ def run_in_one_kernel(function: Callable, *args: Any) -> Any:
     arrays = [leaf for leaf in jax.tree.leaves(args) if hasattr(leaf, "size")]
     if (
         jaxlib.version.__version_info__[:2] != _TRIED
-        or jax.default_backend() != "cpu"
         or context.state.distribution is not None
         or context.state.replicas is not None
         or len(arrays) > _MOST_ARRAYS
@@ -48,13 +56,11 @@ def run_in_one_kernel(function: Callable, *args: Any) -> Any:
     ):
         return function(*args)
     closed, shapes = jax.make_jaxpr(function, return_shape=True)(*args)
-    # XLA ends the process where a loop calls such a function with an argument that it does not use.
     jaxpr, used = dce_jaxpr(closed.jaxpr, [True] * len(closed.jaxpr.outvars))
     if closed.consts or not _is_elementwise(jaxpr):
         return function(*args)
     leaves = [leaf for leaf, is_used in zip(jax.tree.leaves(args), used) if is_used]
-    with set_xla_metadata(inlineable="false", xla_cpu_small_call="true"):
-        results = jax.jit(lambda *leaves: eval_jaxpr(jaxpr, (), *leaves))(*leaves)
+    results = _one_kernel.bind(*leaves, jaxpr=closed.replace(jaxpr=jaxpr))
     return jax.tree.unflatten(jax.tree.structure(shapes), results)
 
 
@@ -69,3 +75,40 @@ def _is_elementwise(jaxpr: Any) -> bool:
         elif equation.primitive.name not in _ELEMENTWISE:
             return False
     return True
+
+
+_one_kernel = Primitive("one_kernel")
+_one_kernel.multiple_results = True
+
+
+@_one_kernel.def_impl
+def _plain(*args: Any, jaxpr: Any) -> list[Any]:
+    return eval_jaxpr(jaxpr.jaxpr, (), *args)
+
+
+@_one_kernel.def_abstract_eval
+def _(*args: Any, jaxpr: Any) -> list[Any]:
+    return jaxpr.out_avals
+
+
+def _called(*args: Any, jaxpr: Any) -> list[Any]:
+    with set_xla_metadata(inlineable="false", xla_cpu_small_call="true"):
+        return jax.jit(functools.partial(_plain, jaxpr=jaxpr))(*args)
+
+
+mlir.register_lowering(_one_kernel, mlir.lower_fun(_plain, True))
+mlir.register_lowering(_one_kernel, mlir.lower_fun(_called, True), platform="cpu")
+
+
+def _jvp(primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: Any) -> tuple[Any, Any]:
+    tangents = [ad.instantiate_zeros(t) for t in tangents]
+    return jax.jvp(functools.partial(_plain, jaxpr=jaxpr), list(primals), tangents)
+
+
+def _batch(args: Sequence[Any], axes: Sequence[Any], *, jaxpr: Any) -> tuple[Any, list[int]]:
+    out = jax.vmap(functools.partial(_plain, jaxpr=jaxpr), axes)(*args)
+    return out, [0] * len(out)
+
+
+ad.primitive_jvps[_one_kernel] = _jvp
+batching.primitive_batchers[_one_kernel] = _batch

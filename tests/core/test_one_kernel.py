@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import keraslike as keras
 from keraslike.core import one_kernel
 from keraslike.core.one_kernel import run_in_one_kernel
 
@@ -63,6 +64,23 @@ def test_arguments_that_nothing_depends_on():
     assert loop(jnp.zeros((4, 6)), jnp.ones((6, 5)), 3)[0].tolist() == [[3.0] * 6] * 4
 
 
+def test_gradients_of_a_step():
+    """Derivatives, of arguments that nothing depends on, are plain functions."""
+    optimizer = keras.optimizers.Adam(0.1, clipnorm=0.5)
+    variable = keras.Variable(np.ones((3, 2), "float32"))
+    optimizer.build([variable])
+    state = [v.value for v in optimizer.variables]
+
+    def after(weights):
+        (new,), _ = optimizer.stateless_apply(state, [jnp.cos(weights)], [weights])
+        return jnp.sum(new**2)
+
+    found = jax.jit(jax.grad(after))(variable.value)
+    step = 1e-3
+    difference = (after(variable.value + step) - after(variable.value - step)) / (2 * step)
+    np.testing.assert_allclose(found.sum(), difference, rtol=1e-2)
+
+
 def test_transformations():
     batch = [jnp.stack([a, 2 * a]) for a in ARRAYS]
     found = jax.jit(jax.vmap(lambda arrays: run_in_one_kernel(many, arrays)))(batch)
@@ -78,8 +96,6 @@ def test_transformations():
 
 
 def test_an_optimizer_does_the_same_without(monkeypatch):
-    import keraslike as keras
-
     x = np.random.default_rng(0).normal(size=(32, 4)).astype("float32")
 
     def weights():
