@@ -49,12 +49,12 @@ The natural logarithm; NaN below 0.
 [0.0]
 
 maximum
-The larger one of two values, element by element.
+The larger of two values, element by element.
 >>> maximum([1.0, 5.0], 3.0).tolist()
 [3.0, 5.0]
 
 minimum
-The smaller one of two values, element by element.
+The smaller of two values, element by element.
 >>> minimum([1.0, 5.0], 3.0).tolist()
 [1.0, 3.0]
 
@@ -419,7 +419,7 @@ hard_sigmoid
 [0.5, 1.0]
 
 in_top_k
-Whether each target is among the `k` likeliest predictions.
+Whether each target is among the `k` most probable predictions.
 >>> in_top_k([[0.1, 0.9]], [1], 1).tolist()
 [True]
 
@@ -465,7 +465,7 @@ A depthwise convolution, then one with a window of size 1.
 (1, 3, 3, 5)
 
 pool2d
-The largest value (`pool_mode="max"`) or the mean (`"avg"`) of each window of a picture.
+The largest value (`pool_mode="max"`) or the mean (`"avg"`) of each window of an image.
 >>> pool2d(ones((1, 4, 4, 1)), (2, 2), (2, 2)).shape
 (1, 2, 2, 1)
 
@@ -475,7 +475,7 @@ The largest value (`pool_mode="max"`) or the mean (`"avg"`) of each window of a 
 (1, 1, 1, 1, 1)
 
 resize_images
-Pictures larger by whole factors.
+Images larger by whole factors.
 >>> resize_images(ones((1, 2, 2, 1)), 2, 3, "channels_last").shape
 (1, 4, 6, 1)
 
@@ -490,7 +490,7 @@ Zeros before and after the steps of `(samples, steps, channels)`.
 (1, 5, 1)
 
 spatial_2d_padding
-Zeros around pictures.
+Zeros around images.
 >>> spatial_2d_padding(ones((1, 2, 2, 1))).shape
 (1, 4, 4, 1)
 

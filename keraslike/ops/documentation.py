@@ -78,12 +78,12 @@ The inverse of the hyperbolic tangent; NaN beyond [-1, 1].
 Array([0.    , 0.5493], dtype=float32)
 
 argmax
-The index of the largest value along an axis, of the flattened array where it is `None`; int32.
+The index of the largest value along an axis, or of the flattened array if it is `None`; int32.
 >>> argmax([[1, 4], [3, 2]], axis=1).tolist()
 [1, 0]
 
 argmin
-The index of the smallest value along an axis, of the flattened array where it is `None`; int32.
+The index of the smallest value along an axis, or of the flattened array if it is `None`; int32.
 >>> argmin([[1, 4], [3, 2]], axis=1).tolist()
 [0, 1]
 
@@ -128,7 +128,7 @@ The real cube root.
 Array([ 2., -3.], dtype=float32)
 
 ceil
-The nearest whole numbers that are not less, as floats.
+The smallest whole numbers that are not less, as floats.
 >>> ceil([1.2, -1.2]).tolist()
 [2.0, -1.0]
 
@@ -138,7 +138,7 @@ The complex conjugate: the same function as `conjugate`.
 [(1-2j)]
 
 conjugate
-`a - bi` of complex numbers `a + bi`; real numbers stay as they are.
+`a - bi` of complex numbers `a + bi`; real numbers are unchanged.
 >>> conjugate([1.0 + 2.0j]).tolist()
 [(1-2j)]
 
@@ -185,7 +185,7 @@ The determinants of square matrices `(..., n, n)`, `(...)`.
 Array(-2., dtype=float32)
 
 divide
-`x1 / x2`, broadcast against each other; floats, of integers too.
+`x1 / x2`, broadcast against each other; floats, also for integers.
 >>> divide([1, 3], 2).tolist()
 [0.5, 1.5]
 
@@ -243,22 +243,22 @@ expm1
 Array([0.    , 1.7183], dtype=float32)
 
 fabs
-`|x|` as a float, of integers too.
+`|x|` as a float, also for integers.
 >>> fabs([-1, 2]).tolist()
 [1.0, 2.0]
 
 fliplr
-The order along the second axis reversed.
+Reverses the order along the second axis.
 >>> fliplr([[1, 2], [3, 4]]).tolist()
 [[2, 1], [4, 3]]
 
 flipud
-The order along the first axis reversed.
+Reverses the order along the first axis.
 >>> flipud([[1, 2], [3, 4]]).tolist()
 [[3, 4], [1, 2]]
 
 floor
-The nearest whole numbers that are not greater, as floats.
+The largest whole numbers that are not greater, as floats.
 >>> floor([1.8, -1.2]).tolist()
 [1.0, -2.0]
 
@@ -268,12 +268,12 @@ floor_divide
 [3, -4]
 
 fmax
-The larger one of two values; where one is NaN, the other.
+The larger of two values; where one is NaN, the other.
 >>> fmax([1.0, float("nan")], [2.0, 3.0]).tolist()
 [2.0, 3.0]
 
 fmin
-The smaller one of two values; where one is NaN, the other.
+The smaller of two values; where one is NaN, the other.
 >>> fmin([1.0, float("nan")], [2.0, 3.0]).tolist()
 [1.0, 3.0]
 
@@ -469,12 +469,12 @@ broadcast.
 [[3], [7]]
 
 maximum
-The larger one of two values, broadcast against each other; NaN where one is.
+The larger of two values, broadcast against each other; NaN where one is.
 >>> maximum([1.0, 5.0], 3.0).tolist()
 [3.0, 5.0]
 
 mean
-The mean of the values along axes; a float, of integers too.
+The mean of the values along axes; a float, also for integers.
 >>> mean([[1.0, 2.0], [3.0, 5.0]], axis=1).tolist()
 [1.5, 4.0]
 
@@ -484,7 +484,7 @@ The median of the values along axes: the mean of the middle two where their numb
 2.5
 
 minimum
-The smaller one of two values, broadcast against each other; NaN where one is.
+The smaller of two values, broadcast against each other; NaN where one is.
 >>> minimum([1.0, 5.0], 3.0).tolist()
 [1.0, 3.0]
 
@@ -499,72 +499,72 @@ multiply
 [3.0, 6.0]
 
 nanargmax
-As `argmax`, values that are NaN left out; -1 where all are.
+Like `argmax`, but NaN values are ignored; -1 if all are NaN.
 >>> nanargmax([1.0, float("nan"), 3.0]).tolist()
 2
 
 nanargmin
-As `argmin`, values that are NaN left out; -1 where all are.
+Like `argmin`, but NaN values are ignored; -1 if all are NaN.
 >>> nanargmin([1.0, float("nan"), 3.0]).tolist()
 0
 
 nancumprod
-As `cumprod`, NaN counting as 1.
+Like `cumprod`, with NaN counted as 1.
 >>> nancumprod([2.0, float("nan"), 3.0]).tolist()
 [2.0, 2.0, 6.0]
 
 nancumsum
-As `cumsum`, NaN counting as 0.
+Like `cumsum`, with NaN counted as 0.
 >>> nancumsum([2.0, float("nan"), 3.0]).tolist()
 [2.0, 2.0, 5.0]
 
 nanmax
-As `max`, values that are NaN left out.
+Like `max`, but NaN values are ignored.
 >>> nanmax([1.0, float("nan"), 3.0]).tolist()
 3.0
 
 nanmean
-As `mean`, values that are NaN left out.
+Like `mean`, but NaN values are ignored.
 >>> nanmean([1.0, float("nan"), 3.0]).tolist()
 2.0
 
 nanmedian
-As `median`, values that are NaN left out.
+Like `median`, but NaN values are ignored.
 >>> nanmedian([1.0, float("nan"), 3.0]).tolist()
 2.0
 
 nanmin
-As `min`, values that are NaN left out.
+Like `min`, but NaN values are ignored.
 >>> nanmin([1.0, float("nan"), 3.0]).tolist()
 1.0
 
 nanpercentile
-As `percentile`, values that are NaN left out.
+Like `percentile`, but NaN values are ignored.
 >>> nanpercentile([1.0, float("nan"), 3.0], 50).tolist()
 2.0
 
 nanprod
-As `prod`, NaN counting as 1.
+Like `prod`, with NaN counted as 1.
 >>> nanprod([2.0, float("nan"), 3.0]).tolist()
 6.0
 
 nanquantile
-As `quantile`, values that are NaN left out.
+Like `quantile`, but NaN values are ignored.
 >>> nanquantile([1.0, float("nan"), 3.0], 0.5).tolist()
 2.0
 
 nanstd
-As `std`, values that are NaN left out.
+Like `std`, but NaN values are ignored.
 >>> nanstd([1.0, float("nan"), 3.0]).tolist()
 1.0
 
 nansum
-As `sum`, NaN counting as 0.
+Like `sum`, with NaN counted as 0.
 >>> nansum([2.0, float("nan"), 3.0]).tolist()
 5.0
 
 nanvar
-As `var`, values that are NaN left out.
+Like `var`, but NaN values are ignored.
 >>> nanvar([1.0, float("nan"), 3.0]).tolist()
 1.0
 
@@ -594,7 +594,7 @@ The products of each element of `x1` and each of `x2`, both flattened.
 [[3, 4], [6, 8]]
 
 percentile
-The values below which `q` percent of those along axes are; `method` says what is between two.
+The values below which `q` percent of those along axes are; `method` selects the value between two.
 >>> percentile([1.0, 2.0, 3.0], 50).tolist()
 2.0
 

@@ -1839,7 +1839,7 @@ Traceback (most recent call last):
 keraslike.tf.errors.InvalidArgumentError: ...
 
 raw_ops.DecodeGif
-The pictures in a GIF file, uint8; see `tf.io.decode_gif`.
+The images in a GIF file, uint8; see `tf.io.decode_gif`.
 >>> from keraslike import tf
 >>> tf.raw_ops.DecodeGif(contents=b"GIF")
 Traceback (most recent call last):
