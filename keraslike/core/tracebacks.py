@@ -179,12 +179,12 @@ def _visible(traceback: types.TracebackType | None) -> types.TracebackType | Non
     return result
 
 
-def is_ours(value: Any, room: str | None = None) -> bool:
-    """Whether a class or function is defined in this package, or in one of the given
-    subpackages."""
+def is_ours(value: Any, package: str | None = None) -> bool:
+    """Whether a class or function is defined in this package, or in the given
+    subpackage."""
     # A lambda loaded from a file and a function made by `exec` have no module.
     path = (getattr(value, "__module__", None) or "").split(".")
-    return path[0] == "keraslike" and (room is None or path[1:2] == [room])
+    return path[0] == "keraslike" and (package is None or path[1:2] == [package])
 
 
 def is_users(filename: str) -> bool:

@@ -74,10 +74,10 @@ class View:
     """How elements look to users and their functions: here as numpy arrays.
 
     A leaf of an element is a numpy array or scalar, `bytes` for one text, `None`, a data set (of a
-    window), or what the room that a view belongs to has besides.
+    window), or another type of the package that the view belongs to.
     """
 
-    of_tensors: View | None = None  # the view of `tf.data`; the room `tf` sets it
+    of_tensors: View | None = None  # the view of `tf.data`, which `tf` sets
     copies = False  # whether a data set of a user's arrays copies them
     error: type[Exception] = ValueError  # for arguments and elements that do not fit
     missing: type[Exception] = NoSuchFile  # for missing files

@@ -11,8 +11,8 @@ from keraslike.ops.nn import *  # noqa: F403
 from keraslike.ops.numpy import *  # noqa: F403
 from keraslike.ops.signal import *  # noqa: F403
 
-_ROOMS = (core, linalg, math, nn, numpy, signal)
-__all__ = sorted({name for room in _ROOMS for name in room.__all__})
+_MODULES = (core, linalg, math, nn, numpy, signal)
+__all__ = sorted({name for module in _MODULES for name in module.__all__})
 
 # Files refer to the functions of `image` by names without the module.
 registry.publish(

@@ -19,7 +19,7 @@ from keraslike.ops.patches import *  # noqa: F403
 from keraslike.ops.variance import mean_and_variance
 from keraslike.ops.wrap import array, axes_of, integers, public, reduction, unary
 
-_ROOMS = (attention, convolution, ctc, patches)  # Modules whose functions Keras has in this one.
+_MODULES = (attention, convolution, ctc, patches)  # Modules whose functions Keras has in this one.
 
 # -- activations ------------------------------------------------------------------------------
 
@@ -525,7 +525,7 @@ def in_top_k(targets: Any, predictions: Any, k: int) -> jax.Array:
     return jnp.sum(predictions > own, axis=-1) < k
 
 
-__all__ = [*public(globals()), *(name for room in _ROOMS for name in room.__all__)]
+__all__ = [*public(globals()), *(name for module in _MODULES for name in module.__all__)]
 
 
 def __dir__() -> list[str]:
