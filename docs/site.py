@@ -284,6 +284,7 @@ def gallery() -> dict[str, str]:
         title, _, rest = said.partition("\n")
         body = source[source.index('"""', 3) + 3 :].lstrip()
         name = path.stem.replace("_", " ").capitalize()
+        name = re.sub("(?i)dcgan|gpt|lstm|mnist", lambda m: m.group().upper(), name)
         rest = re.sub(r"(?m)((?:^    .*\n?)+)", r"\n```console\n\1```\n", rest + "\n")
         rest = re.sub(r"(?m)^    ", "", rest)
         pages[f"examples/{path.stem}.md"] = (
@@ -291,7 +292,7 @@ def gallery() -> dict[str, str]:
         )
         lines.append(f"| [{name}]({path.stem}.md) | {title} |")
     head = (
-        "# Examples\n\nEach is one file that runs by itself, for seconds with `--quick`.\n\n"
+        "# Examples\n\nEach is a program of one file; with `--quick` it runs in seconds.\n\n"
         "| example | |\n| --- | --- |\n"
     )
     pages["examples/index.md"] = head + "\n".join(lines) + "\n"

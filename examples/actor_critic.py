@@ -1,4 +1,4 @@
-"""A pole balanced on a cart by a network that chooses pushes and foresees what they earn.
+"""Reinforcement learning: an actor-critic network balances a pole on a cart.
 
     python examples/actor_critic.py             # until the pole stands for 195 steps
     python examples/actor_critic.py --quick

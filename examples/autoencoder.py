@@ -1,4 +1,4 @@
-"""Noise removed from pictures of digits by a convolutional autoencoder.
+"""A convolutional autoencoder removes noise from images of digits.
 
 python examples/autoencoder.py              # MNIST, downloaded once
 python examples/autoencoder.py --quick

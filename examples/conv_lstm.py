@@ -1,4 +1,4 @@
-"""The next frames of a film, by convolutional recurrent layers.
+"""Convolutional recurrent layers predict the next frames of a video.
 
     python examples/conv_lstm.py                # Moving MNIST, downloaded once (780 MB)
     python examples/conv_lstm.py --quick

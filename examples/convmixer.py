@@ -1,4 +1,4 @@
-"""Pictures classified by depthwise and pointwise convolutions of patches alone.
+"""Image classification by depthwise and pointwise convolutions of patches.
 
     python examples/convmixer.py                # CIFAR-10, downloaded once
     python examples/convmixer.py --quick

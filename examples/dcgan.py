@@ -1,4 +1,4 @@
-"""Pictures drawn by a generator that a discriminator cannot tell from real ones.
+"""A generative adversarial network draws images of clothes.
 
     python examples/dcgan.py                    # Fashion MNIST, downloaded once
     python examples/dcgan.py --quick

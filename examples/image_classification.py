@@ -1,4 +1,4 @@
-"""Cats and dogs from image files: read from folders, augmented, and classified.
+"""Classification of cats and dogs, from image files with augmentation.
 
     python examples/image_classification.py     # Cats vs dogs, downloaded once (790 MB)
     python examples/image_classification.py --quick

@@ -1,4 +1,4 @@
-"""A small network taught by a large one.
+"""A large network teaches a small one.
 
     python examples/knowledge_distillation.py   # MNIST, downloaded once
     python examples/knowledge_distillation.py --quick

@@ -1,4 +1,4 @@
-"""A transformer whose weights, or whose sequences, are divided over several devices.
+"""A transformer whose weights, or whose sequences, are sharded over several devices.
 
 python examples/long_sequences.py --quick
 XLA_FLAGS=--xla_force_host_platform_device_count=8 python examples/long_sequences.py --quick

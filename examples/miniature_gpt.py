@@ -1,4 +1,4 @@
-"""Texts written word by word by a transformer that sees what comes before.
+"""A transformer generates text word by word.
 
 python examples/miniature_gpt.py            # film reviews (IMDB), downloaded once
 python examples/miniature_gpt.py --quick

@@ -1,4 +1,4 @@
-"""Digits by a small convolutional network.
+"""Classification of digits by a small convolutional network.
 
 python examples/mnist_convnet.py            # MNIST, downloaded once
 python examples/mnist_convnet.py --quick

@@ -1,4 +1,4 @@
-"""Whether two pictures show the same digit, by the distance of their embeddings.
+"""Decides whether two images show the same digit, by the distance of their embeddings.
 
     python examples/siamese_network.py          # MNIST, downloaded once
     python examples/siamese_network.py --quick

@@ -1,4 +1,4 @@
-"""Heart disease from a table of numbers, categories and texts, by a FeatureSpace.
+"""Predicts heart disease from numbers, categories and text, with a FeatureSpace.
 
 python examples/structured_data.py          # 303 patients, downloaded once
 python examples/structured_data.py --quick

@@ -1,4 +1,4 @@
-"""Whether a film review is kind, from text files to a model that takes plain strings.
+"""Sentiment of film reviews, from text files to a model that accepts plain strings.
 
 python examples/text_classification.py      # film reviews (IMDB), downloaded once (84 MB)
 python examples/text_classification.py --quick

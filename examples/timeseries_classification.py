@@ -1,4 +1,4 @@
-"""Whether an engine is faulty, by its noise: convolutions along time.
+"""Detects faulty engines by their noise, with convolutions along time.
 
     python examples/timeseries_classification.py        # FordA, downloaded once
     python examples/timeseries_classification.py --quick

@@ -1,4 +1,4 @@
-"""English into Spanish by a transformer: an encoder, and a decoder that attends to it.
+"""An encoder-decoder transformer translates English to Spanish.
 
     python examples/translation_transformer.py  # pairs of sentences, downloaded once (3 MB)
     python examples/translation_transformer.py --quick

@@ -1,4 +1,4 @@
-"""Digits drawn from two numbers: a variational autoencoder with a training step of its own.
+"""A variational autoencoder with a custom training step draws digits.
 
     python examples/variational_autoencoder.py  # MNIST, downloaded once
     python examples/variational_autoencoder.py --quick

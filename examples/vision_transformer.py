@@ -1,4 +1,4 @@
-"""Pictures cut into patches, classified by a transformer.
+"""Image classification by a transformer on patches.
 
     python examples/vision_transformer.py       # CIFAR-10, downloaded once
     python examples/vision_transformer.py --quick

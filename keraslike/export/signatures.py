@@ -217,9 +217,9 @@ class _FlatTable:
         offset = self.table.Offset(4 + 2 * field)
         return offset and self.table.Pos + offset
 
-    def number(self, field: int, flags: Any, default: int = 0) -> int:
+    def number(self, field: int, flags: Any) -> int:
         at = self._at(field)
-        return self.table.Get(flags, at) if at else default
+        return self.table.Get(flags, at) if at else 0
 
     def text(self, field: int) -> str:
         at = self._at(field)
