@@ -112,3 +112,6 @@ def _batch(args: Sequence[Any], axes: Sequence[Any], *, jaxpr: Any) -> tuple[Any
 
 ad.primitive_jvps[_one_kernel] = _jvp
 batching.primitive_batchers[_one_kernel] = _batch
+
+# The rule with which `export` lowers the primitive on all platforms.
+PORTABLE = ((_one_kernel, mlir.lower_fun(_plain, True)),)

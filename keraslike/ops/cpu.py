@@ -26,7 +26,7 @@ from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
-from keraslike.core import dtypes
+from keraslike.core import dtypes, one_kernel
 
 _choice = Primitive("on_cpu")
 _choice.multiple_results = True
@@ -178,8 +178,9 @@ ad.deflinear(_once, lambda t: [_once.bind(t)])
 batching.defvectorized(_once)
 
 
-# The rules with which `export` lowers the two primitives on all platforms.
+# The rules with which `export` lowers these primitives on all platforms.
 PORTABLE = (
+    *one_kernel.PORTABLE,
     (_choice, mlir.lower_fun(lambda *a, plain, **_: plain(*a), True)),
     (_once, mlir.lower_fun(lambda x: x, False)),
 )
