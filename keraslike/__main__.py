@@ -1,6 +1,7 @@
-"""`python -m keraslike run SCRIPT ARGS…` and `run -m PACKAGE ARGS…`: runs a program for which
-`import keras` gives keraslike (`as_keras`); `run` may be left out. `export` and `inspect` are about
-files of models (`export/command.py`), `doctor` and `bench` about the installation (`doctor.py`)."""
+"""The command line: `python -m keraslike run SCRIPT ARGS…`, or `run -m PACKAGE ARGS…`, runs a
+program in which `import keras` imports keraslike (`as_keras`); `run` may be omitted. `export` and
+`inspect` handle model files (`export/command.py`), `doctor` and `bench` the installation
+(`doctor.py`)."""
 
 import os
 import runpy
@@ -13,7 +14,13 @@ _USAGE = """usage: python -m keraslike [run] SCRIPT [ARG ...]
        python -m keraslike export MODEL [--format FORMAT] OUT
        python -m keraslike inspect MODEL
        python -m keraslike doctor
-       python -m keraslike bench [--seconds SECONDS]"""
+       python -m keraslike bench [--seconds SECONDS]
+
+run      runs a program in which `import keras` imports keraslike
+export   exports a model file to another format
+inspect  shows the contents of a model file without running its code
+doctor   reports versions, devices and missing packages, and runs a short self-test
+bench    times a training step of small models"""
 
 
 def main() -> None:
@@ -43,9 +50,7 @@ def main() -> None:
         runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
     else:
         script = arguments[0]
-        sys.path[0] = os.path.dirname(
-            os.path.abspath(script)
-        )  # Where Python puts the folder of a script.
+        sys.path[0] = os.path.dirname(os.path.abspath(script))  # as Python does for a script
         runpy.run_path(script, run_name="__main__")
 
 

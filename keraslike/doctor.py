@@ -26,9 +26,11 @@ def main(arguments: Sequence[str]) -> int:
     """Runs `doctor` or `bench`; returns the exit code, 1 if a check fails."""
     parser = argparse.ArgumentParser(prog="python -m keraslike")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("doctor", help="versions, devices, what is missing, a short self-test")
+    commands.add_parser(
+        "doctor", help="report versions, devices and missing packages; run a self-test"
+    )
     bench = commands.add_parser("bench", help="time a step of some small models in fit")
-    bench.add_argument("--seconds", type=float, default=2.0, help="to spend on each model")
+    bench.add_argument("--seconds", type=float, default=2.0, help="seconds to spend on each model")
     given = parser.parse_args(arguments)
     if given.command == "bench":
         for line in benched(given.seconds):
