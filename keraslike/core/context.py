@@ -134,7 +134,7 @@ def needs_python(name: str) -> None:
     """Raises ValueError while a function is traced for a file whose program runs without Python.
 
     Args:
-        name: of the layer that computes on the host.
+        name: the name of the layer that computes on the host.
     """
     if state.exporting:
         raise ValueError(
@@ -147,7 +147,7 @@ def needs_python(name: str) -> None:
 
 
 def spend(nbytes: int) -> None:
-    """Charges the memory of a weight to the allowance of `using(allowance=[...])`.
+    """Subtracts the memory of a weight from the allowance of `using(allowance=[...])`.
 
     A file of a few bytes can request a layer of any size, so loaders set an allowance. Raises
     ValueError if it is exceeded, before any memory is allocated.
@@ -191,7 +191,7 @@ def get_mask(tensor: Any) -> Any:
 
 @contextlib.contextmanager
 def masked(pairs: Sequence[tuple[Any, Any]]) -> Iterator[None]:
-    """Within the block each tensor of the pairs carries the mask beside it."""
+    """A block in which each tensor of the pairs has the corresponding mask."""
     before = [(tensor, get_mask(tensor)) for tensor, _ in pairs]
     for tensor, mask in pairs:
         set_mask(tensor, mask)

@@ -12,14 +12,15 @@ _LONGEST = 100  # The most characters shown of a value that is not a tensor.
 def note_call(
     error: BaseException, what: str, names: Sequence[str], args: tuple, kwargs: dict[str, Any]
 ) -> None:
-    """Adds to an error which call raised it and with what arguments, unless the error names it.
+    """Adds a note to an error with the call that raised it and its arguments, unless the error
+    names the call.
 
-    The calls around that one, which the error passes on its way, add nothing.
+    Enclosing calls add nothing.
 
     Args:
-        error: what the call raised.
-        what: what was called; a name in quotes is looked for in the error.
-        names: what the positional arguments are called.
+        error: the exception.
+        what: a description of the call; a quoted name in it is searched for in the error.
+        names: the names of the positional arguments.
         args, kwargs: the arguments of the call.
     """
     # An error while the arguments are described must not replace the original error.

@@ -19,7 +19,7 @@ from keraslike.core.jax_internals import outside_of_traces
 class Pending:
     """The content of a Variable whose initial value nobody has read yet: a shape, a dtype and the
     initializer. A value that is assigned before the first read (from a file, for example) replaces
-    it. Copies of the Variable may share it; each computes an array of its own."""
+    it. Copies of the Variable may share it; each computes its own array."""
 
     __slots__ = ("shape", "dtype", "_initializer")
 
@@ -46,8 +46,9 @@ drawing = threading.RLock()
 
 
 def pending_value(initializer: Any, shape: Any, dtype: Any) -> Pending | None:
-    """The pending value of an initializer; `None` where it must be computed immediately. It is
-    deferred only where the result does not depend on the time, and cannot fail."""
+    """The pending value of an initializer, or `None` if it must be computed immediately. It is
+    deferred only if the result does not depend on the time of the call, and if the call cannot
+    fail."""
     default_device = jax.config.jax_default_device  # type: ignore[attr-defined]
     if state.scope is not None or not context.trace_state_clean() or default_device is not None:
         return None

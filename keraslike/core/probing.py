@@ -64,11 +64,11 @@ def probed(trace: Callable[[Size], Any], axes: int, numbers: Sequence[int] = ())
     `None` where too few attempts succeed to say anything.
 
     Args:
-        trace: gives the output's structure, of things that have a shape and a dtype, for a function
-            that says which size to take for an unknown one: `size(operand, axis)`. It raises where
-            sizes do not suit the function.
-        axes: the largest number of unknown sizes that an operand has.
-        numbers: what the function was given, of which sizes may have to be multiples.
+        trace: a function that returns the output's structure, whose leaves have a shape and a
+            dtype, given a function `size(operand, axis)` that assigns sizes to unknown ones. It
+            raises if the sizes are invalid.
+        axes: the largest number of unknown sizes of an operand.
+        numbers: the arguments of the function, of which sizes may have to be multiples.
     """
 
     def first(attempts: Sequence[Size]) -> Any:

@@ -24,14 +24,14 @@ _counts_lock = threading.Lock()
 
 
 def write_once(path: str, write: Callable[[], Any]) -> None:
-    """Runs `write` in the first process only; in the others returns when it is done there.
+    """Runs `write` in the first process only; the other processes return when it has finished.
 
-    What it raises is raised in all of them. The first process waits for nobody, so that a program
-    may also leave the call to it alone.
+    An exception is raised in all of them. The first process does not wait, so a program may also
+    make the call only there.
 
     Args:
-        path: of the file; processes that write the same one wait for each other's same call.
-        write: writes it.
+        path: the path of the file, by which the calls of the processes are matched.
+        write: the function that writes it.
 
     Raises TimeoutError if the first process does not write.
 
@@ -46,11 +46,11 @@ def write_once(path: str, write: Callable[[], Any]) -> None:
 
 
 def of_first(what: str, find: Callable[[], Any]) -> Any:
-    """The plain value that `find` gives in the first process, in all of them.
+    """The plain value that `find` returns in the first process, returned in all processes.
 
     Args:
-        what: it is, for errors; processes that ask for the same wait for each other's same call.
-        find: finds it; it is not called in the others.
+        what: a description for errors, by which the calls of the processes are matched.
+        find: a function, which is called only in the first process.
 
     >>> of_first("newest", lambda: 3)
     3
@@ -59,7 +59,7 @@ def of_first(what: str, find: Callable[[], Any]) -> Any:
 
 
 def any_of(what: str, mine: bool) -> bool:
-    """Whether the argument is true in any process; all processes must call this.
+    """Whether the argument is true in any process. All processes must call this.
 
     >>> any_of("stop", False)
     False
@@ -85,7 +85,7 @@ def any_of(what: str, mine: bool) -> bool:
 
 @contextlib.contextmanager
 def gathered(variables: Sequence[Any]) -> Iterator[None]:
-    """Within the block each process holds the whole of values that are divided among processes, so
+    """A block in which each process holds complete values of what is sharded over processes, so
     that the first one may read and write them alone. All processes must enter the block.
 
     >>> with gathered([]):

@@ -43,7 +43,7 @@ complex128:
 
 
 def lattice() -> dict[str, list[str]]:
-    """Each dtype with its direct successors, which can hold all of its values."""
+    """Each dtype with its direct successors, which can represent all of its values."""
     lines = (line.partition(":") for line in _NEXT.strip().split("\n"))
     return {dtype: [*above.split()] for dtype, _, above in lines}
 
@@ -70,7 +70,7 @@ UPPER_BOUNDS = upper_bounds()
 
 @functools.lru_cache(512)
 def least_upper_bound(*dtypes: str) -> str:
-    """The least upper bound of some dtypes; raises ValueError where there is none.
+    """The least upper bound of dtypes; raises ValueError if there is none.
 
     >>> least_upper_bound("float16", "bfloat16"), least_upper_bound("int8", "uint8")
     ('float32', 'int16')
@@ -126,10 +126,11 @@ def of_width(dtype: str, precision: str = "32") -> str:
 
 
 def result_type(*dtypes: Any) -> str:
-    """The dtype of what is computed of values of these dtypes; that of layers where none is given.
+    """The dtype of results computed from values of these dtypes; without any, `floatx()`.
 
-    Python's `int` and `float` take the width of what they meet, or that of `floatx()`. 64 bits are
-    32 unless JAX computes with 64. Raises ValueError for eight-bit floats, which have to be cast.
+    Python's `int` and `float` adopt the width of the other operands, or that of `floatx()`. 64-bit
+    dtypes become 32-bit ones unless JAX's 64-bit mode is on. Raises ValueError for eight-bit
+    floats, which must be cast explicitly.
 
     >>> result_type("int32", "float16"), result_type("uint8", "int8"), result_type("int8", int)
     ('float16', 'int16', 'int8')

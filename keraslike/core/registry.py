@@ -49,12 +49,13 @@ scope = _Scope()
 
 
 def publish(module: str, objects: dict[str, Any], aliases: dict[str, Any] | None = None) -> None:
-    """Makes public objects known under Keras's module name, so that saved files can name them.
+    """Registers public objects under Keras's module name, so that saved files can refer to them.
 
     Args:
-        module: e.g. `"keras.losses"`; its last part is the family that `get` looks in. Files may
-            name the objects of families that models are made of, and no others.
-        objects: name -> class or function; classes answer to their snake-case name as well.
+        module: for example `"keras.losses"`; its last part is the family for `get`. Files may only
+            refer to objects of families that models consist of.
+        objects: a dict from names to classes or functions; classes are also found by their
+            snake-case name.
         aliases: further names, such as `"mse"`.
     """
     last = module.rpartition(".")[2]
@@ -89,7 +90,7 @@ def public_name(obj: Any) -> tuple[str | None, str | None]:
 
 
 def publish_as(function: Callable, other: Any) -> None:
-    """Gives a function, in files, the name of another one that it replaces."""
+    """Makes files refer to a function by the name of another one that it replaces."""
     _stand_ins[id(function)] = function, other
 
 
@@ -151,7 +152,7 @@ def get_registered_object(
 
 @contextlib.contextmanager
 def custom_object_scope(custom_objects: dict[str, Any]) -> Iterator[None]:
-    """Within the block, names in `custom_objects` are found when something is deserialized.
+    """A block in which deserialization finds the names in `custom_objects`.
 
     >>> from keraslike import activations
     >>> with custom_object_scope({"half": lambda x: x / 2}):
@@ -164,7 +165,7 @@ def custom_object_scope(custom_objects: dict[str, Any]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def safe_mode_scope(safe_mode: bool = True) -> Iterator[None]:
-    """Within the block, deserialization refuses, or allows, the bytecode of lambdas."""
+    """A block in which deserialization refuses, or allows, the bytecode of lambdas."""
     with using(None, safe_mode):
         yield
 
@@ -231,11 +232,11 @@ def registered_in_any_package(name: str) -> Any:
 
 
 def find_public(module: Any, name: str, is_function: bool = False) -> Any:
-    """A public object by Keras's module name, however deep the file says that it lies there.
+    """A public object by Keras's module name, at any depth that the file states.
 
     Args:
         name: its name or an alias.
-        is_function: whether a function is looked for rather than a class, where both have the name.
+        is_function: whether to look for a function instead of a class of the same name.
     """
     if (module, name) in _public:
         return _public[module, name]

@@ -147,9 +147,9 @@ def _uninterpreted(message: str, identifier: Any) -> ValueError:
 
 
 def serialize(obj: Any) -> Any:
-    """Plain values (what JSON holds) from which `deserialize` makes an equal object.
+    """Plain values, as in JSON, from which `deserialize` makes an equal object.
 
-    Raises TypeError for an object that has no `get_config` and is nothing plain.
+    Raises TypeError for an object without `get_config` that is not a plain value.
 
     >>> serialize((1, 2.5, "a"))
     (1, 2.5, 'a')
@@ -287,19 +287,20 @@ def deserialize(
     module_objects: dict[str, Any] | None = None,
     printable_module_name: str = "object",
 ) -> Any:
-    """The object that `serialize` made these plain values of; plain values come back themselves.
+    """The object from which `serialize` made these values; plain values are returned unchanged.
 
     Args:
         config: what `serialize` (or Keras) wrote.
-        custom_objects: name -> class or function, for names that are neither public nor registered.
-        safe_mode: `False` allows a lambda's bytecode to be read. Only for files you trust. Within
-            a call of this, or of `load_model`, what that was told holds.
-        module_objects: the same as `custom_objects`, after them; a text that is a name of theirs
-            stands for that.
-        printable_module_name: taken as by Keras, which has no use for it either.
+        custom_objects: a dict from names that are neither public nor registered to classes and
+            functions.
+        safe_mode: `False` allows the bytecode of lambdas. Use it only for trusted files. Within a
+            call of this function or of `load_model`, the value of the outer call applies.
+        module_objects: like `custom_objects`, with lower priority; a string that is a key is
+            replaced by its value.
+        printable_module_name: accepted for Keras's sake, and ignored.
 
-    Raises TypeError for a class or function that is not known, ValueError for
-    bytecode and for what is nested too deeply.
+    Raises TypeError for a class or function that is not known, ValueError for bytecode and for
+    excessive nesting.
 
     >>> import keraslike
     >>> config = serialize(keraslike.losses.Huber(delta=2.0))

@@ -126,9 +126,10 @@ def run_program(path: str, *arguments: str, needed: str) -> None:
     """Calls `main(*arguments)` of a file of Python's in that process.
 
     Args:
-        needed: what to say where there is no TensorFlow.
+        needed: the error message if TensorFlow is not installed.
 
-    Raises ImportError then, and what the call raises, TensorFlowError for TensorFlow's own kinds.
+    Raises ImportError in that case, and the exceptions of the call, with TensorFlowError for types
+    that only TensorFlow has.
     """
     if interpreter() is None:
         raise ImportError(needed)
@@ -204,8 +205,8 @@ class HostedModel:
 
         Args:
             node: which function.
-            values: of the function's variables.
-            trial: whether all is as before afterwards.
+            values: the values of the function's variables.
+            trial: whether to restore the previous state afterwards.
         """
         message, arrays = self._asked(node, arguments, values)
         answer, found = self._process.ask({**message, "trial": trial}, arrays)

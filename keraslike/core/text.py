@@ -36,9 +36,9 @@ class Text:
 
     Args:
         values: an array of bytes; `None` in a trace.
-        shape: the shape it has for whom it is given to, by default that of the values.
-        results: what functions gave of the texts, by the functions' keys.
-        place: where in a batch it is.
+        shape: the shape that the receiver sees, by default that of the values.
+        results: the results of functions applied to the texts, by the functions' keys.
+        place: its position in a batch.
 
     >>> text = Text(as_bytes(np.array(["a", "bc"])))
     >>> text.apply("sizes", lambda texts: np.array([len(t) for t in texts]), None).tolist()
@@ -81,7 +81,7 @@ class Text:
 
         Args:
             name: a key that distinguishes the function from others.
-            spec: gives the shape and the dtype of the result for the shape of the texts, for
+            spec: a function from the shape of the texts to the shape and dtype of the result, for
                 traces of shapes.
         """
         key = (name, len(self.shape), *self.shape[1:])

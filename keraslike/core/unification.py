@@ -28,15 +28,15 @@ def unified(
     any_size: Any,
     attempts: int,
 ) -> Any:
-    """The output of `trace` where unknown sizes of different operands have to agree, or `None`.
+    """The output of `trace` if unknown sizes of different operands can be made to agree, or `None`.
 
     Args:
-        trace: gives the output's structure for a function that says which size to take for an
-            unknown one; raises where sizes do not fit each other.
-        shapes: of all operands, by number.
-        symbolic: the numbers of those whose unknown sizes are to be found.
-        any_size: a symbol that stands for a size which may be any.
-        attempts: how many ways of matching sizes are tried.
+        trace: a function that returns the output's structure, given a function that assigns sizes
+            to unknown ones; raises if sizes are inconsistent.
+        shapes: the shapes of all operands, by number.
+        symbolic: the numbers of the operands whose unknown sizes must be determined.
+        any_size: a symbol for an arbitrary size.
+        attempts: the number of ways of matching sizes to try.
     """
     unknown = [(i, axis) for i in symbolic for axis, s in enumerate(shapes[i]) if s is None]
     if len(shapes) < 2 or not unknown:

@@ -21,7 +21,7 @@ _ESTABLISHED = "01"
 
 
 def wait_until_free(port: int, seconds: float) -> None:
-    """Waits for the service of a job that was here before: two could listen on one port."""
+    """Waits until the service of a previous job has ended, since two could listen on one port."""
     until = time.monotonic() + seconds
     while True:
         with socket.socket() as trial:
@@ -56,8 +56,8 @@ def is_connected(port: int) -> bool:
 
 
 def serve(address: str, count: int, heartbeat: int, linger: float) -> None:
-    """Serves until process 0 has ended, which closes standard input, and the others are gone, too:
-    one that finds no service as it ends is aborted by JAX."""
+    """Serves until process 0 has ended, which closes standard input, and all others have
+    disconnected: JAX aborts a process that finds no service when it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the processes that compute
     port = int(address.rpartition(":")[2])
     wait_until_free(port, linger)

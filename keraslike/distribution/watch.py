@@ -36,12 +36,12 @@ _NATIVE = re.compile("(UNKNOWN|INTERNAL|UNAVAILABLE|DEADLINE_EXCEEDED|ABORTED|CA
 
 
 class Watch(threading.Thread):
-    """Writes this process's signs of life, and reads those of the others.
+    """Publishes heartbeats of this process and monitors those of the others.
 
     Args:
-        store: what all processes share.
-        process, count: the number of this process, and how many there are.
-        timeout: seconds without a sign after which a process is lost.
+        store: the key-value store that all processes share.
+        process, count: the number of this process, and the number of processes.
+        timeout: seconds without a heartbeat after which a process counts as lost.
     """
 
     def __init__(self, store: Any, process: int, count: int, timeout: float):
