@@ -1,4 +1,5 @@
-"""Methods whose repeated calls are compiled, by `training.eager`, which this must not import."""
+"""Methods whose repeated calls are compiled by `training.eager`, which this module must not
+import."""
 
 from __future__ import annotations
 
@@ -10,15 +11,16 @@ MISSED = object()  # The result of a call that no compiled program runs.
 
 
 class Repeated:
-    """What runs calls as compiled programs, or returns `MISSED`; set by `training.eager`."""
+    """The function that runs calls as compiled programs, or returns `MISSED`; set by
+    `training.eager`."""
 
     run_layer: Callable = staticmethod(lambda layer, args, kwargs: MISSED)
     run_method: Callable = staticmethod(lambda method, owner, args, kwargs: MISSED)
 
 
 def compiled_if_repeated(method: Callable) -> Callable:
-    """Makes calls of a method outside of traces one compiled program, once they are repeated with
-    arrays of the same shapes. The method must only compute, and change Variables."""
+    """Compiles calls of a method outside of traces to one program once they are repeated with
+    arrays of the same shapes. The method must have no effects except on Variables."""
 
     @functools.wraps(method)
     def run(self: Any, *args: Any, **kwargs: Any) -> Any:

@@ -29,8 +29,8 @@ from keraslike.training.program import Program
 from keraslike.training.steps import Steps
 
 # The number of calls with the same shapes that run op by op before one is compiled: of a layer, and
-# of another object's method, which takes less time. From so many layers on the first call is
-# compiled.
+# of another object's method, which takes less time. From this number of layers on, the first call
+# is compiled.
 _CALLS_OP_BY_OP, _METHODS_OP_BY_OP, _LARGE = 2, 32, 16
 _MOST = 64  # The most shapes that are remembered for a layer.
 _CHANGES = 16  # The number of changes of a layer after which its calls are no longer compiled.
