@@ -58,6 +58,14 @@ class IoU(Metric):
             (num_classes, num_classes), dtype=self.dtype, name="total_confusion_matrix"
         )
 
+    def _class_numbers(self, name: str, y: jax.Array, sparse: bool) -> jax.Array:
+        if not sparse and y.ndim < 2:
+            raise ValueError(
+                f"Metric '{self.name}': {name} must be the scores of each class, of shape "
+                f"(samples, ..., classes). Received: {name} of shape {y.shape}"
+            )
+        return (y if sparse else argmax(y, self.axis)).astype("int32")
+
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Adds a batch to the confusion matrix.
 
@@ -65,10 +73,8 @@ class IoU(Metric):
             y_true, y_pred: class numbers, or scores of the classes along `axis`.
             sample_weight: a weight for each class number, or for each sample.
         """
-        y_true, y_pred = (
-            (array(y) if sparse else argmax(array(y), self.axis)).astype("int32")
-            for y, sparse in ((y_true, self.sparse_y_true), (y_pred, self.sparse_y_pred))
-        )
+        y_true = self._class_numbers("y_true", array(y_true), self.sparse_y_true)
+        y_pred = self._class_numbers("y_pred", array(y_pred), self.sparse_y_pred)
         if y_true.size != y_pred.size:
             raise ValueError(
                 f"Metric '{self.name}': class numbers y_true of shape {y_true.shape} cannot be "

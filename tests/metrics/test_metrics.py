@@ -546,6 +546,7 @@ def test_the_shape_of_a_result_changes_no_state():
         (lambda: metrics.RecallAtPrecision(0.5, 0), "num_thresholds.*0"),
         (lambda: metrics.IoU(3, [3]), r"target_class_ids.*\[0, 3\).*3"),
         (lambda: metrics.MeanIoU(3)(np.ones(3), np.ones(4)), r"\(3,\).*\(4,\)"),
+        (lambda: metrics.OneHotIoU(3, [0])(np.ones(3), np.ones(3)), r"y_true must .*\(3,\)"),
         (lambda: metrics.FBetaScore("mean"), "average.*=mean"),
         (lambda: metrics.FBetaScore(beta=0.0), "beta.*0"),
         (lambda: metrics.FBetaScore(beta=1), "beta.*float.*1"),
