@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from keraslike.core.iteration import Failed, Steps, attempted, begun, tried
+from keraslike.core.iteration import Failed, Steps, attempted, begun, cut, tried
 from keraslike.core.structures import iter_leaves, map_leaves
 from keraslike.data import philox
-from keraslike.data.elements import AUTOTUNE, UNKNOWN, Nested, arguments, as_int, positive
+from keraslike.data.elements import AUTOTUNE, INFINITE, UNKNOWN, Nested, arguments, as_int, positive
 from keraslike.data.pipeline import Fetched, NoElements, Pipeline, Start, common, counted, enduring
 
 
@@ -67,10 +67,15 @@ class Combining(Pipeline):
             if self._find_spec is not None and dataset._find_spec is not None:
                 common(self._spec(), dataset._spec())
 
+        def both(first: int) -> Iterator[Any]:
+            starts = itertools.chain([lambda: self._start(first)], [lambda: dataset._start(0)])
+            return itertools.chain.from_iterable(begin() for begin in starts)
+
         def start(first: int) -> Iterator[Any]:
-            if self._count < 0 or first < self._count:
-                both = itertools.chain([lambda: self._start(first)], [lambda: dataset._start(0)])
-                return itertools.chain.from_iterable(begin() for begin in both)
+            if self._count == UNKNOWN:  # it may have fewer elements than `first`
+                return cut(both(0), first)
+            if self._count == INFINITE or first < self._count:
+                return both(first)
             return dataset._start(first - self._count)
 
         def known() -> Any:

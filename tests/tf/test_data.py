@@ -160,6 +160,7 @@ PIPELINES = {
     "zipped": lambda: D.zip((D.range(20).shuffle(5, seed=2), D.range(30).skip(4))).enumerate(),
     "filtered": lambda: D.range(40).shuffle(7).filter(lambda n: n % 3 > 0).take(15).skip(1),
     "joined": lambda: D.range(9).concatenate(D.range(9).shuffle(9)).shard(2, 1),
+    "few": lambda: D.range(9).filter(lambda n: n > 5).concatenate(D.range(9)),
     "windows": lambda: D.range(20).window(3, 1, drop_remainder=True).flat_map(lambda w: w.batch(3)),
     "drawn": lambda: D.sample_from_datasets([D.range(9), D.range(9).shuffle(9)]),
 }
