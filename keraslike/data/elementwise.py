@@ -133,8 +133,8 @@ class Elementwise(Pipeline):
             if not examples:
                 raise
             return part(common(examples[0], examples[-1]))
-        sizes = getattr(next(iter_leaves(dataset._spec()), None), "shape", None)
-        if not sizes or sizes[0] is not None:
+        shapes = [getattr(leaf, "shape", None) for leaf in iter_leaves(dataset._spec())]
+        if not any(shape and shape[0] is None for shape in shapes):
             return peeked
         return map_leaves(
             lambda spec: spec.rows().inside(None) if getattr(spec, "shape", None) else spec, peeked
