@@ -198,6 +198,39 @@ _SHOWN_ELSEWHERE = {
 }
 
 
+def _further_arguments(cls: type, up: str) -> str:
+    """What is common to the arguments of layers that their docstrings do not repeat."""
+    try:
+        names = list(inspect.signature(cls).parameters)
+    except (TypeError, ValueError):
+        return ""
+    said = inspect.getdoc(cls) or ""
+    lines = []
+    for kind, effect in _OF_WEIGHTS.items():
+        found = [n for n in names if n.endswith(f"_{kind}") and n not in said]
+        if found:
+            listed = ", ".join(f"`{n}`" for n in found)
+            link = f"[{kind}s]({up}reference/{kind}s/index.md)"
+            lines.append(f"- {listed}: names, configs or instances of {link}, which {effect}.")
+    if "lora_rank" in names and "lora_rank" not in said:
+        lines.append(
+            "- `lora_rank`, `lora_alpha`: the rank and the factor of a low-rank adaptation of the "
+            "weight (Hu et al., arXiv:2106.09685); `None` for none."
+        )
+    if "kwargs" in names and issubclass(cls, keraslike.layers.Layer):
+        layer = f"[Layer]({up}reference/layers/Layer.md)"
+        lines.append(f"- `**kwargs`: the arguments of {layer}, such as `name` and `dtype`.")
+    return "\n".join(["**Further arguments**", "", *lines]) if lines else ""
+
+
+# Families of objects that arguments for weights or outputs name, and what they do.
+_OF_WEIGHTS = {
+    "initializer": "draw initial values",
+    "regularizer": "add to the loss",
+    "constraint": "are applied after each update",
+}
+
+
 def page_of(entry: Entry) -> str:
     name, value = entry.names[0], entry.value
     short = name.rpartition(".")[2]
@@ -213,6 +246,8 @@ def page_of(entry: Entry) -> str:
         if parents and (parent := _pages.get(id(parents[0]))):
             up = "../" * entry.page.count("/")
             parts.append(f"Derives from [{parents[0].__name__}]({up}{parent}).")
+        if further := _further_arguments(value, "../" * entry.page.count("/")):
+            parts.append(further)
         for method, of in own_methods(value):
             if isinstance(of, property):
                 parts.append(f"## {method} {{ .property }}")
