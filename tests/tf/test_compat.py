@@ -121,3 +121,30 @@ def test_texts():
     assert compat.as_str_any(3) == "3" and compat.v2 is tf
     with pytest.raises(TypeError, match="Expected binary or unicode string"):
         compat.as_bytes(3)
+
+
+def test_data_sets_and_records_of_before(tmp_path):
+    v1, path = tf.compat.v1, str(tmp_path / "records")
+    with v1.python_io.TFRecordWriter(path) as writer:
+        writer.write(b"one")
+    assert list(v1.io.tf_record_iterator(path)) == [b"one"]
+    dataset = v1.data.Dataset.from_tensor_slices({"a": [1, 2]}).batch(2)
+    assert v1.data.get_output_types(dataset) == {"a": tf.int32}
+    assert v1.data.get_output_shapes(dataset)["a"].as_list() == [None]
+    found = v1.data.make_one_shot_iterator(dataset).get_next()
+    assert found["a"].numpy().tolist() == [1, 2]
+
+
+def test_sizes_that_are_unknown_are_none():
+    seen = []
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 3])])
+    def traced(x):
+        seen.extend([tf.compat.dimension_value(x.shape[0]), x.shape.is_fully_defined()])
+        seen.extend([x.shape.num_elements(), x.shape == (None, 3), x.shape == (4, 3)])
+        seen.append(x.shape.is_compatible_with([4, 3]))
+        return x
+
+    traced(tf.zeros([4, 3]))
+    assert seen == [None, False, None, True, False, True]
+    assert tf.compat.dimension_at_index(tf.TensorShape([2, 3]), 1) == 3

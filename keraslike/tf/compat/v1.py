@@ -12,7 +12,7 @@ from typing import Any
 
 from keraslike.tf import documentation
 from keraslike.tf import gfile as _files
-from keraslike.tf.compat import v1_losses, v1_nn, v1_train
+from keraslike.tf.compat import v1_data, v1_losses, v1_nn, v1_train
 from keraslike.tf.compat.v1_losses import library as _library
 from keraslike.tf.conversion import convert_to_tensor as _convert
 from keraslike.tf.indexing import where as _where
@@ -82,6 +82,7 @@ _RENAMED = {
     "nn.softmax_cross_entropy_with_logits_v2": "nn.softmax_cross_entropy_with_logits",
     "orthogonal_initializer": "keras.initializers.Orthogonal",
     "random.set_random_seed": "random.set_seed",
+    **{f"python_io.{name}": f"io.{name}" for name in ("TFRecordOptions", "TFRecordWriter")},
     "random_crop": "image.random_crop",
     "random_gamma": "random.gamma",
     "random_normal": "random.normal",
@@ -140,9 +141,12 @@ class _Module(ModuleType):
         return _found(vars(self)["_name"], name)
 
 
-_ADDED: dict[str, Any] = {"losses": v1_losses, "nn": v1_nn, "train": v1_train}
+_ADDED: dict[str, Any] = {
+    **dict.fromkeys(["data", "io", "python_io"], v1_data),
+    **{"losses": v1_losses, "nn": v1_nn, "train": v1_train},
+}
 losses = v1_losses
-train = _Module("train")
+train, python_io = _Module("train"), _Module("python_io")
 
 
 def __getattr__(name: str) -> Any:
