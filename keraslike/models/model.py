@@ -368,10 +368,10 @@ def takes_graph(cls: type) -> bool:
     if is_ours(of, "models"):
         return True
     _, *parameters = inspect.signature(cls.__init__).parameters.values()
-    kinds = [p.kind for p in parameters]
+    kinds = {p.kind for p in parameters}
     names = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
-    passed_on = kinds == [inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD]
-    return passed_on or names == ["inputs", "outputs", "name"]
+    passed_on = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD} <= kinds
+    return names == ["inputs", "outputs", "name"] or passed_on and not names
 
 
 # `keras.models` has these names as well. They are implemented in `keraslike.saving`, which this

@@ -381,7 +381,7 @@ def test_classes_that_are_constructed_from_inputs_and_outputs(tmp_path):
     """They are graphs in files, and clones are of them."""
 
     class Passing(keras.Model):
-        def __init__(self, *args, **kwargs):
+        def __init__(self, *args, size=None, **kwargs):
             super().__init__(*args, **kwargs)
             self.noted = keras.metrics.Mean(name="noted")
 
