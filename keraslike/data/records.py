@@ -284,22 +284,19 @@ def _unpacked(known: Any, data: IO[bytes]) -> Any:
 
 
 def kept(elements: Iterator[Any], path: str, kind: Any = "") -> Iterator[Any]:
-    """The elements, which are also written to a file; it appears after the last one."""
+    """The elements, which are also written to a file, without errors; it appears after the last
+    one."""
     folder = os.path.dirname(os.path.abspath(path))
     os.makedirs(folder, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=folder, prefix=os.path.basename(path) + ".part")
     os.close(handle)
     try:
         with RecordWriter(temporary, kind) as writer:
-            failed = False
             for element in elements:
-                if type(element) is Failed:
-                    failed = True
-                else:
+                if type(element) is not Failed:
                     writer.write(packed(element))
                 yield element
-        if not failed:
-            os.replace(temporary, path)
+        os.replace(temporary, path)
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.remove(temporary)

@@ -36,10 +36,10 @@ class Storage(Pipeline):
         def remembered() -> Iterator[Any]:
             elements = []
             for element in tried(self._start(0)):
-                elements.append(element)
+                if type(element) is not Failed:  # as in TensorFlow, errors are not kept
+                    elements.append(element)
                 yield element
-            if not any(type(element) is Failed for element in elements):
-                kept[:] = [elements]
+            kept[:] = [elements]
 
         def start(first: int) -> Iterator[Any]:
             if not path:
