@@ -62,12 +62,14 @@ class LayerState:
             # `_weights` is for weights without an attribute.
             self._weights[:] = [v for v in self._weights if v is not value]
         objects = [o for o in found if not base.is_variable(o)]
-        if objects and vars(self).get(name) is not value:
+        before = vars(self).get(name)
+        if objects and before is not value:
             # What was added to a container before keeps its place, as a graph is assigned.
             containers = [
                 v for k, v in vars(self).items() if isinstance(v, (list, dict)) and k != "_ranks"
             ]
             self._rank(objects, {id(o) for o in base.iter_state(containers)})
+        if (objects and before is not value) or next(base.iter_state(before), None) is None:
             # Keeps attributes in the order in which their values were assigned.
             vars(self).pop(name, None)
         object.__setattr__(self, name, value)

@@ -881,6 +881,24 @@ def test_shapes_that_a_layer_says_hold_where_a_trace_cannot_find_them():
     assert found(keraslike) == found(keras) == ((None, None, 3), (1, 4, 3))
 
 
+def test_weights_come_in_the_order_in_which_they_were_made():
+    def found(k):
+        class Scaled(k.layers.Layer):
+            def __init__(self):
+                super().__init__()
+                self.late, self.early = 1.0, None
+
+            def build(self, shape):
+                self.early = self.add_weight(name="early", trainable=False)
+                self.late = self.add_weight(name="late", trainable=False)
+
+        layer = Scaled()
+        layer.build((1,))
+        return [v.name for v in layer.weights]
+
+    assert found(keraslike) == found(keras) == ["early", "late"]
+
+
 def test_methods_need_not_take_shapes():
     def found(k):
         class Scaled(k.layers.Layer):
