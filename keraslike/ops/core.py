@@ -80,7 +80,7 @@ def convert_to_tensor(
 
 
 def convert_to_numpy(x: Any) -> np.ndarray:
-    """The values as a numpy array on the host, a copy of one's own.
+    """A copy of the values as a numpy array on the host.
 
     >>> convert_to_numpy(jnp.ones(2)).tolist()
     [1.0, 1.0]
