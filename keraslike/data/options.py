@@ -57,12 +57,12 @@ class AutotuneOptions(_Options):
 
 
 class DistributeOptions(_Options):
-    """Options of how data is sharded among workers. All are None until they are set.
+    """Options of how data is sharded among workers.
 
     >>> options = Options()
     >>> options.experimental_distribute.num_devices = 1
-    >>> options.experimental_distribute
-    <DistributeOptions {'auto_shard_policy': None, 'num_devices': 1}>
+    >>> options.experimental_distribute.num_devices
+    1
     """
 
     _names = dict.fromkeys(["auto_shard_policy", "num_devices"])

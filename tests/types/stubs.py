@@ -14,10 +14,17 @@ import sys
 import types
 from typing import Any
 
+import keraslike
 from keraslike.tf import face, keras
 
-# The modules of `tf.keras`, which exist at run time only.
-FACE = sorted(name for name in sys.modules if f"{name}.".startswith(f"{keras.__name__}."))
+# The modules of `tf.keras`, which exist at run time only; without those that are there only if
+# keraslike's was imported before, of which the stub of `tf.keras` has the names.
+FACE = sorted(
+    name
+    for name in sys.modules
+    if f"{name}.".startswith(f"{keras.__name__}.")
+    and name.removeprefix(f"{keras.__name__}.").partition(".")[0] not in keraslike._LATER
+)
 MODULES = (
     *FACE,
     "keraslike.tf",
