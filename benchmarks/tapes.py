@@ -1,4 +1,5 @@
-"""What `keraslike.tf` costs beside plain JAX: eager ops, a tape around a model, a taped `fit` step.
+"""What eager code costs beside plain JAX: ops of `keraslike.tf`, a tape around a model, a taped
+step of `fit`; and repeated calls of losses and metrics, which are compiled, beside those op by op.
 
 All run in one process, interleaved, and medians are printed, since machines are noisy:
 
@@ -8,9 +9,11 @@ All run in one process, interleaved, and medians are printed, since machines are
 from __future__ import annotations
 
 import argparse
+import functools
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +21,7 @@ import numpy as np
 
 import keraslike as keras
 from keraslike import tf
+from keraslike.core import context
 
 
 def timed(run: Callable, count: int) -> float:
@@ -93,6 +97,32 @@ def steps() -> tuple[Callable, Callable]:
     return fitter(keras.Sequential), fitter(Taped)
 
 
+def repeated() -> dict[str, tuple[Callable, Callable]]:
+    """Calls of losses and metrics as plain Python, op by op, and as they are run."""
+    rng = np.random.default_rng(0)
+    p, q = (rng.uniform(0.01, 1, (32, 10)).astype("float32") for _ in range(2))
+    y, p = (a / a.sum(1, keepdims=True) for a in (q, p))
+    numbers, above = rng.integers(0, 10, 32), (y > 0.1).astype("float32")
+    losses, metrics = keras.losses, keras.metrics
+    found = {
+        "MeanSquaredError": (losses.MeanSquaredError(), y),
+        "CategoricalCrossentropy": (losses.CategoricalCrossentropy(), y),
+        "SparseCategoricalCrossentropy": (losses.SparseCategoricalCrossentropy(), numbers),
+        "CategoricalAccuracy": (metrics.CategoricalAccuracy().update_state, y),
+        "Precision": (metrics.Precision().update_state, above),
+        "AUC": (metrics.AUC().update_state, above),
+    }
+
+    def plain(call: Callable, target: np.ndarray) -> Any:
+        with context.using(plain=True):
+            return call(target, p)
+
+    return {
+        name: (functools.partial(plain, *pair), lambda pair=pair: pair[0](pair[1], p))
+        for name, pair in found.items()
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
@@ -102,15 +132,19 @@ def main() -> None:
     work["tape, MLP 8-30-1, batch 32"] = (*gradients((30,), 32), 100)
     work["tape, MLP 8-512-512-1, batch 256"] = (*gradients((512, 512), 256), 20)
     work["fit step with a tape (500 steps)"] = (plain_step, taped_step, 1)
-    print(f"{'':36}{'plain, us':>12}{'tf, us':>12}{'ratio':>8}{'more, us':>10}")
+    work |= {f"{name}, op by op": (*pair, 100) for name, pair in repeated().items()}
+    print(f"{'':40}{'plain, us':>12}{'ours, us':>12}{'ratio':>8}{'more, us':>10}")
     for name, (plain, boxed, count) in work.items():
-        plain(), boxed()  # compile
+        for _ in range(
+            2 if count == 1 else 40
+        ):  # compile; metrics and losses are compiled when they are repeated
+            plain(), boxed()
         a, b = [], []
         for _ in range(rounds):
             a.append(timed(plain, count))
             b.append(timed(boxed, count))
         plain_time, time_of = statistics.median(a), statistics.median(b)
-        print(f"{name:36}{plain_time:12.1f}{time_of:12.1f}{time_of / plain_time:8.2f}"
+        print(f"{name:40}{plain_time:12.1f}{time_of:12.1f}{time_of / plain_time:8.2f}"
               f"{time_of - plain_time:10.1f}")  # fmt: skip
 
 
