@@ -394,9 +394,6 @@ class Trainer(Steps):
     @entry
     def predict_on_batch(self, x: Any) -> Any:
         """The model's outputs for one batch."""
-        outputs = self._predict_few(x, len(x) if isinstance(x, np.ndarray) and x.ndim else None)
-        if outputs is not None:
-            return outputs
         batch = pack(to_arrays(x, "x"))
         return jax.tree.map(np.asarray, self._ready("predict", batch).run_batch(batch))
 
