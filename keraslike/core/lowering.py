@@ -302,10 +302,14 @@ def changes(function: Callable, variables: Sequence[nnx.Variable]) -> Callable:
     lowered = lower(function, variables)
 
     def pure(values: Sequence[Any], *args: Any) -> dict[int, Any]:
-        new = lowered(values, *args)[1]
-        return {i: v for i, (v, old) in enumerate(zip(new, values)) if v is not old}
+        return changed(lowered(values, *args)[1], values)
 
     return pure
+
+
+def changed(new: Sequence[Any], old: Sequence[Any]) -> dict[int, Any]:
+    """Those of the new values that are other objects than the old ones, by their indices."""
+    return {i: v for i, (v, before) in enumerate(zip(new, old)) if v is not before}
 
 
 def value_and_grad(function: Callable, has_aux: bool = False) -> Callable:

@@ -22,14 +22,14 @@ def fingerprint(dataset: Pipeline) -> np.uint64:
     return np.uint64(int.from_bytes(digest.digest()[:8], "little"))
 
 
-def _parts(value: Any, seen: dict[int, Any]) -> Iterator[bytes]:
+def _parts(value: Any, seen: dict[int, tuple[int, Any]]) -> Iterator[bytes]:
     if value is None or isinstance(value, (bool, int, float, complex, str, bytes, type)):
         yield repr(value).encode()
         return
     if id(value) in seen:
-        yield b"again %d" % list(seen).index(id(value))
+        yield b"again %d" % seen[id(value)][0]
         return
-    seen[id(value)] = value
+    seen[id(value)] = len(seen), value  # The value is kept, so that its id stays its own.
     yield type(value).__qualname__.encode()
     if isinstance(value, np.ndarray) and value.dtype != object:
         yield from (str((value.shape, value.dtype)).encode(), value.tobytes())

@@ -216,8 +216,8 @@ def categorical(
     logits, count = convert_to_tensor(logits), static(num_samples)
     kind = dtypes.int64 if dtype is None else dtype
     total = math.prod(logits.shape[:1]) * count
-    wide = math.prod(logits.shape[:1]) * 2 * (count + -count % 4)  # the part of the counter that
-    # TensorFlow reserves for it
+    # The part of the counter that TensorFlow reserves for it.
+    wide = math.prod(logits.shape[:1]) * 2 * (count + -count % 4)
     state = _state("categorical", seed, wide, always=False)
     if state is not None:
         with WIDE(True):

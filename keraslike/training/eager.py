@@ -271,7 +271,7 @@ class _Result:
         self.structure = map_leaves(place, out)
         masks = [context.get_mask(x) for x in arrays]
         added = owner._added_losses() if isinstance(owner, Layer) else []
-        self.owners = [owner for owner, _ in added]
+        self.owners = [layer for layer, _ in added]
         self.traced: Any = arrays, masks, [values for _, values in added]
         self.is_one = type(self.structure) is _Place and not self.structure.of_input
 
@@ -286,8 +286,8 @@ class _Result:
         state = context.state
         if state.depth == 0 and state.losses and isinstance(owner, Layer):
             owner._forget_losses()
-        for owner, added in zip(self.owners, losses):
-            state.losses.set(owner, [*state.losses.get(owner, []), *added])
+        for layer, added in zip(self.owners, losses):
+            state.losses.set(layer, [*state.losses.get(layer, []), *added])
         if self.is_one:
             return arrays[0]
         return map_leaves(

@@ -121,7 +121,7 @@ class LoweredStep:
     def _changes(self, state: tuple, stream: Any, fixed: tuple, batch: Any) -> tuple:
         """The step restricted to the state that it changes: returning the rest takes time."""
         new, drawn, result = self._pure(state, stream, fixed, batch)
-        return {i: v for i, v in enumerate(new) if v is not state[i]}, drawn, result
+        return lowering.changed(new, state), drawn, result
 
     def is_current(self) -> bool:
         """Whether the objects still hold the Variables that this program was made for."""
