@@ -197,7 +197,7 @@ def gradients(
         for y, g in zip(targets, given, strict=True)
     ]
     stops = set(map(id, leaves_of([] if stop_gradients is None else stop_gradients)))
-    found = history._back(targets, seeds, sources, stops)
+    found = history._back(targets, seeds, sources, stops, by_rows=True)
     return history._filled(found, sources, unconnected_gradients)
 
 
@@ -222,7 +222,7 @@ def hessians(
     for x in leaves_of(xs):
         (slope,) = gradients(ys, x, unconnected_gradients=UnconnectedGradients.ZERO)
         shape = tuple(raw(x).shape)
-        flat = run(jnp.ravel, (slope,))
+        flat = run(jnp.ravel, (convert_to_tensor(slope),))
         rows = [
             gradients(flat[i], x, unconnected_gradients=UnconnectedGradients.ZERO)[0]
             for i in range(int(np.prod(shape)))

@@ -30,6 +30,7 @@ from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.moves import is_text
 from keraslike.tf.recording import trains
 from keraslike.tf.signatures import TensorSpec, is_leaf, is_tensor
+from keraslike.tf.slices import IndexedSlices
 from keraslike.tf.tensor import WIDE, Tensor, run, wrap
 from keraslike.tf.variables import Variable as TFVariable
 
@@ -208,7 +209,7 @@ class ConcreteFunction:
                 context.using(tapes=(reader,)),
             ):
                 constant_when_assigned(variables)
-                out = unbox(wrap_values(recorded(function)(*args, **kwargs)))
+                out = map_leaves(_unboxed, wrap_values(recorded(function)(*args, **kwargs)))
                 new = lowering.values_of(variables)
             changed[:] = [i for i, (a, b) in enumerate(zip(state, new)) if a is not b]
             flat, tree = jax.tree.flatten(out)
@@ -403,8 +404,14 @@ def flax_variables() -> list[Any]:
     return [v for v, x in values if isinstance(x, jax.Array) and not isinstance(x, jax.core.Tracer)]
 
 
+def _unboxed(leaf: Any) -> Any:
+    return leaf if isinstance(leaf, IndexedSlices) else unbox(leaf)
+
+
 def wrap_values(out: Any) -> Any:
     """The structure with arrays and numbers converted to tensors."""
+    if isinstance(out, IndexedSlices):
+        return out
     if isinstance(out, TensorShape):
         return convert_to_tensor(out)
     if isinstance(out, (list, tuple)):

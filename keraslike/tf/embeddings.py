@@ -9,14 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from keraslike.tf import ops, table
+from keraslike.tf import ops, sorting, table
 from keraslike.tf.conversion import _as_operand, convert_to_tensor
 from keraslike.tf.indexing import _concrete, gather
 from keraslike.tf.linalg import clip_by_norm
 from keraslike.tf.ragged_tensor import RaggedTensor
 from keraslike.tf.sparse_tensor import SparseTensor
 from keraslike.tf.structure import operates
-from keraslike.tf.tensor import Tensor, run
+from keraslike.tf.tensor import Tensor, raw, run
 
 
 def embedding_lookup(params: Any, ids: Any, max_norm: Any = None, name: Any = None) -> Tensor:
@@ -101,7 +101,11 @@ def embedding_lookup_sparse(
             )
     known = _concrete("nn.embedding_lookup_sparse", _as_operand(segments))
     count = int(known[-1]) + 1 if len(known) else 0
-    rows = _looked_up(params, ids, max_norm=max_norm)
+    if not isinstance(raw(ids), jax.core.Tracer):  # as in TensorFlow, each row is gathered once
+        ids, places = sorting.unique(ids)
+        rows = gather(_looked_up(params, ids, max_norm=max_norm), places)
+    else:
+        rows = _looked_up(params, ids, max_norm=max_norm)
     return _combined(rows, weights, segments, count, combiner or "mean")
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from flax import nnx
 
 from keraslike.ops.wrap import check_index
-from keraslike.tf import documentation, dtypes, effects
+from keraslike.tf import documentation, dtypes, effects, recording
 from keraslike.tf.conversion import (
     _as_operand,
     constant,
@@ -227,7 +227,8 @@ def gather(
     check_places("indices", indices, tuple(params.shape)[axis])
     if isinstance(params, Tensor) and params.dtype is dtypes.string:
         return Tensor(np.take(params._value, np.asarray(indices), axis))
-    return run(_gather, (params, indices), (axis, batch_dims))
+    name = recording.ROWS if axis == 0 and not batch_dims else "GatherV2"
+    return run(_gather, (params, indices), (axis, batch_dims), name=name)
 
 
 def check_places(name: str, indices: Any, sizes: Any) -> None:

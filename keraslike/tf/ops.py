@@ -122,7 +122,11 @@ def identity(input: Any, name: str | None = None) -> Tensor:
     >>> tf.identity([1, 2]).numpy().tolist()
     [1, 2]
     """
-    return run(lambda x: x, (_as_operand(input),))
+    return run(_same, (_as_operand(input),))
+
+
+def _same(x: Any) -> Any:
+    return x
 
 
 def tuple_(tensors: Any, control_inputs: Any = None, name: str | None = None) -> list[Any]:

@@ -38,6 +38,7 @@ class Node:
     widen: Callable | None = None  # the same operation with respect to those inputs as well
     cotangent: Callable | None = None  # see `derivatives.by_result`
     factor: Callable | None = None
+    rows: Tensor | None = None  # if the operation gathers rows of its first input, their indices
 
     def widened(self) -> Node:
         """The operation with respect to all inputs, for a tape that follows further ones later."""
@@ -244,6 +245,10 @@ def _lasting_program(fn: Callable, mask: tuple[bool, ...], rest: tuple, kwargs: 
     return _Program(fn, mask, rest, kwargs)
 
 
+# The name of the operation that gathers the rows of its first input at the indices in its second.
+ROWS = "ResourceGather"
+
+
 def run_recorded(
     fn: Callable,
     tensors: Sequence[Any],
@@ -325,6 +330,7 @@ def run_recorded(
             every if depends is None else depends,
             cotangent=cotangent,
             factor=factor,
+            rows=Tensor(values[1]) if name == ROWS and mask[0] else None,
         )
 
     def widen() -> Node:

@@ -268,7 +268,9 @@ def _segment(name: str, power: float) -> Callable:
         name: str | None = None,
         sparse_gradient: bool = False,
     ) -> Tensor:
-        ids, rows = convert_to_tensor(segment_ids), indexing.gather(data, indices)
+        # The gradient with respect to the result of an operation is that of the whole tensor.
+        rows = indexing.gather(data if sparse_gradient else ops.identity(data), indices)
+        ids = convert_to_tensor(segment_ids)
         total = _summed(rows, ids, num_segments)
         if not power:
             return total

@@ -25,6 +25,7 @@ from keraslike.core.tracebacks import entry
 from keraslike.tf import calls, recording
 from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.recording import Node, leaves_of, rebuilt, trains
+from keraslike.tf.slices import IndexedSlices, by_rows
 from keraslike.tf.tensor import Tensor, _is_inexact, pass_on, precision, raw, run
 
 
@@ -228,7 +229,7 @@ class GradientTape:
             None if not _is_inexact(raw(t)) else _ones(raw(t)) if g is None else _operand(g)
             for t, g in zip(targets, given)
         ]
-        grads = self._back(targets, seeds, found)
+        grads = self._back(targets, seeds, found, by_rows=True)
         self._forget()
         return rebuilt(sources, iter(self._filled(grads, found, unconnected_gradients)))
 
@@ -331,12 +332,19 @@ class GradientTape:
                     )
 
     def _back(
-        self, targets: list[Any], seeds: list[Any], found: list[Any], stops: Container[int] = ()
+        self,
+        targets: list[Any],
+        seeds: list[Any],
+        found: list[Any],
+        stops: Container[int] = (),
+        by_rows: bool = False,
     ) -> list[Any]:
         """The gradients with respect to `found`, `None` for those that no target depends on.
 
         Args:
             stops: the ids of tensors that no gradient passes through.
+            by_rows: whether a gradient with respect to a value of which only rows were gathered
+                is given as `IndexedSlices`.
         """
         # The operations between the sources and the targets:
         followed = {id(x) for x in found if self._knows(x)}
@@ -350,18 +358,21 @@ class GradientTape:
             if reached:
                 needed.update(reached)
                 between.append(node)
-        grads: dict[int, Tensor] = {}
+        grads: dict[int, Any] = {}
 
-        def add(x: Any, g: Tensor) -> None:
+        def add(x: Any, g: Any) -> None:
             known = grads.get(id(x))
-            grads[id(x)] = g if known is None else run(jnp.add, (known, g))
+            grads[id(x)] = g if known is None else _sum(known, g)
 
         for target, seed in zip(targets, seeds):
             if seed is not None:  # a source that is a target has a gradient on every tape
                 add(target, _conjugate(seed))
         for node in reversed(between):
-            given = [grads.get(id(output)) for output in node.outputs]
-            if any(g is not None for g in given):
+            given = [_whole(grads.get(id(output))) for output in node.outputs]
+            if by_rows and node.rows is not None and id(node.inputs[0]) in followed:
+                if given[0] is not None:
+                    add(node.inputs[0], _rows_at(node.inputs[0], given[0], node.rows))
+            elif any(g is not None for g in given):
                 for x, g in zip(node.inputs, node.pull(given)):
                     if g is not None and id(x) in needed:
                         add(x, g)
@@ -419,8 +430,33 @@ class _Paused:
 
 
 # TensorFlow's gradients for complex numbers are the conjugates of JAX's.
+@by_rows
 def _conjugate(x: Tensor) -> Tensor:
     return run(jnp.conj, (x,)) if x._value.dtype.kind == "c" else x
+
+
+def _rows_at(source: Any, gradient: Tensor, indices: Tensor) -> IndexedSlices:
+    shape = tuple(raw(source).shape)
+    return IndexedSlices(
+        _reshape(gradient, (-1, *shape[1:])), _reshape(indices, (-1,)), list(shape)
+    )
+
+
+def _whole(gradient: Any) -> Any:
+    return gradient._as_tensor() if isinstance(gradient, IndexedSlices) else gradient
+
+
+def _sum(first: Any, second: Any) -> Any:
+    if not (isinstance(first, IndexedSlices) and isinstance(second, IndexedSlices)):
+        return run(jnp.add, (_whole(first), _whole(second)))
+    values, indices = zip((second.values, second.indices), (first.values, first.indices))
+    return IndexedSlices(
+        run(_concatenated, values), run(_concatenated, indices), list(first._sizes or ())
+    )
+
+
+def _concatenated(*parts: Any) -> Any:
+    return jnp.concatenate(parts)
 
 
 def _operand(x: Any) -> Tensor:

@@ -67,6 +67,11 @@ class _Ref:
         return False
 
 
+def _first(initial: Any) -> Any:
+    """The initial value, which a function may compute. Variables are callable in flax."""
+    return initial() if callable(initial) and not isinstance(initial, nnx.Variable) else initial
+
+
 class _Kind(type(core.Variable)):  # type: ignore[misc]
     """The type of `Variable`, which makes a TextVariable of texts."""
 
@@ -74,7 +79,7 @@ class _Kind(type(core.Variable)):  # type: ignore[misc]
         initial = args[0] if args else kwargs.get("initial_value")
         if cls is not Variable or not (is_text(initial) or kwargs.get("dtype") == dtypes.string):
             return super().__call__(*args, **kwargs)
-        initial = initial() if callable(initial) else initial
+        initial = _first(initial)
         trainable = args[1] if len(args) > 1 else kwargs.get("trainable")
         return TextVariable(initial, trainable, kwargs.get("name"), kwargs.get("shape"))
 
@@ -131,7 +136,7 @@ class Variable(core.Variable, Taking, metaclass=_Kind):
             raise ValueError("tf.Variable: initial_value must be given.")
         if not trace_state_clean():
             Variable.made_in_traces += 1
-        value = initial_value() if callable(initial_value) else initial_value
+        value = _first(initial_value)
         if isinstance(value, nnx.Variable):
             value = Tensor(value._raw_value)
         with jax.ensure_compile_time_eval():

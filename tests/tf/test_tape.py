@@ -133,8 +133,8 @@ def test_gradients_are_those_of_jax_and_of_finite_differences(name):
     with tf.GradientTape() as tape:
         tape.watch(x)
         y = tf.reduce_sum(tf.sin(fn(x)))
-    grad = tape.gradient(y, x)
-    assert isinstance(grad, tf.Tensor) and grad.dtype is tf.float32
+    grad = tf.convert_to_tensor(tape.gradient(y, x))  # of rows, if some are gathered
+    assert grad.dtype is tf.float32
     by_jax = jax.grad(lambda v: tf.reduce_sum(tf.sin(fn(tf.constant(v)))).unbox())(jnp.asarray(x))
     np.testing.assert_allclose(grad, by_jax, rtol=1e-5, atol=1e-6)
     if name in ("conv", "array"):  # their constants are of 32 bits
@@ -143,7 +143,7 @@ def test_gradients_are_those_of_jax_and_of_finite_differences(name):
     with tf.GradientTape() as tape:
         tape.watch(wide)
         y = tf.reduce_sum(tf.sin(fn(wide)))
-    grad = tape.gradient(y, wide)
+    grad = tf.convert_to_tensor(tape.gradient(y, wide))
     direction = np.random.default_rng(0).normal(size=(2, 3))
     up, down = (tf.reduce_sum(tf.sin(fn(wide + e * direction))) for e in (1e-6, -1e-6))
     np.testing.assert_allclose(
@@ -411,3 +411,78 @@ def test_structures_and_gradients_that_pass_through():
         one, none = tf.tuple([x * x, None])
     assert float(rounded) == 2.0 and float(tape.gradient(rounded, x)) == pytest.approx(0.8)
     assert float(tape.gradient(one, x)) == 4.0 and none is None
+
+
+_TABLE = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
+_SQUARES = ([[2.0, 4.0], [10.0, 12.0], [2.0, 4.0]], [0, 2, 0])
+# What TensorFlow 2.21 gives: values and indices, or the whole gradient.
+_BY_ROWS = {
+    "gather": (lambda v: tf.gather(v, [0, 2, 0]) ** 2, _SQUARES),
+    "matrix of indices": (
+        lambda v: tf.gather(v, [[0, 2], [1, 0]]) ** 2,
+        ([[2.0, 4.0], [10.0, 12.0], [6.0, 8.0], [2.0, 4.0]], [0, 2, 1, 0]),
+    ),
+    "scalar": (lambda v: tf.gather(v, 1) ** 2, ([[6.0, 8.0]], [1])),
+    "axis": (lambda v: tf.gather(v, [1], axis=1), [[0.0, 1.0], [0.0, 1.0], [0.0, 1.0]]),
+    "embedding_lookup": (lambda v: tf.nn.embedding_lookup(v, [0, 2, 0]) ** 2, _SQUARES),
+    "sparse_read": (lambda v: v.sparse_read([0, 2, 0]) ** 2, _SQUARES),
+    "twice": (
+        lambda v: tf.reduce_sum(tf.gather(v, [0, 2])) + 3 * tf.reduce_sum(tf.gather(v, [1])),
+        ([[1.0, 1.0], [1.0, 1.0], [3.0, 3.0]], [0, 2, 1]),
+    ),
+    "and whole": (
+        lambda v: tf.reduce_sum(tf.gather(v, [0])) + tf.reduce_sum(v),
+        [[2.0, 2.0], [1.0, 1.0], [1.0, 1.0]],
+    ),
+    "of a result": (
+        lambda v: tf.gather(v * 2, [0, 2, 0]),
+        [[4.0, 4.0], [0.0, 0.0], [2.0, 2.0]],
+    ),
+    "sparse combination": (
+        lambda v: tf.nn.embedding_lookup_sparse(
+            v, tf.SparseTensor([[0, 0], [0, 1], [1, 0]], [0, 2, 0], [2, 2]), None, combiner="sum"
+        ),
+        ([[2.0, 2.0], [1.0, 1.0]], [0, 2]),
+    ),
+    "segments": (
+        lambda v: tf.sparse.segment_sum(v, [0, 2], [0, 0]),
+        [[1.0, 1.0], [0.0, 0.0], [1.0, 1.0]],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", _BY_ROWS)
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_gradient_of_gathered_rows_has_those_rows(name, compiled):
+    function, expected = _BY_ROWS[name]
+    v = tf.Variable(_TABLE)
+
+    def gradient():
+        with tf.GradientTape() as tape:
+            y = function(v)
+        return tape.gradient(y, v)
+
+    if compiled and name == "sparse combination":  # the number of rows depends on values
+        return
+    grad = (tf.function(gradient) if compiled else gradient)()
+    if isinstance(expected, list):
+        assert isinstance(grad, tf.Tensor) and grad.numpy().tolist() == expected
+    else:
+        assert isinstance(grad, tf.IndexedSlices)
+        assert (grad.values.numpy().tolist(), grad.indices.numpy().tolist()) == expected
+        assert grad.dense_shape.numpy().tolist() == [3, 2]
+
+
+def test_gradients_by_rows_are_clipped_by_rows_and_applied_as_a_whole():
+    v = tf.Variable(_TABLE)
+    with tf.GradientTape() as tape:
+        y = tf.gather(v, [0, 2, 0]) ** 2
+    clipped, norm = tf.clip_by_global_norm([tape.gradient(y, v), tf.constant([1.0])], 1.0)
+    assert norm.numpy() == np.float32(16.881943)  # TensorFlow's: rows of one index are not added
+    keras.optimizers.SGD(1.0).apply_gradients([(clipped[0], v)])
+    expected = [[0.7630604, 1.526121], [3.0, 4.0], [4.407651, 5.289181]]
+    np.testing.assert_allclose(v.numpy(), expected, rtol=1e-5)
+    with tf.GradientTape() as tape:
+        y = tf.gather(v, [0]) ** 2
+    assert tape.jacobian(y, v).shape == (1, 2, 3, 2)
+    assert tf.Variable(v).shape == (3, 2)
