@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import pathlib
@@ -12,6 +13,7 @@ import zipfile
 from typing import Any
 
 import numpy as np
+import presets  # beside this file
 
 COMMON = (
     "the a of and to in is it you that he was for on are with as I his they be at one have this "
@@ -22,7 +24,7 @@ COMMON = (
     "movie film bad good"
 )
 WORDS = COMMON.split()
-PICTURES = ("cat", "elephant", "coast", "sf", "starry_night", "fruits")
+PICTURES = ("cat", "elephant", "coast", "sf", "starry_night", "fruits", "learned-python")
 FLOWERS = ("dandelion", "daisy", "tulips", "sunflowers", "roses")
 IMAGES = {"mnist": (28, 28), "fashion_mnist": (28, 28), "cifar10": (32, 32, 3)}
 
@@ -72,6 +74,14 @@ def write_files(folder: pathlib.Path) -> None:
         bus, rail = rng.integers(0, 90000, 2) + (600000, 400000) + (kind == "W") * 250000
         table.append(f"{date:%m/%d/%Y},{kind},{bus},{rail},{bus + rail}")
     write("ridership/CTA_-_Ridership_-_Daily_Boarding_Totals.csv", "\n".join(table))
+    for i in range(4):
+        lines = (sentence(rng, 50) + "\\n" + sentence(rng, 90) for _ in range(500))
+        write(f"mini-c4/shard{i}.txt", "".join(f"{line}\n" for line in lines))
+    orders = (
+        {"instruction": sentence(rng, 8), "context": "", "response": sentence(rng, 20)}
+        for _ in range(220)
+    )
+    write("databricks-dolly-15k.jsonl", "".join(f"{json.dumps(order)}\n" for order in orders))
     classes = {str(i): [f"n{i:08}", f"class_{i}"] for i in range(1000)}
     write("imagenet_class_index.json", json.dumps(classes))
     write_pictures(folder, rng)
@@ -98,6 +108,7 @@ def write_pictures(folder: pathlib.Path, rng: np.random.Generator) -> None:
         shutil.copyfile(folder / f"images/pet_{i:03}.jpg", folder / f"jpg/image_{i:05}.jpg")
     for name in PICTURES:
         picture(f"{name}.jpg", 320, 240)
+    shutil.copyfile(folder / "learned-python.jpg", folder / "learned-python.png")
     with zipfile.ZipFile(folder / "train.zip", "w") as archive:
         for i in range(110):
             for kind in ("cat", "dog"):
@@ -135,15 +146,32 @@ def write_sketches(folder: pathlib.Path) -> None:
                     file.write(example.SerializeToString())
 
 
+def write_convnet(keras: Any) -> None:
+    """The model that a reader has trained in one chapter and uploads in another."""
+    layers = keras.layers
+    model = keras.Sequential([keras.Input((180, 180, 3)), layers.Rescaling(1 / 255)])
+    for i, filters in enumerate((32, 64, 128, 256, 256)):
+        if i:
+            model.add(layers.MaxPooling2D(2))
+        model.add(layers.Conv2D(filters, 3, activation="relu"))
+    for layer in (layers.Flatten(), layers.Dropout(0.5), layers.Dense(1, activation="sigmoid")):
+        model.add(layer)
+    model.compile(loss="binary_crossentropy", optimizer="rmsprop", metrics=["accuracy"])
+    model.save("convnet_from_scratch_with_augmentation.keras")
+
+
 def get_file(fname: str | None = None, origin: str = "", *args: Any, **kwargs: Any) -> str:
     """`keras.utils.get_file`: an archive's content lies in the current folder already."""
-    path = pathlib.Path.cwd() / (fname or origin).rsplit("/", 1)[-1]
+    path = pathlib.Path.cwd() / (fname or origin).rsplit("/", 1)[-1].partition("?")[0]
     if kwargs.get("extract") or kwargs.get("untar"):
         path = path.with_name(path.name.partition(".")[0] + "_extracted")
         if not path.exists():
             path.symlink_to(".")
         if path.name.startswith("quickdraw"):
             write_sketches(path.parent)
+    if path.name == "vocabulary.proto":
+        words = [*WORDS, *(f"{word}{i}" for i in range(300) for word in WORDS)]
+        path.write_bytes(presets.pieces(words, ["<|endoftext|>"]))
     if not path.exists():
         raise OSError(f"there is nothing in the place of {origin or fname}")
     return str(path)
@@ -215,13 +243,18 @@ def put_in(keras: Any, tensorflow: Any) -> None:
     sklearn.datasets.fetch_california_housing = lambda *args, **kwargs: housing
     kaggle, tfds = types.ModuleType("kagglehub"), types.ModuleType("tensorflow_datasets")
     kaggle.login, kaggle.competition_download = lambda: None, lambda name: "."
+    kaggle.model_download = presets.download
+    colab = types.ModuleType("google.colab")
+    colab.files = types.SimpleNamespace(upload=lambda: write_convnet(keras))
     tfds.load = lambda *args, **kwargs: load_tfds(tensorflow.data.Dataset, *args, **kwargs)
     errors = types.ModuleType("kagglehub.exceptions")  # which KerasHub imports
     errors.KaggleApiHTTPError = OSError
     kaggle.exceptions = errors
-    sys.modules.update(
-        {"kagglehub": kaggle, "kagglehub.exceptions": errors, "tensorflow_datasets": tfds}
-    )
+    sys.modules.update({"kagglehub": kaggle, "kagglehub.exceptions": errors})
+    sys.modules.update({"tensorflow_datasets": tfds, "google.colab": colab})
+    with contextlib.suppress(ImportError):
+        import google  # noqa: F401 -- which other packages are parts of
+    sys.modules.setdefault("google", types.ModuleType("google"))
 
 
 def load_tfds(
