@@ -53,7 +53,7 @@ class MasksAndLosses:
         return next((kwargs[name] for name in names if name in kwargs), None)
 
     def _set_masks(self, inputs: Any, outputs: Any, previous: Any) -> None:
-        masks = self.compute_mask(inputs, previous)
+        masks = unbox(self.compute_mask(inputs, previous))  # functions of TensorFlow give boxes
         flat = leaves(outputs)
         if isinstance(masks, (list, tuple)):
             masks = list(masks)

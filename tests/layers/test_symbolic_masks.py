@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import keraslike as keras
-from keraslike import layers, ops
+from keraslike import layers, ops, tf
 
 IDS = np.array([[3, 5, 0, 0], [1, 0, 0, 0]])
 
@@ -140,3 +140,22 @@ def test_the_mask_of_a_symbolic_tensor_is_given_by_its_function():
     x = np.array([[[0, 0], [1, 2], [0, 0], [3, 4]]], "float32")
     assert np.asarray(model(x)).tolist() == [[False, True, False, True]]
     assert keras.backend.get_keras_mask(inputs) is None
+
+
+def test_a_mask_that_functions_of_tensorflow_compute():
+    class Ids(keras.layers.Layer):
+        def call(self, inputs):
+            return tf.one_hot(inputs, 3)
+
+        def compute_mask(self, inputs, mask=None):
+            return tf.math.not_equal(inputs, 0)
+
+    class Counted(keras.layers.Layer):
+        def call(self, inputs, mask=None):
+            return tf.reduce_sum(tf.cast(mask[:, tf.newaxis, :], "int32"), -1)
+
+    inputs = keras.Input((4,), dtype="int32")
+    model = keras.Model(inputs, Counted()(Ids()(inputs)))
+    ids = np.array([[1, 2, 0, 0], [1, 1, 1, 0]])
+    assert model.predict(ids, verbose=0).tolist() == [[2], [3]]
+    assert Counted()(Ids()(tf.constant(ids))).numpy().tolist() == [[2], [3]]
