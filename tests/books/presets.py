@@ -90,9 +90,7 @@ def stable_diffusion() -> Any:
     vocabulary = {word: i for i, word in enumerate([*words, "<|endoftext|>"])}
 
     def reader(**options: Any) -> Any:
-        return models.CLIPPreprocessor(
-            models.CLIPTokenizer(vocabulary, ["a i", "p l"], **options)
-        )
+        return models.CLIPPreprocessor(models.CLIPTokenizer(vocabulary, ["a i", "p l"], **options))
 
     def encoder(name: str, width: int, activation: str) -> Any:
         sizes = (len(vocabulary), width, width, 2, 2, 2 * width, activation, -2)
