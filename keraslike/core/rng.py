@@ -7,6 +7,7 @@ import itertools
 import random
 import threading
 import weakref
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -146,6 +147,10 @@ class _Here(threading.local):
     trace: tuple[Any, Any] | None = None  # the active trace, and the number of its run
     place = 0  # the counter, in `_runs`, of the function that is being traced
     shared = 0  # if not 0, the counter for all functions that are traced
+    # The trace of the function that runs, or None if it is not traced, and the number of operations
+    # without a seed so far.
+    operations: tuple[Any, Iterator[int]] | None = None
+    numbered = True  # whether they are numbered
 
 
 _here = _Here()
@@ -192,10 +197,49 @@ def operation_key(seed: int) -> jax.Array:
     return jnp.stack([jnp.uint32(mixed), jnp.asarray(known[1]).astype("uint32")])
 
 
-def one_run(number: int = 0) -> contextlib.AbstractContextManager[None]:
+def one_run(number: int = 0, numbered: bool = True) -> contextlib.AbstractContextManager[None]:
     """A block that `operation_key` treats as one run of a function: the next one, or the one with
-    the given number, from 1."""
-    return context.changing(_here, run=[number])
+    the given number, from 1.
+
+    Args:
+        numbered: whether operations without a seed are numbered, see `next_operation`.
+    """
+    operations = (None, itertools.count()) if number and numbered else None
+    return context.changing(_here, run=[number], operations=operations)
+
+
+def counted_operations() -> contextlib.AbstractContextManager[None]:
+    """A block that is the trace of a function, in which operations without a seed are numbered."""
+    return context.changing(_here, operations=(weakref.ref(current_trace()), itertools.count()))
+
+
+def inlined() -> contextlib.AbstractContextManager[None]:
+    """A block in which one traced function becomes part of another, with numbers of its own."""
+    if not _is_numbered():
+        return contextlib.nullcontext()
+    return counted_operations()
+
+
+def _is_numbered() -> bool:
+    if chosen is None or _here.operations is None or not _here.numbered:
+        return False
+    trace = _here.operations[0]
+    return context.trace_state_clean() if trace is None else trace() is current_trace()
+
+
+def next_operation() -> tuple[int, Any] | None:
+    """The number of an operation without a seed in the function that is traced or run, and that of
+    the run of the function, from 0.
+
+    It is `None` elsewhere, in inner traces such as those of loops, and without a global seed.
+    """
+    if not _is_numbered():
+        return None
+    _, numbers = _here.operations  # type: ignore[misc]
+    number, run = next(numbers), _here.run
+    if context.trace_state_clean():
+        return number, run[0] - 1  # type: ignore[index]
+    return number, operation_key(number)[1]
 
 
 def one_function() -> contextlib.AbstractContextManager[None]:
@@ -208,9 +252,13 @@ def new_place() -> int:
     return 1 + next(_function_count) % (_FUNCTIONS - 1)
 
 
-def counted_at(place: int) -> contextlib.AbstractContextManager[None]:
-    """A block in which all traced functions share one counter of runs."""
-    return context.changing(_here, shared=place)
+def counted_at(place: int, numbered: bool = True) -> contextlib.AbstractContextManager[None]:
+    """A block in which all traced functions share one counter of runs.
+
+    Args:
+        numbered: whether operations without a seed are numbered, see `next_operation`.
+    """
+    return context.changing(_here, shared=place, numbered=numbered)
 
 
 def begin_at(place: int, count: int) -> None:

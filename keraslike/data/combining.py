@@ -101,7 +101,9 @@ class Combining(Pipeline):
                 else:
                     yield from begun(lambda element=element: opened(element))
 
-        return self._then(enduring(make), UNKNOWN, spec=self._inner_spec(function), batch_size=None)
+        made = self._then(enduring(make), UNKNOWN, spec=self._inner_spec(function), batch_size=None)
+        made.functions = (function,)
+        return made
 
     def _inner_spec(self, function: Any) -> Callable[[], Any]:
         def known() -> Any:

@@ -210,6 +210,7 @@ class Elementwise(Pipeline):
             return made._spec_of_call(function, (before, self._spec()), self, lambda pair: pair[1])
 
         made = self._then(passing(make), spec=known)
+        made.functions = (function,)
         return made
 
     def reduce(self, initial_state: Any, reduce_func: Callable, name: str | None = None) -> Any:

@@ -207,6 +207,7 @@ class ConcreteFunction:
                 WIDE(wide),
                 lowering.holding(variables, state),
                 context.using(tapes=(reader,)),
+                rng.counted_operations(),
             ):
                 constant_when_assigned(variables)
                 out = map_leaves(_unboxed, wrap_values(recorded(function)(*args, **kwargs)))

@@ -388,7 +388,9 @@ def _while(
     """The tensors after a traced loop; `names` are their names in errors."""
     values = list(map(raw, flat))
     going, step = _Traced(cond, *values), _Traced(body, *values)
-    _refuse_changes(going)
+    if going.changed:
+        names_of = ", ".join(str(getattr(v, "name", v)) for v in going.changed)
+        raise TypeError(f"The condition of a loop cannot assign to variables: {names_of}.")
     n = len(flat)
     if len(step.out_avals) - len(step.changed) != n:
         raise TypeError("The body must give as many tensors as there are loop variables.")
@@ -470,7 +472,8 @@ def vectorized_map(
     fn = converted(fn)
     slices = [_slice_of(t) for t in flat]
     traced = _Traced(lambda *v: fn(wrap_values(jax.tree.unflatten(tree, list(v)))), *slices)
-    _refuse_changes(traced)
+    if traced.changed:  # one slice after the other, such as draws of random numbers
+        return _over(elems, lambda each, _: (None, fn(each)), None, reverse=False)[1]
 
     def mapped(*values: Any) -> list[Any]:
         inside, taken = values[: len(flat)], values[len(flat) :]
@@ -481,15 +484,6 @@ def vectorized_map(
 
 def _slice_of(tensor: Tensor) -> Any:
     return jax.ShapeDtypeStruct(tensor._value.shape[1:], tensor._value.dtype)
-
-
-def _refuse_changes(traced: _Traced) -> None:
-    if traced.changed:
-        names = ", ".join(str(getattr(v, "name", v)) for v in traced.changed)
-        raise TypeError(
-            f"Variables ({names}) cannot be assigned to in this function. Carry the values as loop "
-            "variables or as a state instead."
-        )
 
 
 def scan(
@@ -584,17 +578,21 @@ def _over(elems: Any, step: Callable, state: Any, reverse: bool) -> tuple[Any, A
         return step(wrap_values(each), wrap_values(s))
 
     traced = _Traced(on_arrays, *map(raw, held), *slices)
-    _refuse_changes(traced)
+    changed, n, results = traced.changed, len(held), traced.structure.num_leaves
+    places = {id(v): n + i for i, v in enumerate(changed)}
+    at = [places.get(id(v)) for v in traced.taken]
 
     def loop(*values: Any) -> list[Any]:
-        first, rest = list(values[: len(held)]), values[len(held) :]
+        first, rest = list(values[: n + len(changed)]), values[n + len(changed) :]
         inside, taken = list(rest[: len(flat)]), rest[len(flat) :]
 
         def once(s: list[Any], each: list[Any]) -> tuple[list[Any], list[Any]]:
-            out = traced(taken, *s, *each)
-            return out[: len(held)], out[len(held) :]
+            given = [t if i is None else s[i] for i, t in zip(at, taken)]
+            out = traced(given, *s[:n], *each)
+            return [*out[:n], *out[results:]], out[n:results]
 
         last, outs = jax.lax.scan(once, first, inside, reverse=reverse)
-        return [*last, *outs]
+        return [*last[:n], *outs, *last[n:]]
 
-    return _unflatten(traced.structure, _run(loop, [*held, *flat, *traced.taken]))
+    out = _run(loop, [*held, *changed, *flat, *traced.taken])
+    return _unflatten(traced.structure, _written(out, changed))

@@ -14,6 +14,7 @@ from typing import Any
 
 import jax
 
+from keraslike.core import rng
 from keraslike.core.context import trace_state_clean
 from keraslike.core.errors import NeedsPython
 from keraslike.core.pickling import find, is_found, picklable
@@ -96,7 +97,8 @@ class Function:
         if not trace_state_clean():  # the call becomes part of the enclosing trace
             self._note_part(args, kwargs)
             args, kwargs = wrap((args, kwargs))
-            return wrap_values(self._staged(*args, **kwargs))
+            with rng.inlined():
+                return wrap_values(self._staged(*args, **kwargs))
         if not (self._in_python or run_eagerly):
             try:
                 concrete, leaves = self._find(args, kwargs)

@@ -67,8 +67,9 @@ def state_in_run(seed: int, run: Any, count: int, gap: int = GAP) -> Any:
         run: the number of the run, from 0.
     """
     with WIDE(True):
-        start = jnp.asarray(run).astype(np.uint64) * np.uint64(count * gap)
-        return jnp.stack([start, *map(np.uint64, _seeds(seed))])
+        xp = np if isinstance(run, int) else jnp
+        start = xp.asarray(run).astype(np.uint64) * np.uint64(count * gap)
+        return xp.stack([start, *map(np.uint64, _seeds(seed))])
 
 
 def _seeds(seed: int) -> tuple[int, int]:

@@ -76,6 +76,8 @@ def _state(name: str, seed: Any, count: int, always: bool = True, gap: int = phi
         state = philox.state_now(name, seed, count, gap)
         if state is not None:
             return state
+    if seed is None and (known := rng.next_operation()) is not None:
+        return philox.state_in_run(*known, count, gap)
     if isinstance(seed, int) and not trace_state_clean():
         return philox.state_in_run(seed, rng.operation_key(seed)[1], count, gap)
     if not always:

@@ -678,3 +678,18 @@ def test_clocks_and_files_are_read_in_each_call(tmp_path):
     calls = [stored(str(tmp_path / "x"), tf.constant(text)) for text in ("a", "b")]
     assert [text.numpy() for text, _ in calls] == [b"a", b"b"]
     assert calls[0][1] < calls[1][1]
+
+
+def test_unseeded_draws_under_a_global_seed_begin_anew_as_in_tensorflow():
+    tf.random.set_seed(7)
+    data = tf.data.Dataset.range(3)
+    first = data.map(lambda i: tf.random.uniform([])).map(lambda x: x + tf.random.uniform([]))
+    text = data.map(lambda i: (tf.strings.as_string(i), tf.random.uniform([])))
+    inner = data.interleave(lambda i: data.map(lambda j: tf.random.uniform([])))
+    for _ in range(2):
+        np.testing.assert_allclose(list(first), [1.5075, 1.1752, 0.7942], atol=1e-4)
+        np.testing.assert_allclose([x for _, x in text], [0.7537, 0.5876, 0.3971], atol=1e-4)
+    assert len({float(x) for x in inner}) == 9
+    tf.random.set_seed(None)
+    first = data.map(lambda i: tf.random.uniform([]))
+    assert [float(x) for x in first] != [float(x) for x in first]

@@ -489,3 +489,55 @@ def test_bincount():
         counts([1], weights=[1], binary_output=True)
     with pytest.raises(ValueError, match="axis"):
         counts([1], axis=1)
+
+
+def test_unseeded_draws_of_a_function_are_those_of_tensorflow():
+    """Each function numbers its operations, which go on from run to run."""
+    tf.random.set_seed(7)
+
+    @tf.function
+    def inner():
+        return tf.random.uniform([])
+
+    @tf.function
+    def outer():
+        return tf.stack([tf.random.uniform([]), inner(), inner(), tf.random.uniform([])])
+
+    rounded = lambda x: np.round(x.numpy(), 4).tolist()  # noqa: E731
+    np.testing.assert_allclose(outer(), [0.7537, 0.7537, 0.7537, 0.4604], atol=1e-4)
+    np.testing.assert_allclose(outer(), [0.5876, 0.5876, 0.5876, 0.519], atol=1e-4)
+    kinds = tf.function(
+        lambda: (
+            tf.nn.dropout(tf.ones([6]), 0.5),
+            tf.random.shuffle(tf.range(5)),
+            tf.random.gamma([2], 1.0),
+            tf.random.categorical([[0.0, 0.0]], 4),
+            tf.random.truncated_normal([2]),
+        )
+    )
+    drawn = [*kinds(), *kinds()]
+    assert [rounded(x) for x in drawn[:2]] == [[2, 0, 0, 2, 0, 0], [3, 4, 1, 0, 2]]
+    np.testing.assert_allclose(drawn[2], [0.2495, 2.4421], atol=1e-4)
+    assert [rounded(x) for x in (drawn[3], drawn[8])] == [[[0, 0, 1, 0]], [[1, 1, 0, 0]]]
+    np.testing.assert_allclose(drawn[9], [0.3009, 0.7176], atol=1e-4)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_functions_of_slices_draw_and_assign(compiled):
+    v = tf.Variable(0.0)
+
+    def counted(x):
+        v.assign_add(x)
+        return v * 2.0
+
+    def programs():
+        ones = tf.ones([3])
+        return (
+            tf.map_fn(lambda x: x * tf.random.uniform([]), ones),
+            tf.vectorized_map(lambda x: x * tf.random.uniform([]), ones),
+            tf.map_fn(counted, ones),
+        )
+
+    first, second, third = (tf.function(programs) if compiled else programs)()
+    assert len(set(first.numpy().tolist())) == len(set(second.numpy().tolist())) == 3
+    assert third.numpy().tolist() == [2.0, 4.0, 6.0] and v.numpy() == 3.0

@@ -18,6 +18,7 @@ import numpy as np
 
 from keraslike.core import lowering, rng
 from keraslike.core.boxed import Boxed
+from keraslike.core.context import trace_state_clean
 from keraslike.core.iteration import Steps
 from keraslike.core.structures import iter_leaves, map_items, map_leaves
 from keraslike.data import records, storage
@@ -268,6 +269,8 @@ class Traced(Function):
         self._tracing = threading.RLock()
         self._place = 0  # the counters of runs, for programs with seeded draws
         self._runs: Iterator[int] | None = None  # the numbers of the runs of the function itself
+        # A data set that a function returns for each element does not restart draws without a seed.
+        self._inner = rng.in_run() or not trace_state_clean()
 
     def begin(self) -> None:
         """Restarts seeded draws, as each iteration does in TensorFlow."""
@@ -288,7 +291,7 @@ class Traced(Function):
 
     def raw(self, *arguments: Any) -> Any:
         number = 0 if self._runs is None else next(self._runs)
-        with on_cpu(), rng.one_run(number):
+        with on_cpu(), rng.one_run(number, numbered=not self._inner):
             return super().raw(*arguments)
 
     def __call__(self, *arguments: Any) -> Any:
@@ -307,7 +310,7 @@ class Traced(Function):
     def _traced(self, arguments: Any, leaves: Sequence[Any]) -> _Program | None:
         for form in (lambda f: f, autograph.converted):  # AutoGraph is tried only if necessary
             try:
-                with on_cpu(), rng.counted_at(self._counted()):
+                with on_cpu(), rng.counted_at(self._counted(), numbered=not self._inner):
                     return _Program(form(self._function), arguments, leaves)
             except Untraceable:
                 break
