@@ -12,6 +12,7 @@ import functools
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -21,6 +22,7 @@ from jax import export
 from jax._src import (
     ad_checkpoint,
     array,
+    compiler,
     config,
     core,
     distributed,
@@ -97,6 +99,33 @@ def compile_for(function: Any, *args: Any) -> Any:
     traced = function.trace(*args)
     traced.lower().compile()
     return traced
+
+
+_compile = compiler.backend_compile_and_load
+
+
+def _compile_in_thread(*args: Any, **kwargs: Any) -> Any:
+    """XLA's compiler, never in the main thread.
+
+    While that compiles, jaxlib lets handlers of signals raise (Ctrl-C, a time limit). It then frees
+    the module, which the compiler goes on reading: memory is corrupted. Python runs handlers in the
+    main thread only, which here waits for a thread that owns the module until it is compiled.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return _compile(*args, **kwargs)
+    compiled: Future = Future()
+
+    def run() -> None:
+        try:
+            compiled.set_result(_compile(*args, **kwargs))
+        except BaseException as error:
+            compiled.set_exception(error)
+
+    threading.Thread(target=run, name="keraslike-compile").start()
+    return compiled.result()
+
+
+compiler.backend_compile_and_load = _compile_in_thread
 
 
 def keep_nothing(*_: Any, **__: Any) -> bool:

@@ -1,6 +1,8 @@
 """What is relied on of the insides of flax and jax: a newer one that differs fails here first."""
 
 import contextlib
+import signal
+import threading
 
 import jax
 import jax.export
@@ -128,6 +130,31 @@ def test_what_is_compiled_before_the_first_call_serves_for_it():
     state, _ = compiled(state, 2.0)
     compiled(state, 2.0)
     assert len(traces) == 1 and compiled._cache_size() == 1
+
+
+def test_the_main_thread_compiles_nothing(monkeypatch):
+    """Handlers of signals could end a compilation there, whose memory jaxlib frees too early."""
+    threads, compiled = [], jax_internals._compile
+
+    def interrupted(*args, **kwargs):
+        threads.append(threading.current_thread())
+        signal.raise_signal(signal.SIGTERM)
+        return compiled(*args, **kwargs)
+
+    def handle(*args):
+        raise InterruptedError
+
+    monkeypatch.setattr(jax_internals, "_compile", interrupted)
+    before = signal.signal(signal.SIGTERM, handle)
+    try:
+        function = jax.jit(lambda x: x + 3)
+        with pytest.raises(InterruptedError):
+            function(1.0)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    threads[0].join()
+    monkeypatch.undo()
+    assert threads[0].name == "keraslike-compile" and function(1.0) == 4
 
 
 def test_whether_jax_has_begun():

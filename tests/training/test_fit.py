@@ -1,6 +1,7 @@
 """fit, evaluate and predict: sources of data, callbacks, interrupts, and what is refused."""
 
 import _thread
+import contextlib
 import random
 import signal
 import threading
@@ -13,7 +14,7 @@ import pytest
 
 import keraslike as keras
 from keraslike import layers
-from keraslike.core import rng
+from keraslike.core import lowering, rng
 
 pytestmark = pytest.mark.slow
 
@@ -414,6 +415,46 @@ def test_ctrl_c_in_the_middle_of_fit():
     assert all(np.isfinite(w).all() for w in model.get_weights())
     model.fit(X, Y, batch_size=1, verbose=0)
     assert int(model.optimizer.iterations) == steps + 50
+
+
+class _Late(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("signal_of", ["SIGALRM", "SIGTERM", "SIGINT"])
+def test_handlers_of_signals_wait_for_the_end_of_a_dispatch(signal_of, monkeypatch):
+    number, called = getattr(signal, signal_of), []
+    model = make()
+    model.fit(X, Y, verbose=0)
+    store = lowering.store
+
+    def disturbed(variables, values):
+        monkeypatch.undo()
+        signal.raise_signal(number)  # The old arrays are donated, the new ones not yet stored.
+        store(variables, values)
+
+    def handle(*args):
+        called.append(args[0])
+        if len(called) == 1:
+            raise _Late
+
+    before = signal.signal(number, handle)
+    try:
+        for _ in range(2):
+            monkeypatch.setattr(lowering, "store", disturbed)
+            with pytest.raises(_Late) if not called else contextlib.nullcontext():
+                model.fit(X, Y, verbose=0)
+            assert all(np.isfinite(w).all() for w in model.get_weights())
+        assert called == [number] * 2 and signal.getsignal(number) is handle
+
+        class Installs(keras.callbacks.Callback):
+            def on_train_begin(self, logs=None):
+                signal.signal(number, print)
+
+        model.fit(X, Y, verbose=0, callbacks=[Installs()])
+        assert signal.getsignal(number) is print
+    finally:
+        signal.signal(number, before)
 
 
 @pytest.mark.parametrize("verbose", [0, 1, 2])
