@@ -43,13 +43,22 @@ class ConcreteFunction:
     """A function traced for one signature."""
 
     def __init__(
-        self, function: Callable, leaves: list[Any], structure: Any, of: Callable | None = None
+        self,
+        function: Callable,
+        leaves: list[Any],
+        structure: Any,
+        of: Callable | None = None,
+        sizes: Sequence[Any] = (),
     ):
         self.leaves, self.structure, self._of = leaves, structure, of or function
         self.function = function
         self.tensors = [i for i, leaf in enumerate(leaves) if is_tensor(leaf)]
         self.specs = [TensorSpec(leaves[i].shape, leaves[i].dtype) for i in self.tensors]
         self._texts: dict[int, Any] = {}
+        # The names of unknown sizes. Those along the same axis of several tensors are assumed to be
+        # equal, as for a batch, until a call has others.
+        self._sizes = sizes or _names(self.specs, self.specs)
+        self._variants: dict[Any, ConcreteFunction] = {}
         self._trace(function)
 
     # -- the public attributes ----------------------------------------------------------------
@@ -223,7 +232,7 @@ class ConcreteFunction:
             return [*flat, *[new[i] for i in changed]]
 
         state = [jax.ShapeDtypeStruct(s.shape, s.dtype) for s in map(spec_of, variables)]
-        shapes = [_struct(s, i) for i, s in enumerate(specs)]
+        shapes = [_struct(*pair) for pair in zip(specs, self._sizes)]
         with WIDE(True), rng.one_function():
             closed = jax.make_jaxpr(pure)(state, shapes)
         jaxpr = closed.jaxpr
@@ -291,6 +300,8 @@ class ConcreteFunction:
         """Runs the function on tensors, in their order in the arguments."""
         given = [_as_operand(t) for t in tensors]
         _check_all(self.specs, given)
+        if any(self._sizes) and (sizes := _names(self.specs, given)) != self._sizes:
+            return self._variant(sizes, given).on(given)
         with effects.awaited() if self.has_effects else contextlib.nullcontext():
             out = run(self.run, [*self.variables, *self.captured, *given], own=False)
         count = len(out) - len(self.changed)
@@ -298,6 +309,23 @@ class ConcreteFunction:
         # Pytree functions would copy the tensors, which tapes know by identity.
         tensors = self._with_texts(out[:count])
         return _in_order(_unflatten(self.output_structure, tensors), self._order)
+
+    def _variant(self, sizes: tuple[Any, ...], given: Sequence[Any]) -> ConcreteFunction:
+        """The function traced for other sizes than it was first, such as batches of two lengths."""
+        shapes = tuple(tuple(t.shape) for t in given)
+        found = self._variants.get(sizes) or self._variants.get(shapes)
+        if found is not None:
+            return found
+        leaves = list(self.leaves)
+        try:
+            made = ConcreteFunction(self.function, leaves, self.structure, self._of, sizes)
+        except Exception:  # it can only be traced for these sizes
+            for place, shape in zip(self.tensors, shapes):
+                leaves[place] = TensorSpec(shape, leaves[place].dtype)
+            made = ConcreteFunction(self.function, leaves, self.structure, self._of)
+            sizes = shapes
+        self._variants[sizes] = made
+        return made
 
     @property
     def has_effects(self) -> bool:
@@ -365,19 +393,39 @@ def _unflatten(structure: Any, tensors: list[Tensor]) -> Any:
     return jax.tree.unflatten(structure, tensors)
 
 
-def _struct(spec: TensorSpec, number: int) -> jax.ShapeDtypeStruct:
+def _names(specs: Sequence[TensorSpec], given: Sequence[Any]) -> tuple[tuple[str, ...], ...]:
+    """For each tensor, the names of its sizes if some are unknown: the same name for sizes that are
+    equal along the same axis."""
+    known: dict[int, list[Any]] = {}
+    found = []
+    for spec, tensor in zip(specs, given):
+        if spec.shape is UNKNOWN_SHAPE or None not in spec.shape:
+            found.append(())
+            continue
+        names = []
+        for axis, (size, own) in enumerate(zip(spec.shape, tensor.shape)):
+            if size is None:
+                sizes = known.setdefault(axis, [])
+                sizes += [] if own in sizes else [own]
+                number = sizes.index(own)
+                names.append(f"d{axis}_{number}" if number else f"d{axis}")
+            else:
+                names.append(str(size))
+        found.append(tuple(names))
+    return tuple(found)
+
+
+def _struct(spec: TensorSpec, names: Sequence[str]) -> jax.ShapeDtypeStruct:
     if spec.dtype is dtypes.string:
         raise NeedsPython("Text cannot enter a traced function: XLA has no strings.")
     shape = spec.shape
     if shape is UNKNOWN_SHAPE:
         raise NeedsSizes("A tensor of unknown rank cannot be traced: XLA needs the rank.")
-    if not spec.shape.is_fully_defined():
-        names = ",".join(f"d{axis}" if s is None else str(s) for axis, s in enumerate(spec.shape))
-        shape = export.symbolic_shape(names, scope=_scope)
+    if names:
+        shape = export.symbolic_shape(",".join(names), scope=_scope)
     return jax.ShapeDtypeStruct(tuple(shape), spec.dtype.dtype)
 
 
-# Unknown sizes along the same axis of several tensors are assumed to be equal, as for a batch.
 _scope = export.SymbolicScope()
 
 

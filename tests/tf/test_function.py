@@ -541,3 +541,21 @@ def test_functions_of_slices_draw_and_assign(compiled):
     first, second, third = (tf.function(programs) if compiled else programs)()
     assert len(set(first.numpy().tolist())) == len(set(second.numpy().tolist())) == 3
     assert third.numpy().tolist() == [2.0, 4.0, 6.0] and v.numpy() == 3.0
+
+
+@pytest.mark.parametrize(
+    "body, sizes",
+    [
+        (lambda x, y: tf.concat([x, y], 0), [(2, 3), (2, 2), (1, 3)]),
+        (lambda x, y: tf.reduce_sum(x) + tf.reduce_sum(y), [(2, 3), (5, 4)]),
+        (lambda x, y: x + y, [(2, 2), (2, 1)]),  # it can only be traced for these sizes
+    ],
+)
+def test_unknown_sizes_of_two_tensors_may_differ(body, sizes):
+    function = tf.function(body, input_signature=[tf.TensorSpec([None])] * 2)
+    concrete = function.get_concrete_function()
+    for m, n in sizes:
+        given = tf.ones([m]), tf.ones([n])
+        for each in (function, concrete):
+            np.testing.assert_array_equal(each(*given), body(*given))
+    assert function.experimental_get_tracing_count() <= 4
