@@ -111,18 +111,19 @@ class Storage(Pipeline):
         temporary = tempfile.mkdtemp(dir=above, prefix=os.path.basename(folder) + ".part")
         writers: dict[int, records.RecordWriter] = {}
         try:
-            count, failed = 0, False
+            counts: dict[str, int] = {}  # The elements in each file.
+            failed = False
             for element in tried(self._start(0)):
                 if type(element) is Failed:
                     failed = True
                     yield element
                     continue
                 shard = 0 if shard_of is None else int(shard_of(*arguments(element)))
+                name = f"{shard:08d}.records"
                 if shard not in writers:
-                    file = os.path.join(temporary, f"{shard:08d}.records")
-                    writers[shard] = records.RecordWriter(file, kind)
+                    writers[shard] = records.RecordWriter(os.path.join(temporary, name), kind)
                 writers[shard].write(records.packed(element))
-                count += 1
+                counts[name] = counts.get(name, 0) + 1
                 yield element
             if failed:
                 return
@@ -132,7 +133,7 @@ class Storage(Pipeline):
                 spec = _plain(self._spec())
             except ValueError:  # there are no elements
                 spec = None
-            info = {"compression": kind, "count": count, "spec": spec}
+            info = {"compression": kind, "counts": counts, "spec": spec}
             with open(os.path.join(temporary, _INFO), "w") as file:
                 json.dump(info, file)
             if os.path.isdir(folder) and os.path.exists(os.path.join(folder, _INFO)):
@@ -163,24 +164,27 @@ class Storage(Pipeline):
         a damaged file.
         """
         folder = records_path(path)
+        file = os.path.join(folder, _INFO)
         try:
-            with open(os.path.join(folder, _INFO)) as file:
-                info = json.load(file)
+            with open(file, "rb") as opened:
+                info = json.load(opened)
+            counts, kind, known = info["counts"], info["compression"], _typed(info["spec"])
         except FileNotFoundError:
             raise cls._own_view().missing(f"There is no saved data set in {folder}.") from None
-        names = sorted(n for n in os.listdir(folder) if n.endswith(".records"))
-        known = _typed(info["spec"])
+        except (ValueError, LookupError, TypeError) as error:
+            raise records.DataLossError(f"{file} is damaged: {error!r}") from None
 
-        def of_file(name: str) -> Any:
-            file = os.path.join(folder, name)
-            return cls._make(
-                lambda first: records.read_back(file, info["compression"], first),
-                info["count"] if len(names) == 1 else -2,
-                (),
-                lambda: known,
-            )
+        def of_file(name: str, count: int) -> Any:
+            def start(first: int) -> Iterator[Any]:
+                path, found = os.path.join(folder, name), first
+                for found, element in enumerate(records.read_back(path, kind, first), first + 1):
+                    yield element
+                if found < count:
+                    raise records.DataLossError(f"{path} ends after {found} of {count} elements.")
 
-        files = [of_file(name) for name in names]
+            return cls._make(start, count, (), lambda: known)
+
+        files = [of_file(*pair) for pair in sorted(counts.items())]
         if not files:
             return cls._make(lambda first: iter(()), 0, (), lambda: known)
         if reader_func is None and len(files) == 1:
@@ -188,7 +192,7 @@ class Storage(Pipeline):
         of_files = cls._make(lambda first: iter(files[first:]), len(files))
         if reader_func is None:
             made = of_files.interleave(lambda dataset: dataset, cycle_length=len(files))
-            return made._then(made._start, info["count"])
+            return made._then(made._start, sum(counts.values()))
         return reader_func(of_files)
 
 

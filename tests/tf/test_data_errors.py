@@ -412,3 +412,17 @@ def test_what_users_functions_raise(raised, seen):
         with pytest.raises(seen, match=f"{type(raised).__name__}.*why") as caught:
             call()
         assert type(caught.value) is seen and caught.value.__cause__ is raised
+
+
+def test_damaged_directories_of_saved_data_are_named(tmp_path):
+    path = str(tmp_path / "saved")
+    tf.data.Dataset.range(6).save(path, shard_func=lambda n: n % 2)
+    assert sorted(int(n) for n in tf.data.Dataset.load(path)) == [*range(6)]
+    assert len(tf.data.Dataset.load(path).skip(4)) == len(list(tf.data.Dataset.load(path).skip(4)))
+    (tmp_path / "saved" / "00000001.records").write_bytes(b"")
+    with pytest.raises(tf.errors.DataLossError, match="00000001.records ends after 0 of 3"):
+        list(tf.data.Dataset.load(path))
+    for text in (b"{", b"{}", b"\xff"):
+        (tmp_path / "saved" / "dataset.json").write_bytes(text)
+        with pytest.raises(ValueError, match="dataset.json is damaged"):
+            tf.data.Dataset.load(path)
