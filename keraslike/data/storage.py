@@ -177,7 +177,8 @@ class Storage(Pipeline):
         def of_file(name: str, count: int) -> Any:
             def start(first: int) -> Iterator[Any]:
                 path, found = os.path.join(folder, name), first
-                for found, element in enumerate(records.read_back(path, kind, first), first + 1):
+                for element in records.read_back(path, kind, first):
+                    found += 1
                     yield element
                 if found < count:
                     raise records.DataLossError(f"{path} ends after {found} of {count} elements.")
