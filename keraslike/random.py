@@ -24,6 +24,10 @@ def _key(seed: Seed) -> jax.Array:
     return seed if isinstance(seed, jax.Array) else draw_key(seed)
 
 
+def _sizes(shape: int | Sequence[int]) -> tuple[int, ...]:
+    return (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(shape)
+
+
 def _float(dtype: Any, function: str) -> str:
     dtype = dtypes.standardize_dtype(dtype)
     if not dtypes.is_float(dtype):
@@ -35,7 +39,7 @@ def _float(dtype: Any, function: str) -> str:
 
 @checked
 def normal(
-    shape: Sequence[int],
+    shape: int | Sequence[int],
     mean: float = 0.0,
     stddev: float = 1.0,
     dtype: Any = None,
@@ -44,17 +48,19 @@ def normal(
     """Draws from a normal distribution.
 
     Args:
-        shape: the shape of the result.
+        shape: the shape of the result; an integer is the size of its only axis.
         mean: the mean of the distribution.
         stddev: its standard deviation.
-        dtype: a floating-point dtype; `floatx()` by default.
+        dtype: a floating-point or complex dtype; `floatx()` by default.
         seed: an integer, a SeedGenerator, a key of `jax.random`, or `None`.
 
     >>> normal((2, 3), seed=0).shape
     (2, 3)
     """
-    dtype = _float(dtype, "normal")
-    key, shape = _key(seed), tuple(shape)
+    dtype = dtypes.standardize_dtype(dtype)
+    if not dtype.startswith("complex"):
+        dtype = _float(dtype, "normal")
+    key, shape = _key(seed), _sizes(shape)
     if host.draws(key, shape, dtype, mean, stddev):
         return host.array(host.normal(key, shape) * np.float32(stddev) + np.float32(mean))
     return jax.random.normal(key, shape, dtype) * stddev + mean
@@ -62,7 +68,7 @@ def normal(
 
 @checked
 def truncated_normal(
-    shape: Sequence[int],
+    shape: int | Sequence[int],
     mean: float = 0.0,
     stddev: float = 1.0,
     dtype: Any = None,
@@ -74,7 +80,7 @@ def truncated_normal(
     True
     """
     dtype = _float(dtype, "truncated_normal")
-    key, shape = _key(seed), tuple(shape)
+    key, shape = _key(seed), _sizes(shape)
     if host.draws(key, shape, dtype, mean, stddev):
         sample = host.truncated_normal(key, shape, 2.0)
         return host.array(sample * np.float32(stddev) + np.float32(mean))
@@ -83,7 +89,7 @@ def truncated_normal(
 
 @checked
 def uniform(
-    shape: Sequence[int],
+    shape: int | Sequence[int],
     minval: float = 0.0,
     maxval: float = 1.0,
     dtype: Any = None,
@@ -95,7 +101,7 @@ def uniform(
     (2, 3)
     """
     dtype = _float(dtype, "uniform")
-    key, shape = _key(seed), tuple(shape)
+    key, shape = _key(seed), _sizes(shape)
     if host.draws(key, shape, dtype, minval, maxval):
         return host.array(host.uniform(key, shape, minval, maxval))
     return jax.random.uniform(key, shape, dtype, minval, maxval)
@@ -103,19 +109,23 @@ def uniform(
 
 @checked
 def randint(
-    shape: Sequence[int], minval: int, maxval: int, dtype: Any = "int32", seed: Seed = None
+    shape: int | Sequence[int],
+    minval: int,
+    maxval: int,
+    dtype: Any = "int32",
+    seed: Seed = None,
 ) -> jax.Array:
     """Draws integers uniformly from `[minval, maxval)`.
 
     >>> bool((randint((10,), 0, 2, seed=0) < 2).all())
     True
     """
-    dtype = dtypes.standardize_dtype(dtype)
+    dtype = dtypes.standardize_dtype(dtype or "int32")
     if not jnp.issubdtype(dtype, jnp.integer):
         raise ValueError(
             f"`keras.random.randint` requires an integer `dtype`. Received: dtype={dtype}"
         )
-    return jax.random.randint(_key(seed), tuple(shape), minval, maxval, dtype)
+    return jax.random.randint(_key(seed), _sizes(shape), minval, maxval, dtype)
 
 
 @op
@@ -150,8 +160,8 @@ def dropout(
     Args:
         inputs: any shape, floating point.
         rate: between 0 and 1.
-        noise_shape: the shape of the mask, which is broadcast; `None` in it stands for the input's
-            size.
+        noise_shape: the shape of the mask, which is broadcast to that of the inputs; `None` in it
+            stands for the input's size.
         seed: as for `normal`.
 
     Raises ValueError for a rate outside of [0, 1].
@@ -168,8 +178,16 @@ def dropout(
         return jnp.zeros_like(inputs)
     shape = inputs.shape
     if noise_shape is not None:
-        shape = tuple(n if s is None else s for n, s in zip(inputs.shape, noise_shape, strict=True))
+        if len(noise_shape) > inputs.ndim:
+            raise ValueError(
+                f"noise_shape has more axes than the inputs, whose shape is {inputs.shape}. "
+                f"Received: noise_shape={noise_shape}"
+            )
+        sizes = zip(inputs.shape, noise_shape, strict=False)
+        shape = tuple(n if s is None else s for n, s in sizes)
     keep = _kept(shape, rate, seed)
+    if noise_shape is not None:
+        keep = jnp.broadcast_to(keep, inputs.shape)
     return jnp.where(keep, inputs / (1.0 - rate), jnp.zeros((), inputs.dtype))
 
 
@@ -189,18 +207,20 @@ def shuffle(x: Any, axis: int = 0, seed: Seed = None) -> jax.Array:
 
 
 @checked
-def gamma(shape: Sequence[int], alpha: Any, dtype: Any = None, seed: Seed = None) -> jax.Array:
+def gamma(
+    shape: int | Sequence[int], alpha: Any, dtype: Any = None, seed: Seed = None
+) -> jax.Array:
     """Draws from gamma distributions with shape parameter `alpha` (broadcast to `shape`).
 
     >>> bool((gamma((3,), 2.0, seed=0) > 0).all())
     True
     """
-    return jax.random.gamma(_key(seed), array(alpha), tuple(shape), _float(dtype, "gamma"))
+    return jax.random.gamma(_key(seed), array(alpha), _sizes(shape), _float(dtype, "gamma"))
 
 
 @checked
 def beta(
-    shape: Sequence[int], alpha: Any, beta: Any, dtype: Any = None, seed: Seed = None
+    shape: int | Sequence[int], alpha: Any, beta: Any, dtype: Any = None, seed: Seed = None
 ) -> jax.Array:
     """Draws from beta distributions with parameters `alpha` and `beta` (broadcast to `shape`).
 
@@ -208,12 +228,12 @@ def beta(
     True
     """
     dtype = _float(dtype, "beta")
-    return jax.random.beta(_key(seed), array(alpha), array(beta), tuple(shape), dtype)
+    return jax.random.beta(_key(seed), array(alpha), array(beta), _sizes(shape), dtype)
 
 
 @checked
 def binomial(
-    shape: Sequence[int], counts: Any, probabilities: Any, dtype: Any = None, seed: Seed = None
+    shape: int | Sequence[int], counts: Any, probabilities: Any, dtype: Any = None, seed: Seed = None
 ) -> jax.Array:
     """Draws the number of successes in `counts` trials that succeed with `probabilities`.
 
@@ -222,7 +242,7 @@ def binomial(
     """
     dtype = _float(dtype, "binomial")
     n, p = array(counts), array(probabilities)
-    return jax.random.binomial(_key(seed), n, p, tuple(shape), dtype)
+    return jax.random.binomial(_key(seed), n, p, _sizes(shape), dtype)
 
 
 _functions = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import operator
 import random
 import threading
 import weakref
@@ -360,9 +361,11 @@ def draw_key(seed: int | SeedGenerator | None) -> jax.Array:
         return global_stream().next()
     if isinstance(seed, SeedGenerator):
         return seed.next()
-    if isinstance(seed, str):
+    try:
+        number = operator.index(seed)
+    except TypeError:
         raise InvalidArgument(
             "Argument `seed` must be either an integer, a SeedGenerator or None. "
             f"Received: seed={seed!r}"
-        )
-    return host.array([int(seed) & 0xFFFFFFFF, 0], "uint32")
+        ) from None
+    return host.array([number & 0xFFFFFFFF, 0], "uint32")

@@ -18,13 +18,17 @@ LOGITS = np.log(np.array([[0.1, 0.2, 0.7], [0.5, 0.25, 0.25]], "float32"))
 X = np.arange(24, dtype="float32").reshape(6, 4) + 1
 CASES = [
     ("normal", ((3, 4),), {"mean": 1.0, "stddev": 2.0}),
+    ("normal", (3,), {"dtype": "complex64"}),
     ("truncated_normal", ((3, 4),), {"mean": 1.0, "stddev": 2.0}),
     ("uniform", ((3, 4),), {"minval": -1.0, "maxval": 3.0}),
     ("uniform", ((3, 4),), {"dtype": "float16"}),
+    ("uniform", (3,), {}),
     ("randint", ((3, 4), -2, 9), {}),
+    ("randint", (3, -2, 9), {"dtype": None}),
     ("categorical", (LOGITS, 5), {}),
     ("dropout", (X, 0.4), {}),
     ("dropout", (X, 0.4), {"noise_shape": (None, 1)}),
+    ("dropout", (X, 0.4), {"noise_shape": ()}),
     ("dropout", (X, 0.0), {}),
     ("dropout", (X, 1.0), {}),
     ("shuffle", (X,), {}),
@@ -94,7 +98,10 @@ def test_dropout_keeps_the_mean_and_a_share_of_the_values():
         (lambda: random.normal((2,), dtype="int32"), "normal.*int32"),
         (lambda: random.uniform((2,), dtype="int32"), "uniform.*int32"),
         (lambda: random.randint((2,), 0, 3, dtype="float32"), "randint.*float32"),
+        (lambda: random.normal((2,), seed=1.5), "seed.*integer.*1.5"),
+        (lambda: random.normal((2,), seed=[1, 2]), "seed.*integer"),
         (lambda: random.dropout(X, 1.5), "rate.*1.5"),
+        (lambda: random.dropout(X, 0.5, noise_shape=(6, 4, 1)), r"noise_shape.*\(6, 4, 1\)"),
         (lambda: random.categorical(X[0], 2), r"logits.*\(4,\)"),
     ],
 )
