@@ -233,7 +233,11 @@ def beta(
 
 @checked
 def binomial(
-    shape: int | Sequence[int], counts: Any, probabilities: Any, dtype: Any = None, seed: Seed = None
+    shape: int | Sequence[int],
+    counts: Any,
+    probabilities: Any,
+    dtype: Any = None,
+    seed: Seed = None,
 ) -> jax.Array:
     """Draws the number of successes in `counts` trials that succeed with `probabilities`.
 
