@@ -57,7 +57,7 @@ def get_dataloader(
     tokens = np.concatenate(pieces).astype("int32")
     if not tokens.size:
         raise ValueError("Provided dataset has no tokens.")
-    tokens = np.resize(tokens, max(tokens.size, num_samples * sequence_length))
+    tokens = np.tile(tokens, max(1, -(-num_samples * sequence_length // tokens.size)))
     starts = tokens.size - sequence_length + 1  # the number of possible starts
     if strategy == "random":
         first = np.random.default_rng(seed).integers(0, starts, num_samples)

@@ -4,8 +4,10 @@ import jax
 import keras
 import numpy as np
 import pytest
+from keras.src.quantizers.gptq_core import get_dataloader as their_dataloader
 
 import keraslike
+from keraslike.quantizers.calibration import get_dataloader
 
 RNG = np.random.default_rng(0)
 X, M = RNG.normal(size=(3, 5)).astype("float32"), RNG.normal(size=(6, 4)).astype("float32")
@@ -50,6 +52,13 @@ def test_functions_are_those_of_keras(call):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["linspace", "random"])
+def test_data_that_are_too_short_are_repeated_whole_as_in_keras(strategy):
+    arguments = None, 5, [np.arange(4), np.arange(3)], 6
+    ours = get_dataloader(*arguments, strategy=strategy)
+    np.testing.assert_array_equal(ours, their_dataloader(*arguments, strategy=strategy))
+
+
 def test_gradients_of_fake_quant_are_those_of_keras():
     def gradients(q):
         def of(x, low, high):
