@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 
@@ -56,6 +57,24 @@ class DamagedFile(ValueError):
     >>> issubclass(DamagedFile, ValueError)
     True
     """
+
+
+@contextlib.contextmanager
+def naming_file(path: str) -> Iterator[None]:
+    """Gives errors of writing a file, such as that of a full disk, its name.
+
+    >>> with naming_file("model.keras"):
+    ...     raise OSError(28, "No space left on device")
+    Traceback (most recent call last):
+        ...
+    OSError: [Errno 28] No space left on device: 'model.keras'
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = path
+        raise
 
 
 class NoCheckpoint(FileNotFoundError, ValueError):

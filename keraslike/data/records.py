@@ -17,7 +17,7 @@ from typing import IO, Any
 import numpy as np
 
 from keraslike.core import checksums
-from keraslike.core.errors import DamagedFile
+from keraslike.core.errors import DamagedFile, naming_file
 from keraslike.core.iteration import Failed
 from keraslike.data.elements import is_text_scalar, texts
 
@@ -175,6 +175,7 @@ class RecordWriter:
             self._file: Any = gzip.open(path, "wb", level if level >= 0 else 9)  # noqa: SIM115
         else:
             self._file = open(path, "wb")  # noqa: SIM115
+        self._path = os.fspath(path)
         self._deflate = zlib.compressobj(level) if kind == "ZLIB" else None
         self._held: list[bytes] = []  # buffered, since checksums are computed for many at once
         self._size = 0
@@ -196,22 +197,24 @@ class RecordWriter:
     def _put(self) -> None:
         data = checksums.written(self._held)
         self._held, self._size = [], 0
-        self._file.write(data if self._deflate is None else self._deflate.compress(data))
+        with naming_file(self._path):
+            self._file.write(data if self._deflate is None else self._deflate.compress(data))
 
     def flush(self) -> None:
         """Writes the buffered records."""
         self._put()
-        if self._deflate is not None:
-            self._file.write(self._deflate.flush(zlib.Z_SYNC_FLUSH))
-        self._file.flush()
+        with naming_file(self._path):
+            if self._deflate is not None:
+                self._file.write(self._deflate.flush(zlib.Z_SYNC_FLUSH))
+            self._file.flush()
 
     def close(self) -> None:
         """Writes the buffered records, and closes the file."""
         if not self._file.closed:
-            self._put()
-            if self._deflate is not None:
-                self._file.write(self._deflate.flush())
-            self._file.close()
+            with naming_file(self._path), self._file:
+                self._put()
+                if self._deflate is not None:
+                    self._file.write(self._deflate.flush())
 
     def __del__(self) -> None:
         if hasattr(self, "_size"):

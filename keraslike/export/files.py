@@ -9,7 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 
-from keraslike.core.errors import DamagedFile, NoSuchFile
+from keraslike.core.errors import DamagedFile, NoSuchFile, naming_file
 
 ZIP = ".zip"
 
@@ -36,7 +36,8 @@ def placing(path: str, marks: tuple[str, ...]) -> Iterator[str]:
             f"Cannot export to '{path}': it is a file, and the format writes a folder."
         )
     os.makedirs(parent, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{name}.", suffix=".tmp", dir=parent) as temporary:
+    folder = tempfile.TemporaryDirectory(prefix=f".{name}.", suffix=".tmp", dir=parent)
+    with naming_file(path), folder as temporary:
         new, old = os.path.join(temporary, "new"), os.path.join(temporary, "old")
         os.mkdir(new)
         yield new
@@ -65,7 +66,8 @@ def place_file(path: str, data: bytes) -> None:
     os.makedirs(parent, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{name}.", suffix=".tmp", dir=parent) as folder:
         new = os.path.join(folder, name)
-        write_new(new, data)
+        with naming_file(path):
+            write_new(new, data)
         os.replace(new, os.path.join(parent, name))
 
 

@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 from keraslike.core import json_texts, registry, serialization
-from keraslike.core.errors import DamagedFile
+from keraslike.core.errors import DamagedFile, naming_file
 from keraslike.saving import old_config, seal
 from keraslike.saving.h5_writer import pieces_of
 from keraslike.saving.old_names import origin_of
@@ -58,7 +58,7 @@ def replacing(path: str) -> Iterator[IO[bytes]]:
         raise IsADirectoryError(f"Cannot save '{path}': it is a folder.")
     temporary = os.path.join(folder, f".{name}.{secrets.token_hex(4)}.tmp")
     try:
-        with open(temporary, "x+b") as file:
+        with naming_file(path), open(temporary, "x+b") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from keraslike.core import checksums
-from keraslike.core.errors import DamagedFile
+from keraslike.core.errors import DamagedFile, naming_file
 from keraslike.data.elements import texts
 from keraslike.tf import messages
 from keraslike.tf.errors import NotFoundError
@@ -120,7 +120,7 @@ def write(prefix: str, tensors: Mapping[str, np.ndarray]) -> None:
     os.makedirs(os.path.dirname(os.path.abspath(prefix)), exist_ok=True)
     parts = {path: f"{path}.{os.getpid()}.part" for path in (data, index)}
     try:
-        with open(parts[data], "wb") as file:
+        with naming_file(data), open(parts[data], "wb") as file:
             for name in sorted(tensors, key=str.encode):
                 array = tensors[name]
                 content, crc = _content(array)
@@ -134,7 +134,7 @@ def write(prefix: str, tensors: Mapping[str, np.ndarray]) -> None:
                 file.write(content)
                 entries.append((name.encode(), entry.SerializeToString()))
         header = messages.message("BundleHeader")(num_shards=1, version={"producer": 1})
-        with open(parts[index], "wb") as file:
+        with naming_file(index), open(parts[index], "wb") as file:
             file.write(_table([(b"", header.SerializeToString()), *entries]))
         for path, part in parts.items():
             os.replace(part, path)

@@ -1,6 +1,7 @@
 """What data sets of `tf.data` give after an error, and which errors: TensorFlow's."""
 
 import gzip
+import io
 
 import pytest
 
@@ -412,6 +413,21 @@ def test_what_users_functions_raise(raised, seen):
         with pytest.raises(seen, match=f"{type(raised).__name__}.*why") as caught:
             call()
         assert type(caught.value) is seen and caught.value.__cause__ is raised
+
+
+class _FullDisk(io.BytesIO):
+    def write(self, data):
+        raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("kind", ["", "ZLIB"])
+def test_a_full_disk_is_named(kind, monkeypatch):
+    monkeypatch.setattr("keraslike.data.records.open", lambda *_: _FullDisk(), raising=False)
+    writer = tf.io.TFRecordWriter("folder/file", kind)
+    writer.write(bytes(range(256)))
+    with pytest.raises(OSError, match="No space left on device: 'folder/file'"):
+        writer.close()
+    writer.close()
 
 
 def test_damaged_directories_of_saved_data_are_named(tmp_path):
