@@ -152,7 +152,9 @@ def _module(module: types.ModuleType) -> types.ModuleType:
     """The module to import for a name."""
     name = module.__name__
     if name.startswith("tensorflow.keras") and _has_tensorflow():
-        name = name.removeprefix("tensorflow.")
+        name = name.replace("tensorflow", "keras._tf_keras", 1)
+    if f"{name}.".startswith("keras._tf_keras.keras."):  # Where names of Keras 2 are, too.
+        return _of_both(_module(types.ModuleType(name.removeprefix("keras._tf_keras."))))
     for face in reversed(_FACES):
         name = "keras" + name.removeprefix(face) if f"{name}.".startswith(f"{face}.") else name
     name = _KERAS_2.get(name, name)
@@ -199,6 +201,33 @@ def _face() -> types.ModuleType:
     face = _Face("keras", importlib.import_module("keraslike").__doc__)
     face.__spec__ = importlib.machinery.ModuleSpec("keras", None, is_package=True)
     return face
+
+
+class _Both(types.ModuleType):
+    """A module of keraslike, with the names of Keras 2 that only `tf.keras` still has."""
+
+    def __init__(self, module: types.ModuleType):
+        super().__init__(module.__name__, module.__doc__)
+        self._module = module
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "__all__":
+            return dir(self)
+        found = getattr(self._module, name, self)
+        if found is self and (old := src_names.OLDER.get(self._module.__name__)):
+            return getattr(importlib.import_module(old), name)
+        if found is self:
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        return _of_both(found) if isinstance(found, types.ModuleType) else found
+
+    def __dir__(self) -> list[str]:
+        old = src_names.OLDER.get(self._module.__name__)
+        return sorted({*dir(self._module), *(importlib.import_module(old).__all__ if old else ())})
+
+
+@functools.cache
+def _of_both(module: types.ModuleType) -> types.ModuleType:
+    return _Both(module)
 
 
 # -- keras.src ------------------------------------------------------------------------------------

@@ -539,3 +539,18 @@ def no_automatic_dependency_tracking(fn: Callable) -> Callable:
             return fn(*args, **kwargs)
 
     return untracked
+
+
+def get_tensor_spec(t: Any, dynamic_batch: bool = False, name: str | None = None) -> Any:
+    """The `tf.TensorSpec` of an array, a tensor or a spec; None for a value of another kind.
+
+    Args:
+        dynamic_batch: whether the size of the first axis is left open.
+        name: the name of the spec.
+    """
+    if not (hasattr(t, "shape") and hasattr(t, "dtype")):
+        return None
+    shape = list(t.shape)
+    if dynamic_batch:
+        shape[:1] = [None] * len(shape[:1])
+    return tensorflow.TensorSpec(shape, t.dtype, name)

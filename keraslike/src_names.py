@@ -245,7 +245,7 @@ layers.rnn.rnn: layers.RNN
 layers.rnn.simple_rnn: layers.SimpleRNN .SimpleRNNCell
 layers.rnn.stacked_rnn_cells: layers.StackedRNNCells
 layers.rnn.time_distributed: layers.TimeDistributed
-legacy.layers: legacy.layers.ThresholdedReLU
+legacy.layers: legacy.layers.RandomHeight .RandomWidth .ThresholdedReLU
 legacy.losses: legacy.losses.Reduction
 legacy.preprocessing.image: @legacy.preprocessing.image
 legacy.preprocessing.sequence: @legacy.preprocessing.sequence
@@ -448,6 +448,14 @@ backend.jax.nn: @ops.nn
 backend.jax.numpy: @ops.numpy @ops
 backend.jax.random: @random draw_seed=core.rng.draw_key jax_draw_seed=core.rng.draw_key
 backend.jax.trainer: JAXTrainer=training.trainer.Trainer
+backend.tensorflow: @backend @ops
+backend.tensorflow.core: @ops Variable
+backend.tensorflow.image: @ops.image
+backend.tensorflow.linalg: @ops.linalg
+backend.tensorflow.math: @ops
+backend.tensorflow.nn: @ops.nn
+backend.tensorflow.numpy: @ops.numpy @ops
+backend.tensorflow.random: @random draw_seed=core.rng.draw_key
 backend.linalg: @ops.linalg
 backend.math: @ops
 backend.nn: @ops.nn
@@ -536,9 +544,20 @@ utils.numerical_utils: src_functions.build_pos_neg_masks
 utils.summary_utils: models.summary.print_summary src_functions.count_params
 utils.python_utils: pythonify_logs=training.callbacks.floats src_functions.func_dump .func_load
   .to_list .remove_long_seq /builtins.str.removeprefix .removesuffix
+utils.tf_utils: src_functions.get_tensor_spec
 utils.traceback_utils: filter_traceback=core.tracebacks.entry
 utils.tracking: src_functions.no_automatic_dependency_tracking .DotNotTrackScope
   .is_tracking_enabled TrackedList=/builtins.list
   TrackedDict=/builtins.dict TrackedSet=src_functions.TrackedSet
   TrackedOrderedDict=/collections.OrderedDict
 """
+
+# Modules of keraslike -> modules with the names of Keras 2 that only `tf.keras` still has.
+OLDER = {
+    "keraslike.layers": "keraslike.legacy.layers",
+    "keraslike.losses": "keraslike.legacy.losses",
+    "keraslike.metrics": "keraslike.legacy.losses",
+    "keraslike.preprocessing": "keraslike.legacy.preprocessing",
+    "keraslike.preprocessing.image": "keraslike.legacy.preprocessing.image",
+    "keraslike.preprocessing.sequence": "keraslike.legacy.preprocessing.sequence",
+}

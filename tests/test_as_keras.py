@@ -35,6 +35,26 @@ def test_public_modules():
     assert names["Sequential"] is keraslike.Sequential
 
 
+def test_names_that_only_tf_keras_has():
+    import keras._tf_keras.keras
+    from keras._tf_keras import keras as tf_keras
+    from keras._tf_keras.keras.layers import Dense, RandomHeight, ThresholdedReLU
+    from keras.layers import Dense as same
+    from keras.src.backend.tensorflow.numpy import arange
+    from keras.src.backend.tensorflow import convert_to_numpy
+    from keras.src.utils.tf_utils import get_tensor_spec
+
+    assert Dense is same and tf_keras.layers.RandomHeight is RandomHeight
+    assert callable(tf_keras.losses.MAE) and tf_keras.Model is keras.Model
+    assert "RandomHeight" in tf_keras.layers.__all__ and issubclass(ThresholdedReLU, keras.Layer)
+    with pytest.raises(ImportError, match="Denze"):
+        from keras._tf_keras.keras.layers import Denze  # noqa: F401
+    assert convert_to_numpy([1.0]).shape == (1,) and arange(2).tolist() == [0, 1]
+    spec = get_tensor_spec(np.ones((2, 3), "float32"), dynamic_batch=True, name="x")
+    assert list(spec.shape) == [None, 3] and spec.dtype == "float32" and spec.name == "x"
+    assert get_tensor_spec("text") is None
+
+
 def test_what_is_replaced_there():
     from unittest import mock
 

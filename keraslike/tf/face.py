@@ -14,22 +14,13 @@ import sys
 import types
 from typing import Any
 
+from keraslike import src_names
 from keraslike.core import context, registry
 from keraslike.core.base import Object
 from keraslike.core.boxed import in_boxes
 from keraslike.core.configured import Configured
 
 _ROOT = "keraslike"
-
-# Modules of keraslike with names of Keras 2 that only `tf.keras` has.
-_OLD = {
-    "keraslike.layers": "keraslike.legacy.layers",
-    "keraslike.losses": "keraslike.legacy.losses",
-    "keraslike.metrics": "keraslike.legacy.losses",
-    "keraslike.preprocessing": "keraslike.legacy.preprocessing",
-    "keraslike.preprocessing.image": "keraslike.legacy.preprocessing.image",
-    "keraslike.preprocessing.sequence": "keraslike.legacy.preprocessing.sequence",
-}
 
 
 class Module(types.ModuleType):
@@ -45,7 +36,7 @@ class Module(types.ModuleType):
                 setattr(self, public, Module(value, f"{name}.{public}"))
 
     def _old(self) -> types.ModuleType | None:
-        place = _OLD.get(self._module.__name__)
+        place = src_names.OLDER.get(self._module.__name__)
         return importlib.import_module(place) if place else None
 
     def __getattr__(self, name: str) -> Any:
