@@ -342,8 +342,19 @@ class Steps(Compiled):
         def symbol(a: Any) -> KerasTensor:
             return KerasTensor((None, *a.shape[1:]), a.dtype)
 
+        def of_this_batch(a: Any) -> KerasTensor:
+            return KerasTensor(a.shape, a.dtype)
+
         def trace() -> Any:
-            return self._trace(jax.tree.map(symbol, x, is_leaf=is_text))
+            try:
+                return self._trace(jax.tree.map(symbol, x, is_leaf=is_text))
+            except NeedsPython:
+                raise
+            except (TypeError, ValueError):
+                # The model may contain the size of a batch, as that of the noise that it draws.
+                with contextlib.suppress(TypeError, ValueError):
+                    return self._trace(jax.tree.map(of_this_batch, x, is_leaf=is_text))
+                raise
 
         y_pred = None if self._all_built() else trace()
         if mode == "predict":

@@ -167,6 +167,22 @@ def test_predict_shapes_and_single_batches():
     assert half == pytest.approx(model.evaluate(X[:25], Y[:25], batch_size=25, verbose=0), rel=1e-5)
 
 
+def test_a_model_may_contain_the_size_of_a_batch():
+    class Noisy(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(3)
+
+        def call(self, x):
+            return self.dense(x * keras.random.uniform((8, 1)))
+
+    x = np.ones((16, 3), "float32")
+    model = Noisy()
+    model.compile("sgd", "mse")
+    model.fit(x, x, batch_size=8, verbose=0)
+    assert model.predict(x, batch_size=8, verbose=0).shape == (16, 3)
+
+
 def test_optax_transforms_train():
     model = make(optimizer=optax.chain(optax.clip_by_global_norm(1.0), optax.adam(0.01)))
     losses = model.fit(X, Y, epochs=5, verbose=0).history["loss"]
