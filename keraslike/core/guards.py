@@ -76,8 +76,15 @@ class Locks:
         self._locks = tuple(locks)
 
     def __enter__(self) -> None:
-        for lock in self._locks:
-            lock.acquire()
+        taken = 0
+        try:
+            for lock in self._locks:
+                lock.acquire()
+                taken += 1
+        except BaseException:  # Ctrl-C while it waits for a lock.
+            for lock in self._locks[:taken]:
+                lock.release()
+            raise
 
     def __exit__(self, *_: Any) -> None:
         for lock in reversed(self._locks):

@@ -36,7 +36,7 @@ import numpy as np
 from flax import nnx
 
 from keraslike.core import base, json_texts, lowering, processes, rng
-from keraslike.core.errors import DamagedCheckpoint, NoCheckpoint
+from keraslike.core.errors import DamagedCheckpoint, NoCheckpoint, naming_file
 from keraslike.core.text import Text, is_text
 from keraslike.core.variable import spec_of
 from keraslike.optimizers import Optimizer
@@ -140,7 +140,8 @@ class Checkpoints:
         items = {_STATE: ocp.args.PyTreeSave(tree), _TRAINING: _json_item(training)}
         if config:
             items[_MODEL] = _json_item(keras_archive.config_of(model))
-        manager.save(number, args=ocp.args.Composite(**items), force=True)
+        with naming_file(self.directory):
+            manager.save(number, args=ocp.args.Composite(**items), force=True)
         return os.path.join(self.directory, str(number))
 
     def resume(self, model: Any) -> dict[str, Any] | None:
@@ -178,14 +179,16 @@ class Checkpoints:
     def wait_until_finished(self) -> None:
         """Waits until everything is on disk; raises errors that occurred during writing."""
         if self._opened is not None:
-            self._opened.wait_until_finished()
+            with naming_file(self.directory):
+                self._opened.wait_until_finished()
 
     def close(self) -> None:
         """Finishes the save in progress; the next save opens the directory again."""
         if self._opened is not None:
             opened, self._opened = self._opened, None
             try:
-                opened.wait_until_finished()
+                with naming_file(self.directory):
+                    opened.wait_until_finished()
             finally:
                 opened.close()
 

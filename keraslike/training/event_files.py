@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from keraslike.core.checksums import written
+from keraslike.core.errors import naming_file
 
 _FLOAT, _DOUBLE, _STRING = 1, 2, 7  # TensorFlow's numbers for dtypes.
 _NUMBERS = {
@@ -146,16 +147,16 @@ class EventFile:
 
     def flush(self) -> None:
         """Flushes the file to disk."""
-        with self._lock:
+        with self._lock, naming_file(self.directory):
             if self._file is not None:
                 self._file.flush()
 
     def close(self) -> None:
         """Closes the file; a new one is created if more is logged."""
-        with self._lock:
-            if self._file is not None:
-                self._file.close()
-                self._file = None
+        with self._lock, naming_file(self.directory):
+            file, self._file = self._file, None
+            if file is not None:
+                file.close()
 
     def __enter__(self) -> EventFile:
         return self
@@ -186,7 +187,7 @@ class EventFile:
             self._file.write(written([_message((1, now), (3, "brain.Event:2"))]))
 
     def _write(self, event: bytes) -> None:
-        with self._lock:
+        with self._lock, naming_file(self.directory):
             self._create()
             self._file.write(written([event]))
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from keraslike.core.arguments import verbosity, warn_user
+from keraslike.core.errors import naming_file
 from keraslike.core.messages import say
 from keraslike.core.processes import is_first
 from keraslike.training.callbacks import Callback
@@ -159,16 +160,17 @@ class CSVLogger(Callback):
                 self.keys += [f"val_{key}" for key in self.keys]
             if not os.path.getsize(self.filename):
                 writer.writerow(["epoch", *self.keys])
-        writer.writerow([epoch, *(_cell(logs.get(key, "NA")) for key in self.keys)])
-        file.flush()
+        with naming_file(self.filename):
+            writer.writerow([epoch, *(_cell(logs.get(key, "NA")) for key in self.keys)])
+            file.flush()
 
     def on_train_end(self, logs: dict | None = None) -> None:
         self._close()
 
     def _close(self) -> None:
         if self.csv_file is not None:
-            self.csv_file.close()
-            self.csv_file = None
+            file, self.csv_file = self.csv_file, None
+            file.close()
 
 
 def _cell(value: Any) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import keraslike as keras
-from keraslike.core import base, context, lowering, rng
+from keraslike.core import base, context, guards, lowering, rng
 
 ROUNDS = range(int(os.environ.get("KERASLIKE_STRESS_ROUNDS", "1")))
 X = np.random.default_rng(0).normal(size=(96, 4)).astype("float32")
@@ -209,6 +209,17 @@ def test_a_failure_leaves_the_state_as_it_was(fails):
 
 def _raises(x):
     raise RuntimeError("mine")
+
+
+def test_an_interrupt_while_waiting_for_locks_leaves_none_held():
+    class Interrupted:
+        def acquire(self):
+            raise KeyboardInterrupt
+
+    first = threading.Lock()
+    with pytest.raises(KeyboardInterrupt), guards.Locks([first, Interrupted()]):
+        pass
+    assert not first.locked()
 
 
 def test_the_switch_that_copies_always():
