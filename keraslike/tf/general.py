@@ -21,7 +21,7 @@ from keraslike.tf.moves import moves
 from keraslike.tf.operation import operation
 from keraslike.tf.python import run_by_python
 from keraslike.tf.structure import host
-from keraslike.tf.tensor import Tensor, raw, run
+from keraslike.tf.tensor import WIDE, Tensor, raw, run
 
 
 def executing_eagerly() -> bool:
@@ -296,7 +296,8 @@ def bitcast(input: Any, type: Any, name: Any = None) -> Tensor:
 
 
 def _bitcast(x: Any, dtype: str) -> Any:
-    return jax.lax.bitcast_convert_type(x, dtype)
+    with WIDE(True):
+        return jax.lax.bitcast_convert_type(jnp.asarray(x), dtype)
 
 
 @operation("unravel_index", "indices", "indices")

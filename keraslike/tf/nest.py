@@ -40,6 +40,8 @@ def _parts_of(leaf: Any) -> list[Any]:
     if isinstance(leaf, IndexedSlices):
         parts = [leaf.values, leaf.indices, leaf.dense_shape]
         return parts if parts[-1] is not None else parts[:-1]
+    if hasattr(leaf, "__tf_flatten__"):
+        return flatten(list(leaf.__tf_flatten__()[1]), expand_composites=True)
     if hasattr(leaf, "nested_row_splits"):
         return [leaf.flat_values, *leaf.nested_row_splits]
     if hasattr(leaf, "dense_shape"):

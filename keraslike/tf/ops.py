@@ -344,7 +344,8 @@ def reduce_euclidean_norm(x: Any, axis: Any = None, keepdims: bool = False) -> A
     >>> tf.math.reduce_euclidean_norm([[3.0, 4.0], [0.0, 1.0]], 1).numpy().tolist()
     [5.0, 1.0]
     """
-    return jnp.sqrt(jnp.sum(jnp.square(x), axis=axis, keepdims=keepdims))
+    total = jnp.sum(jnp.real(x * jnp.conj(x)), axis=axis, keepdims=keepdims)
+    return jnp.sqrt(total.astype(float) if x.dtype.kind in "iu" else total).astype(x.dtype)
 
 
 def count_nonzero(
@@ -360,7 +361,8 @@ def count_nonzero(
     >>> tf.math.count_nonzero([[0, 1], [2, 3]], 1).numpy().tolist()
     [1, 2]
     """
-    zero = "" if _as_operand(input).dtype == dtypes.string else 0
+    kind = _as_operand(input).dtype
+    zero = "" if kind == dtypes.string else False if kind == dtypes.bool else 0
     return reduce_sum(cast(not_equal(input, zero), dtype), axis, bool(keepdims))
 
 

@@ -42,13 +42,38 @@ _TABLE = {
 }
 
 
+# The kinds of numbers that functions refuse: booleans, unsigned and signed integers, floating-point
+# and complex numbers, and bfloat16 ("V").
+_REFUSED = {
+    name: kinds
+    for kinds, names in {
+        "b": "add subtract multiply floormod square divide_no_nan reduce_sum reduce_mean "
+        "reduce_prod",
+        "bu": "abs pow",
+        "u": "negative sign",
+        "bc": "floordiv maximum minimum less less_equal greater greater_equal reduce_max "
+        "reduce_min",
+        "bui": "reduce_std reduce_variance",
+        "buic": "rint floor ceil is_nan is_finite is_inf atan2 reduce_logsumexp",
+        "uicfV": "logical_not logical_and logical_or logical_xor reduce_any reduce_all",
+    }.items()
+    for name in names.split()
+}
+
+
+def _check(name: str, x: Any, refused: str) -> None:
+    if x.dtype.kind in refused:
+        raise InvalidArgumentError(
+            f"tf.{name} does not accept tensors of {dtypes.as_dtype(x.dtype).name}. Nothing is "
+            "cast silently: use tf.cast()."
+        )
+
+
 def _checked(name: str, fn: Callable, floats: bool) -> Callable:
+    refused = "buiO" if floats else _REFUSED.get(name, "")
+
     def run_on(x: Any) -> Any:
-        if floats and x.dtype.kind in "buiO":
-            raise InvalidArgumentError(
-                f"tf.{name}: expected a tensor of floating-point or complex numbers, received one "
-                f"of {dtypes.as_dtype(x.dtype).name}. Nothing is cast silently: use tf.cast()."
-            )
+        _check(name, x, refused)
         return fn(x)
 
     return run_on
@@ -64,7 +89,10 @@ _OF_NOTHING = {"reduce_max": 0, "reduce_min": 1}  # the limit of the dtype for e
 
 
 def _reduction(name: str, fn: Callable) -> Callable:
+    refused = _REFUSED.get(name, "")
+
     def reduce(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        _check(name, x, refused)
         if x.size == 0 and name in _OF_NOTHING and x.dtype.kind in "uif":
             info = jnp.finfo(x.dtype) if x.dtype.kind == "f" else jnp.iinfo(x.dtype)
             ends = (-jnp.inf, jnp.inf) if x.dtype.kind == "f" else (info.min, info.max)
@@ -129,12 +157,26 @@ def _refuse_zeros(y: Any) -> None:
 
 def _divide_no_nan(x: Any, y: Any) -> Any:
     if x.dtype.kind in "ui":
+        kind = np.float64 if x.dtype.itemsize > 2 else np.float32
         with WIDE(True):
-            return ops.divide_no_nan(*(jnp.asarray(v).astype(np.float64) for v in (x, y)))
+            return ops.divide_no_nan(*(jnp.asarray(v).astype(kind) for v in (x, y)))
     return ops.divide_no_nan(x, y)
 
 
+def _pow(x: Any, y: Any) -> Any:
+    """Powers. Raises InvalidArgumentError if a known exponent of integers is negative."""
+    if y.dtype.kind == "i":
+        effects.checked(_refuse_negative, y)
+    return plain("power")(x, y)
+
+
+def _refuse_negative(y: Any) -> None:
+    if (np.asarray(y) < 0).any():
+        raise InvalidArgumentError("Integers to negative integer powers are not allowed.")
+
+
 _OWN: dict[str, Callable] = {
+    "pow": _pow,
     "sign": _sign,
     "floordiv": _floordiv,
     "floormod": _floormod,
@@ -163,9 +205,11 @@ def _on_host(fn: Callable, x: Any, y: Any) -> np.ndarray:
 
 def _two(name: str, fn: Callable) -> Callable:
     of_text, of_pictures = _OF_TEXT.get(name, fn), _OF_PICTURES.get(name)
+    refused = _REFUSED.get(name, "")
 
     # A separate function object for each name, by which errors and caches distinguish them.
     def two(x: Any, y: Any) -> Any:
+        _check(name, x, refused)
         if of_pictures is not None and _are_pictures(x, y):
             return _on_host(of_pictures, x, y)
         return (of_text if x.dtype.kind == "O" else fn)(x, y)
@@ -215,7 +259,9 @@ def _l2_normalize(
     x: Any, axis: Any = None, epsilon: float = 1e-12, name: str | None = None, dim: Any = None
 ) -> Any:
     axis = dim if axis is None else axis
-    total = jnp.sum(jnp.square(x), axis, keepdims=True)
+    _check("l2_normalize", x, "bui")
+    squares = jnp.real(x * jnp.conj(x)) if x.dtype.kind == "c" else jnp.square(x)
+    total = jnp.sum(squares, axis, keepdims=True)
     return x * jax.lax.rsqrt(derivatives.maximum(total, epsilon))
 
 

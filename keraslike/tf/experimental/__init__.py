@@ -2,6 +2,7 @@
 
 from keraslike.tf.data.experimental import Optional
 from keraslike.tf.experimental import numpy
+from keraslike.tf.extension_type import BatchableExtensionType, ExtensionType
 
-__all__ = ["Optional", "numpy"]
+__all__ = ["BatchableExtensionType", "ExtensionType", "Optional", "numpy"]
 __dir__ = __all__.copy

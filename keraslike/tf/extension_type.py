@@ -1,0 +1,224 @@
+"""`tf.experimental.ExtensionType`: users' classes whose fields are tensors and constants."""
+
+from __future__ import annotations
+
+import collections.abc
+import contextlib
+import functools
+import inspect
+import types
+import typing
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from flax import nnx
+
+from keraslike.core.boxed import Boxed
+from keraslike.core.static import Static
+from keraslike.tf import dtypes, ops, table
+from keraslike.tf.conversion import convert_to_tensor
+from keraslike.tf.dtypes import DType, TensorShape
+from keraslike.tf.structure import Structure
+from keraslike.tf.tensor import Tensor
+
+
+class _Kind(type):
+    """The type of extension types, whose objects are checked and frozen once they are made."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        made = object.__new__(cls)
+        made.__init__(*args, **kwargs)  # type: ignore[misc]
+        hints = _hints(cls)
+        unknown = sorted(set(vars(made)) - set(hints))
+        missing = [name for name in hints if name not in vars(made) and not hasattr(cls, name)]
+        if unknown or missing:
+            raise TypeError(
+                f"{cls.__name__} has the fields {list(hints)}. Unknown: {unknown}. Missing: "
+                f"{missing}."
+            )
+        values = {name: _converted(name, hint, getattr(made, name)) for name, hint in hints.items()}
+        vars(made).clear()
+        vars(made).update(values)
+        vars(made)[_OF_TENSORS] = frozenset(n for n, v in values.items() if _has_tensors(v))
+        made.__validate__()
+        return made
+
+
+# The attribute with the names of the fields that hold tensors, which an object has once it is made.
+# A trace may replace the tensors by any objects.
+_OF_TENSORS = "_of_tensors"
+
+
+class ExtensionType(metaclass=_Kind):
+    """The base of classes whose annotated fields are tensors, constants and further such objects.
+
+    Objects are immutable. They can be arguments and results of `tf.function`, and elements of data
+    sets. A field is converted to its annotation: `tf.Tensor`, a class of tensors, a number, a
+    string, `tf.DType`, `tf.TensorShape`, or tuples, mappings and unions of these. A class may
+    define `__validate__`, which is called for each new object.
+
+    Raises TypeError for a missing or unknown field, or a value that does not fit its annotation,
+    and AttributeError for an assignment.
+
+    >>> from keraslike import tf
+    >>> class Masked(tf.experimental.ExtensionType):
+    ...     values: tf.Tensor
+    ...     mask: tf.Tensor
+    >>> masked = Masked([1.0, 2.0, 3.0], [True, False, True])
+    >>> total = tf.function(lambda x: tf.reduce_sum(tf.where(x.mask, x.values, 0.0)))
+    >>> total(masked).numpy().tolist()
+    4.0
+    """
+
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        jax.tree_util.register_pytree_node(
+            cls,
+            lambda x: x.__tf_flatten__()[::-1],
+            lambda constant, parts: _unflatten(cls, constant, parts),
+        )
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        hints, cls = _hints(type(self)), type(self)
+        fields = [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.POSITIONAL_OR_KEYWORD,
+                default=getattr(cls, name, inspect.Parameter.empty),
+            )
+            for name in hints
+        ]
+        fields.sort(key=lambda p: p.default is not p.empty)  # a stable sort
+        vars(self).update(inspect.Signature(fields).bind(*args, **kwargs).arguments)
+
+    def __validate__(self) -> None:
+        """Raises an error if the fields do not fit each other."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if _OF_TENSORS in vars(self):
+            raise AttributeError(f"{type(self).__name__} is immutable: {name!r} cannot be set.")
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{type(self).__name__} is immutable: {name!r} cannot be deleted.")
+
+    def __tf_flatten__(self) -> tuple[Any, tuple[Any, ...]]:
+        """The constants with the names of all fields, and the tensors."""
+        tensors = vars(self)[_OF_TENSORS]
+        fields = {name: vars(self)[name] for name in _hints(type(self))}
+        constant = tuple(
+            (name, None if name in tensors else Static(value)) for name, value in fields.items()
+        )
+        return constant, tuple(value for name, value in fields.items() if name in tensors)
+
+    @classmethod
+    def __tf_unflatten__(cls, constant: Any, parts: tuple[Any, ...]) -> Any:
+        return _unflatten(cls, constant, parts)
+
+    def __eq__(self, other: object) -> Any:
+        if type(other) is not type(self):
+            return False
+        (constant, parts), (theirs, others) = self.__tf_flatten__(), other.__tf_flatten__()
+        if constant != theirs:
+            return False
+        pairs = zip(jax.tree.leaves(parts), jax.tree.leaves(others), strict=True)
+        equal = [tuple(a.shape) == tuple(b.shape) and table.equal(a, b) for a, b in pairs]
+        if any(e is False for e in equal):
+            return convert_to_tensor(False)
+        return table.reduce_all(ops.stack([table.reduce_all(e) for e in equal] or [True]))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{name}={vars(self)[name]!r}" for name in _hints(type(self)))
+        return f"{type(self).__qualname__}({fields})"
+
+
+class BatchableExtensionType(ExtensionType):
+    """An `ExtensionType` whose objects data sets can divide and batch, as they can all here."""
+
+
+def _unflatten(cls: type, constant: Any, parts: Any) -> Any:
+    made, left = object.__new__(cls), iter(parts)
+    fields = {name: next(left) if value is None else value.value for name, value in constant}
+    vars(made).update(fields)
+    vars(made)[_OF_TENSORS] = frozenset(name for name, value in constant if value is None)
+    return made
+
+
+@functools.cache
+def _hints(cls: type) -> dict[str, Any]:
+    """The annotated fields of a class, those of its bases first."""
+    found: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        if base is not ExtensionType and issubclass(base, ExtensionType):
+            own = dict(inspect.get_annotations(base))
+            with contextlib.suppress(NameError):  # names of the function that defines the class
+                own = {name: typing.get_type_hints(base).get(name, own[name]) for name in own}
+            found |= {n: h for n, h in own.items() if typing.get_origin(h) is not typing.ClassVar}
+    return found
+
+
+def _has_tensors(value: Any) -> bool:
+    if isinstance(value, (tuple, list)):
+        return any(map(_has_tensors, value))
+    if isinstance(value, collections.abc.Mapping):
+        return any(map(_has_tensors, value.values()))
+    return isinstance(value, (Boxed, Structure, ExtensionType, nnx.Variable, jax.Array))
+
+
+def _converted(name: str, hint: Any, value: Any) -> Any:
+    """The value of a field as its annotation says."""
+    refused = TypeError(f"{name} must be {_shown(hint)}. Received: {value!r}")
+    if isinstance(hint, str):  # it cannot be resolved
+        return value
+    if hint is Tensor:
+        if isinstance(value, (Structure, ExtensionType)) or value is None:
+            raise refused
+        return convert_to_tensor(value)
+    convert = _FROM_ANY.get(hint)
+    if convert is not None:
+        return convert(value)
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        for each in typing.get_args(hint):
+            try:
+                return _converted(name, each, value)
+            except (TypeError, ValueError):
+                continue
+        raise refused
+    return _of_structure(name, hint, value, refused)
+
+
+_FROM_ANY: dict[Any, Callable] = {
+    Any: lambda value: value,
+    DType: dtypes.as_dtype,
+    TensorShape: TensorShape,
+}
+
+
+def _of_structure(name: str, hint: Any, value: Any, refused: TypeError) -> Any:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is tuple:
+        if not isinstance(value, (tuple, list)):
+            raise refused
+        hints = args[:1] * len(value) if args[1:] == (...,) else args
+        if len(hints) != len(value):
+            raise refused
+        return tuple(_converted(name, *pair) for pair in zip(hints, value))
+    if origin in (collections.abc.Mapping, dict):
+        if not isinstance(value, collections.abc.Mapping):
+            raise refused
+        return {k: _converted(name, args[1], v) for k, v in value.items()}
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    kind = type(None) if hint is None else hint
+    if not isinstance(kind, type):
+        raise TypeError(f"{name} has an annotation that is not supported: {_shown(hint)}.")
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise refused
+    return value
+
+
+def _shown(hint: Any) -> str:
+    return getattr(hint, "__name__", None) or str(hint)
