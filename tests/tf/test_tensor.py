@@ -152,3 +152,42 @@ def test_what_is_made_of_a_numpy_array_has_memory_of_its_own():
         made = make(given)
         given[:] = 2
         assert np.asarray(made).tolist() == [1] * 16
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        lambda: tf.reduce_mean(tf.constant([True, False])),
+        lambda: tf.reduce_sum(tf.constant([1, 2]) == [1, 3]),
+        lambda: tf.constant([True]) + tf.constant([True]),
+        lambda: tf.constant([1 + 1j]) < tf.constant([2 + 0j]),
+        lambda: tf.maximum(tf.constant([1 + 1j]), tf.constant([2 + 0j])),
+        lambda: tf.reduce_any(tf.constant([1, 0])),
+        lambda: tf.logical_not(tf.constant([1])),
+        lambda: tf.floor(tf.constant([1])),
+        lambda: tf.math.is_nan(tf.constant([1])),
+        lambda: -tf.constant([1], tf.uint8),
+        lambda: tf.math.l2_normalize(tf.constant([1, 2])),
+        lambda: tf.constant([2]) ** tf.constant([-1]),
+    ],
+)
+def test_dtypes_that_tensorflow_refuses_are_refused(attempt):
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        attempt()
+
+
+@pytest.mark.parametrize(
+    "value, dtype, expected",
+    [
+        (lambda: tf.bitcast(tf.constant([[1, 0]]), tf.int64), "int64", [1]),
+        (lambda: tf.math.count_nonzero(tf.constant([True, False])), "int64", 1),
+        (lambda: tf.math.reduce_euclidean_norm([1, 2]), "int32", 2),
+        (lambda: tf.math.reduce_euclidean_norm([1 + 1j, 2 + 0j]), "complex128", 6**0.5),
+        (lambda: tf.math.divide_no_nan(*[tf.constant([1], tf.int8)] * 2), "float32", [1.0]),
+        (lambda: tf.math.l2_normalize([3j, 4 + 0j]), "complex128", [0.6j, 0.8]),
+    ],
+)
+def test_dtypes_of_results_are_those_of_tensorflow(value, dtype, expected):
+    found = value()
+    assert found.dtype.name == dtype
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
