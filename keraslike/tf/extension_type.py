@@ -27,8 +27,8 @@ class _Kind(type):
     """The type of extension types, whose objects are checked and frozen once they are made."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        made = object.__new__(cls)
-        made.__init__(*args, **kwargs)  # type: ignore[misc]
+        made: Any = object.__new__(cls)
+        made.__init__(*args, **kwargs)
         hints = _hints(cls)
         unknown = sorted(set(vars(made)) - set(hints))
         missing = [name for name in hints if name not in vars(made) and not hasattr(cls, name)]
@@ -48,6 +48,11 @@ class _Kind(type):
 # The attribute with the names of the fields that hold tensors, which an object has once it is made.
 # A trace may replace the tensors by any objects.
 _OF_TENSORS = "_of_tensors"
+
+
+def _flatten(made: Any) -> tuple[Any, Any]:
+    constant, parts = made.__tf_flatten__()
+    return parts, constant
 
 
 class ExtensionType(metaclass=_Kind):
@@ -75,7 +80,7 @@ class ExtensionType(metaclass=_Kind):
         super().__init_subclass__(**kwargs)
         jax.tree_util.register_pytree_node(
             cls,
-            lambda x: x.__tf_flatten__()[::-1],
+            _flatten,
             lambda constant, parts: _unflatten(cls, constant, parts),
         )
 
@@ -140,7 +145,8 @@ class BatchableExtensionType(ExtensionType):
 
 
 def _unflatten(cls: type, constant: Any, parts: Any) -> Any:
-    made, left = object.__new__(cls), iter(parts)
+    made: Any = object.__new__(cls)
+    left = iter(parts)
     fields = {name: next(left) if value is None else value.value for name, value in constant}
     vars(made).update(fields)
     vars(made)[_OF_TENSORS] = frozenset(name for name, value in constant if value is None)
