@@ -113,10 +113,17 @@ class CallbackList(Callback):
             for callback in self._of[f"on_{mode}_batch_end"]
         )
 
+    def before_training(self) -> None:
+        """Called before `on_train_begin`, in which all callbacks find a model that was restored."""
+        self._tell("_before_training")
+
     def before_finalizing(self) -> None:
         """Called after the last step, before the optimizer replaces variables by their averages."""
+        self._tell("_before_finalizing")
+
+    def _tell(self, hook: str) -> None:
         for callback in self.callbacks:
-            getattr(callback, "_before_finalizing", lambda: None)()
+            getattr(callback, hook, lambda: None)()
 
     def abandon(self) -> None:
         """Called at the very end, also after an exception."""

@@ -210,8 +210,11 @@ class BackupAndRestore(_Saver):
     def _store(self) -> Any:
         return self._checkpoints(self.backup_dir, 2 if self.double_checkpoint else 1, False)
 
+    def _before_training(self) -> None:
+        self._store.resume(self.model)
+
     def on_train_begin(self, logs: dict | None = None) -> None:
-        state = self._store.resume(self.model)
+        state = self._store.resume(self.model)  # Again, as other callbacks may have changed it.
         if state is not None:
             self._position.set_state(state)
 

@@ -152,6 +152,7 @@ class Trainer(Steps):
         self._position = position
         try:
             with interruptible():
+                events.before_training()
                 events.on_train_begin({})  # This may move the position to that of another fit().
                 logs: dict[str, Any] = {}
                 for epoch in range(position.epoch, epochs):

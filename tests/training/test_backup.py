@@ -126,6 +126,18 @@ def test_other_callbacks_go_on_too(tmp_path):
     np.testing.assert_allclose(rates, [0.0005, 0.00025])  # the loss fell, which was to end it
 
 
+def test_other_callbacks_begin_with_the_restored_model(tmp_path):
+    begun = []
+
+    class Begun(Callback):
+        def on_train_begin(self, logs=None):
+            begun.append(int(self.model.optimizer.iterations))
+            self.model.optimizer.iterations.assign(0)
+
+    check(tmp_path / "backup", [STEPS + 3], 2, lambda: [Begun()])
+    assert begun == [0, 0, STEPS + 2]
+
+
 def test_of_several_steps_a_dispatch(tmp_path):
     check(tmp_path / "backup", [3], 1, model=lambda: make(steps_per_execution=4))
 
