@@ -251,6 +251,14 @@ def _typed(types: Any, shapes: Any) -> Any:
     return ArraySpec(tuple(shapes) if isinstance(shapes, (list, tuple)) else (shapes,), name)
 
 
+def _refuse_rounding(element: Any, array: np.ndarray, spec: ArraySpec) -> None:
+    """Raises TypeError for Python's floats where integers are expected; arrays are cast."""
+    wanted = np.dtype(spec.dtype).kind
+    floats = array.dtype.kind == "f" and bool(array.size) and not hasattr(element, "dtype")
+    if floats and wanted in "iub":
+        raise TypeError(f"The generator gave {element!r}, where {spec} was expected.")
+
+
 def _fitted(element: Any, specs: Any, view: View) -> Any:
     """An element as arrays of the given specs. Raises TypeError if it does not conform to them."""
     if isinstance(specs, dict):
@@ -269,6 +277,8 @@ def _fitted(element: Any, specs: Any, view: View) -> Any:
     array = view.array(element)
     if isinstance(array, np.ndarray) and array.dtype.kind != "O":
         if specs.dtype != "string":
+            if view is View.of_tensors:
+                _refuse_rounding(element, array, specs)
             array = np.asarray(array, np.dtype(specs.dtype))  # TensorFlow casts elements, too
         elif not array.size:
             array = array.astype(object)

@@ -3,6 +3,7 @@
 import gzip
 import io
 
+import numpy as np
 import pytest
 
 from keraslike import tf
@@ -442,3 +443,12 @@ def test_damaged_directories_of_saved_data_are_named(tmp_path):
         (tmp_path / "saved" / "dataset.json").write_bytes(text)
         with pytest.raises(ValueError, match="dataset.json is damaged"):
             tf.data.Dataset.load(path)
+
+
+@pytest.mark.parametrize("given", [1.5, 1.0, [1.5, 2]])
+def test_a_generator_of_floats_gives_no_integers(given):
+    data = tf.data.Dataset.from_generator(lambda: iter([given]), output_types=tf.int32)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        list(data)
+    arrays = tf.data.Dataset.from_generator(lambda: [np.asarray(given)], output_types=tf.int32)
+    assert next(iter(arrays)).dtype is tf.int32  # arrays are cast, as in TensorFlow
