@@ -13,7 +13,6 @@ import zipfile
 from typing import Any
 
 import numpy as np
-import presets  # beside this file
 
 COMMON = (
     "the a of and to in is it you that he was for on are with as I his they be at one have this "
@@ -170,6 +169,8 @@ def get_file(fname: str | None = None, origin: str = "", *args: Any, **kwargs: A
         if path.name.startswith("quickdraw"):
             write_sketches(path.parent)
     if path.name == "vocabulary.proto":
+        import presets  # beside this file
+
         words = [*WORDS, *(f"{word}{i}" for i in range(300) for word in WORDS)]
         path.write_bytes(presets.pieces(words, ["<|endoftext|>"]))
     if not path.exists():
@@ -234,6 +235,7 @@ def put_in(keras: Any, tensorflow: Any) -> None:
             module.load_data = loader
             if hasattr(module, "get_word_index"):
                 module.get_word_index = lambda *args: {w: i + 1 for w, i in index.items()}
+    import presets  # beside this file
     import sklearn.datasets
 
     names = ("MedInc", "HouseAge", "AveRooms", "AveBedrms", "Population", "AveOccup")
