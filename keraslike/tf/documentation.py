@@ -1551,6 +1551,62 @@ The rows of `params` at `indices`.
 >>> tf.raw_ops.Gather(params=[[1, 2], [3, 4]], indices=[1]).numpy().tolist()
 [[3, 4]]
 
+raw_ops.CheckNumerics
+Returns the tensor, if all its elements are finite; see `tf.debugging.check_numerics`. Raises
+InvalidArgumentError with the message otherwise.
+>>> from keraslike import tf
+>>> tf.raw_ops.CheckNumerics(tensor=[1.0], message="lost").numpy().tolist()
+[1.0]
+
+raw_ops.ComplexAbs
+The magnitudes of complex numbers; see `tf.abs`.
+>>> from keraslike import tf
+>>> tf.raw_ops.ComplexAbs(x=tf.constant([3 + 4j])).numpy().tolist()
+[5.0]
+
+raw_ops.DecodeRaw
+The bytes of texts, reinterpreted as numbers along a last axis; see `tf.io.decode_raw`.
+>>> from keraslike import tf
+>>> tf.raw_ops.DecodeRaw(bytes=["a"], out_type=tf.uint8).numpy().tolist()
+[[97]]
+
+raw_ops.IRFFT
+The inverse of `RFFT`; see `tf.signal.irfft`.
+>>> from keraslike import tf
+>>> tf.raw_ops.IRFFT(input=[2 + 0j, 0j], fft_length=[2]).numpy().tolist()
+[1.0, 1.0]
+
+raw_ops.RFFT
+The Fourier transform of real numbers; see `tf.signal.rfft`.
+>>> from keraslike import tf
+>>> tf.raw_ops.RFFT(input=[1.0, 1.0], fft_length=[2]).numpy().tolist()
+[(2+0j), 0j]
+
+raw_ops.DecodeJpeg
+The pixels of a JPEG image; see `tf.io.decode_jpeg`.
+>>> from keraslike import tf
+>>> coded = tf.io.encode_jpeg(tf.zeros([8, 8, 3], tf.uint8))
+>>> tf.raw_ops.DecodeJpeg(contents=coded).shape
+TensorShape([8, 8, 3])
+
+raw_ops.ReadFile
+The contents of a file, as one text; see `tf.io.read_file`.
+>>> import os, tempfile
+>>> from keraslike import tf
+>>> path = os.path.join(tempfile.mkdtemp(), "a")
+>>> tf.io.write_file(path, "text")
+>>> tf.raw_ops.ReadFile(filename=path).numpy()
+b'text'
+
+raw_ops.WriteFile
+Writes a text to a file, whose directory is created if necessary; see `tf.io.write_file`.
+>>> import os, tempfile
+>>> from keraslike import tf
+>>> path = os.path.join(tempfile.mkdtemp(), "a")
+>>> tf.raw_ops.WriteFile(filename=path, contents="text")
+>>> tf.io.read_file(path).numpy()
+b'text'
+
 raw_ops.RandomUniform
 Draws of a uniform distribution over `[0, 1)`.
 >>> from keraslike import tf

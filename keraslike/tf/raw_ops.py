@@ -17,9 +17,11 @@ from keraslike.tf import (
     argument_tables,
     bitwise,
     blocks,
+    debugging,
     general,
     image,
     indexing,
+    io,
     linalg,
     math,
     nn,
@@ -320,6 +322,13 @@ _MORE: dict[str, tuple[Callable, str]] = {
     "ClipByValue": (linalg.clip_by_value, "t clip_value_min clip_value_max"),
     "TruncateDiv": (math.truncatediv, "x y"),
     "TruncateMod": (math.truncatemod, "x y"),
+    "Mod": (math.truncatemod, "x y"),
+    "Inv": (table.reciprocal, "x"),
+    "Real": (table.real, "input Tout=[float32]"),
+    "Imag": (table.imag, "input Tout=[float32]"),
+    "Angle": (table.angle, "input Tout=[float32]"),
+    "ComplexAbs": (table.abs, "x Tout=[float32]"),
+    "CheckNumerics": (debugging.check_numerics, "tensor message"),
     "Complex": (math.complex, "real imag Tout=[complex64]"),
     "Conj": (table.conj, "input=x"),
     "LinSpace": (ops.linspace, "start stop num"),
@@ -387,6 +396,8 @@ _MORE: dict[str, tuple[Callable, str]] = {
         name: (getattr(signal, name.lower()), "input")
         for name in ("FFT", "IFFT", "FFT2D", "IFFT2D", "FFT3D", "IFFT3D")
     },
+    "RFFT": (signal.rfft, "input=input_tensor fft_length Tcomplex=[complex64]"),
+    "IRFFT": (signal.irfft, "input=input_tensor fft_length Treal=[float32]"),
     # random numbers
     "Multinomial": (
         random.categorical,
@@ -417,6 +428,16 @@ _MORE: dict[str, tuple[Callable, str]] = {
     "DecodeBmp": (image.decode_bmp, "contents channels[0]"),
     "DecodeGif": (image.decode_gif, "contents"),
     "DecodePng": (image.decode_png, "contents channels[0] dtype[uint8]"),
+    "DecodeJpeg": (
+        image.decode_jpeg,
+        "contents channels[0] ratio[1] fancy_upscaling[True] try_recover_truncated[False] "
+        "acceptable_fraction[1] dct_method['']",
+    ),
+    "ReadFile": (io.read_file, "filename"),
+    "WriteFile": (io.write_file, "filename contents"),
+    "DecodeRaw": (io.decode_raw, "bytes=input_bytes out_type little_endian[True]"),
+    "SerializeTensor": (io.serialize_tensor, "tensor"),
+    "ParseTensor": (io.parse_tensor, "serialized out_type"),
     "EncodePng": (image.encode_png, "image compression[-1]"),
     "AdjustHue": (image.adjust_hue, "images=image delta"),
     "AdjustSaturation": (image.adjust_saturation, "images=image scale=saturation_factor"),

@@ -283,3 +283,18 @@ def test_formatted_text_has_the_number():
     assert (
         f"{tf.constant(1.5)} {x} {tf.constant(2)} {tf.constant(1.25):.1f}" == "1.5 [1.5 2. ] 2 1.2"
     )
+
+
+@pytest.mark.parametrize(
+    "name, arguments, expected",
+    [
+        ("Mod", {"x": [7, -7], "y": [3, 3]}, [1, -1]),
+        ("Angle", {"input": [1j]}, [np.pi / 2]),
+        ("ComplexAbs", {"x": [3 + 4j]}, [5.0]),
+        ("RFFT", {"input": [1.0, 2.0, 3.0], "fft_length": [3]}, [6, -1.5 + 0.8660254j]),
+        ("DecodeRaw", {"bytes": [b"\x01\x00"], "out_type": tf.int16}, [[1]]),
+    ],
+)
+def test_operations_by_name(name, arguments, expected):
+    given = {k: tf.constant(v) if isinstance(v, list) else v for k, v in arguments.items()}
+    np.testing.assert_allclose(getattr(tf.raw_ops, name)(**given), expected, rtol=1e-6)
