@@ -39,8 +39,8 @@ training. "TensorFlow" is how many of them TensorFlow 2.21 with Keras 3.15 runs,
 these keraslike runs, "printed" how many of these print the same in TensorFlow with two seeds, and
 "same" how many of these print it here. A cell that TensorFlow does not run needs a newer or older
 library, a download, or a package that was not installed. A line without a count of TensorFlow's
-was run with keraslike alone, one epoch of 16 rows or of one batch of 4. A line without a count of
-"printed" comes from a run that did not compare what cells print. `make books
+was run with keraslike alone, some of them for one epoch of 16 rows or of one batch of 4. A line
+without a count of "printed" comes from a run that did not compare what cells print. `make books
 DIR=... ARGS="--oracle PYTHON --write"` writes a line for each notebook there.
 
 | folder | notebook | cells | TensorFlow | here | printed | same | cells that differ |
