@@ -28,8 +28,8 @@ from keraslike.core.tracebacks import handled, is_ours, shorten
 
 
 class _Children:
-    """A list, tuple or dict of Objects and Variables as a pytree that keeps the container's type
-    and order."""
+    """A list, tuple, dict or set of Objects and Variables as a pytree that keeps the container's
+    type and order."""
 
     __slots__ = ("values", "structure")
 
@@ -93,11 +93,20 @@ def iter_state(value: Any) -> Iterator[Any]:
         yield value
     elif isinstance(value, (list, tuple, dict)):
         yield from filter(is_state, iter_leaves(value, is_state))
+    elif isinstance(value, set):
+        # By name, since the order of a set is another one in each of its copies.
+        yield from sorted(filter(is_state, value), key=lambda v: str(getattr(v, "name", "")))
 
 
 def _pack(value: Any) -> flax_internals.DataElem | flax_internals.StaticElem:
     if is_state(value):
         return flax_internals.DataElem(value)
+    if isinstance(value, set):
+        found = list(iter_state(value))
+        if found:
+            others = value.difference(found)
+            places = map(_Placeholder, range(len(found)))
+            return flax_internals.DataElem(_Children(found, Static(others.union(places))))
     if not isinstance(value, (list, tuple, dict)):
         return flax_internals.StaticElem(Static(value))
     children: list[Any] = []
@@ -123,6 +132,8 @@ def _unpack(value: Any) -> Any:
     def restore(item: Any) -> Any:
         return value.values[item.index] if isinstance(item, _Placeholder) else item
 
+    if isinstance(value.structure.value, set):
+        return set(map(restore, value.structure.value))
     return map_leaves(restore, value.structure.value)
 
 

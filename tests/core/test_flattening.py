@@ -51,6 +51,7 @@ CHANGES = {
     "another name": rename,
     "removed": lambda layer: delattr(layer, "last"),
     "set": lambda layer: layer.names.add("b"),
+    "part of a set": lambda layer: layer.names.add(built(4)),
     "list": lambda layer: layer.numbers.append(3),
     "list in a list": lambda layer: layer.numbers[1].append(3),
     "dict": lambda layer: layer.table.update(x=2),

@@ -127,6 +127,8 @@ def test_copies_list_their_layers_in_the_same_order(copied):
         for size in (1, 2):
             model.first.append(keraslike.layers.Dense(size))
             model.second.append(keraslike.layers.Dense(size + 2))
+    model.third = {keraslike.layers.Dense(n) for n in range(1, 4)}  # tracked, as in Keras
+    assert model.third <= set(model._sublayers)
     names = [layer.name for layer in model._sublayers]
     for again in (copy_of(model), copy_of(copy_of(model))):
         assert [layer.name for layer in again._sublayers] == names
