@@ -148,13 +148,14 @@ def write_sketches(folder: pathlib.Path) -> None:
 def write_convnet(keras: Any) -> None:
     """The model that a reader has trained in one chapter and uploads in another."""
     layers = keras.layers
-    model = keras.Sequential([keras.Input((180, 180, 3)), layers.Rescaling(1 / 255)])
+    inputs = keras.Input((180, 180, 3))
+    x = layers.Rescaling(1 / 255)(inputs)
     for i, filters in enumerate((32, 64, 128, 256, 256)):
         if i:
-            model.add(layers.MaxPooling2D(2))
-        model.add(layers.Conv2D(filters, 3, activation="relu"))
-    for layer in (layers.Flatten(), layers.Dropout(0.5), layers.Dense(1, activation="sigmoid")):
-        model.add(layer)
+            x = layers.MaxPooling2D(2)(x)
+        x = layers.Conv2D(filters, 3, activation="relu")(x)
+    outputs = layers.Dense(1, activation="sigmoid")(layers.Dropout(0.5)(layers.Flatten()(x)))
+    model = keras.Model(inputs, outputs)
     model.compile(loss="binary_crossentropy", optimizer="rmsprop", metrics=["accuracy"])
     model.save("convnet_from_scratch_with_augmentation.keras")
 
