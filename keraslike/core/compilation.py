@@ -48,7 +48,7 @@ def compiler_options(in_loop: bool = False) -> dict[str, Any] | None:
     """
     if jax.default_backend() != "cpu":
         return None
-    _steady_memory()
+    steady_memory()
     options: dict[str, Any] = dict(_IN_ORDER) if in_loop else {}
     if jaxlib.version.__version_info__[:2] == (0, 10):
         options.update(_WITHOUT_CONVOLUTIONS)
@@ -78,7 +78,7 @@ def keep_memory() -> None:
         )
     if _glibc() is None:
         raise RuntimeError("keep_memory() needs Linux with glibc.")
-    _steady_memory()  # It would undo these settings later.
+    steady_memory()  # It would undo these settings later.
     for parameter, value in _KEEP_MEMORY:
         if not _glibc().mallopt(parameter, value):
             raise RuntimeError(f"glibc refused mallopt({parameter}, {value}).")
@@ -93,9 +93,9 @@ def _glibc() -> Any:
 
 
 @functools.cache
-def _steady_memory() -> None:
-    """Makes programs on the CPU reuse the memory of their last run, unless the user configured
-    malloc."""
+def steady_memory() -> None:
+    """Makes programs on the CPU and pipelines of data reuse memory that they have freed, unless the
+    user configured malloc."""
     if _glibc() is None or any(n.startswith(("MALLOC_", "GLIBC_TUNABLES")) for n in os.environ):
         return
     for parameter, value in _STEADY_MEMORY:

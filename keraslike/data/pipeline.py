@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keraslike.core import context
+from keraslike.core.compilation import steady_memory
 from keraslike.core.errors import NeedsPython
 from keraslike.core.iteration import Enduring, Failed, cut, tried
 from keraslike.core.shares import Rows, Share
@@ -287,6 +288,7 @@ class DatasetIterator:
         self.ahead = True  # false if the elements are already taken in a thread
         self.share: Rows | None = None  # the rows of each batch that are wanted, if it can select
         self._orders, self._taken = dataset.orders, 0
+        steady_memory()
         self._elements: Iterator[Any] | None = None
 
     def __iter__(self) -> DatasetIterator:
