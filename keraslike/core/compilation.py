@@ -25,14 +25,28 @@ _WITHOUT_CONVOLUTIONS = {
 # steps of a few microseconds additional threads do not help.
 _IN_ORDER = {"xla_cpu_enable_concurrency_optimized_scheduler": False}
 
-# Parameters of glibc's mallopt. M_MMAP_THRESHOLD and M_TRIM_THRESHOLD get the values that they
-# reach once an array of 32 MB was freed; before that, memory that a step frees is returned to the
-# system and cleared page by page for the next step. M_TOP_PAD is how much more is requested at a
-# time.
-_STEADY_MEMORY = ((-3, 32 << 20), (-1, 64 << 20), (-2, 8 << 20))
-# One arena for all threads (M_ARENA_MAX), no separate mappings for arrays (M_MMAP_MAX), and no
-# memory is returned to the system (M_TRIM_THRESHOLD).
-_KEEP_MEMORY = ((-8, 1), (-4, 0), (-1, 2**31 - 1))
+# Parameters of glibc's mallopt. Freed memory that is returned to the system is mapped and cleared
+# page by page for the next step. Blocks of less than M_MMAP_THRESHOLD (32 MB is the largest value)
+# are kept for the next step instead, and of the main arena's memory M_TRIM_THRESHOLD. M_ARENA_MAX
+# limits how many threads can keep the memory of a step. M_TOP_PAD is how much more is requested at
+# a time.
+_MMAP_THRESHOLD, _TRIM_THRESHOLD, _ARENA_MAX, _TOP_PAD, _MMAP_MAX = -3, -1, -8, -2, -4
+_STEADY_MEMORY = (
+    (_MMAP_THRESHOLD, 32 << 20),
+    (_TRIM_THRESHOLD, 256 << 20),
+    (_ARENA_MAX, 4),
+    (_TOP_PAD, 64 << 20),
+)
+# No separate mappings for arrays, and no memory is returned to the system.
+_KEEP_MEMORY = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1))
+# XLA allocates the temporary memory of a program as one block by default. It is divided into blocks
+# below M_MMAP_THRESHOLD; a larger array has a block of its own.
+_BLOCKS = {"xla_multiheap_size_constraint_per_heap": 30 << 20}
+# The share of the machine's memory that the temporary memory of a program may take to be kept:
+# up to one copy for each arena. Blocks of at least `_SMALL_BLOCK` are then returned.
+_KEPT_SHARE, _SMALL_BLOCK = 1 / 16, 4 << 20
+# Compilation leaves several hundred MB in malloc after this number of seconds.
+_LONG_COMPILATION = 1.0
 
 
 def compiler_options(in_loop: bool = False) -> dict[str, Any] | None:
@@ -52,16 +66,35 @@ def compiler_options(in_loop: bool = False) -> dict[str, Any] | None:
     options: dict[str, Any] = dict(_IN_ORDER) if in_loop else {}
     if jaxlib.version.__version_info__[:2] == (0, 10):
         options.update(_WITHOUT_CONVOLUTIONS)
+    # jaxlib cannot write a program with several blocks to the compilation cache.
+    if _glibc() is not None and not jax.config.jax_compilation_cache_dir:  # type: ignore[attr-defined]
+        options.update(_BLOCKS)
     return options or None
+
+
+def adapt_memory(temporary: int, seconds: float) -> None:
+    """Adapts malloc to a program of `compiler_options` that was compiled for the CPU.
+
+    Args:
+        temporary: the bytes of its temporary memory.
+        seconds: the time that its compilation took.
+    """
+    if not steady_memory():
+        return
+    if seconds > _LONG_COMPILATION:
+        _glibc().malloc_trim(0)
+    if temporary > _KEPT_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"):
+        _glibc().mallopt(_MMAP_THRESHOLD, _SMALL_BLOCK)
 
 
 def keep_memory() -> None:
     """Keeps the memory that a step on the CPU frees for the next step.
 
-    By default the memory of large arrays is returned to the system when a step ends, and cleared
-    page by page when the next one begins, which takes up to a quarter of the time of a step with
-    large intermediate results. The disadvantage is that the process never returns memory and has a
-    higher peak. This works on Linux with glibc.
+    By default the memory of arrays of 30 MB and more is returned to the system when a step ends,
+    and cleared page by page when the next one begins, and so is that of all intermediate results
+    where they take more than a sixteenth of the machine's memory, or with a compilation cache. It
+    can take half of the time of a step. The disadvantage is that the process never returns memory
+    and has a higher peak. This works on Linux with glibc.
 
     It must be called before any computation: raises RuntimeError if JAX has been initialized, and
     with another C library.
@@ -93,13 +126,14 @@ def _glibc() -> Any:
 
 
 @functools.cache
-def steady_memory() -> None:
+def steady_memory() -> bool:
     """Makes programs on the CPU and pipelines of data reuse memory that they have freed, unless the
-    user configured malloc."""
+    user configured malloc. Returns whether it did."""
     if _glibc() is None or any(n.startswith(("MALLOC_", "GLIBC_TUNABLES")) for n in os.environ):
-        return
+        return False
     for parameter, value in _STEADY_MEMORY:
         _glibc().mallopt(parameter, value)
+    return True
 
 
 def set_compilation_cache(directory: str | os.PathLike | None) -> None:

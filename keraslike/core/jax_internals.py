@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -39,6 +40,7 @@ from jax.experimental.compilation_cache import compilation_cache
 from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend import random
 from jax.interpreters import mlir
+from jaxlib import utils
 
 # Whether jax has initialized its devices; environment variables have no effect afterwards.
 backends_are_initialized = xla_bridge.backends_are_initialized
@@ -90,15 +92,42 @@ def _place(shape: tuple[int, ...], dtype: np.dtype, device: Any) -> tuple[Any, A
     return aval, sharding_impls.make_single_device_sharding(device)
 
 
-def compile_for(function: Any, *args: Any) -> Any:
-    """Traces and compiles a function of `jax.jit` for arguments like these, and returns the trace,
-    which has the jaxpr.
+def compile_for(function: Any, *args: Any) -> tuple[Any, Any]:
+    """Traces and compiles a function of `jax.jit` for arguments like these. Returns the trace,
+    which has the jaxpr, and the compiled function.
 
     The next call with such arguments neither traces nor compiles.
     """
     traced = function.trace(*args)
-    traced.lower().compile()
-    return traced
+    lowered = traced.lower()
+    if jax.default_backend() != "cpu":
+        return traced, lowered.compile()
+    # XLA warns of each array that is larger than the blocks that `compiler_options` asks for.
+    utils.absl_set_min_log_level(_LOG_LEVELS["ERROR"])
+    try:
+        return traced, lowered.compile()
+    finally:
+        utils.absl_set_min_log_level(_log_level())
+
+
+_LOG_LEVELS = {
+    "DEBUG": 0,
+    "INFO": 0,
+    "WARNING": 1,
+    "WARN": 1,
+    "ERROR": 2,
+    "FATAL": 3,
+    "CRITICAL": 3,
+}
+
+
+def _log_level() -> int:
+    """The least level of XLA's messages that jax shows."""
+    name = jax.config.jax_logging_level  # type: ignore[attr-defined]
+    if name in _LOG_LEVELS:
+        return _LOG_LEVELS[name]
+    given = os.environ.get("TF_CPP_MIN_LOG_LEVEL", "")
+    return int(given) if given.isdigit() else _LOG_LEVELS["WARNING"]
 
 
 _compile = compiler.backend_compile_and_load

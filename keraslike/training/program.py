@@ -7,6 +7,7 @@ several. Its outputs are written back to the Variables before anything else happ
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy as np
 from flax import errors
 
 from keraslike.core import context, host, lowering
-from keraslike.core.compilation import compiler_options
+from keraslike.core.compilation import adapt_memory, compiler_options
 from keraslike.core.guards import Locks
 from keraslike.core.jax_internals import compile_for, put
 from keraslike.core.text import holds_text, keeping_text
@@ -223,8 +224,12 @@ class Program(LoweredStep):
 
     def _compile(self, function: Callable, args: tuple) -> None:
         """Traces and compiles, while other threads may use the model."""
+        began = time.perf_counter()
         with self.tracing():
-            traced = compile_for(function, *self._arguments(), *args)
+            traced, compiled = compile_for(function, *self._arguments(), *args)
+        if jax.default_backend() == "cpu":
+            temporary = compiled.memory_analysis().temp_size_in_bytes
+            adapt_memory(temporary, time.perf_counter() - began)
         self._fails_late = self._fails_late or has_callbacks(traced.jaxpr)
         if self.placement is not None:
             self.placement.distribution.placed()

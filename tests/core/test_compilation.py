@@ -64,6 +64,37 @@ def test_what_a_step_frees_is_there_for_the_next(steady):
     assert (float(done.stdout) < 0.1 * pages) == steady, done.stderr
 
 
+@pytest.mark.skipif(_glibc() is None, reason="of glibc only")
+def test_the_temporary_memory_of_a_step_is_kept_for_the_next_one():
+    """It is larger than one block that malloc keeps. Of a single array that is larger XLA gives no
+    warning. Memory that is too large a share of the machine's is returned."""
+    code = (
+        "import resource, numpy as np, keraslike as keras\n"
+        "from keraslike.core import compilation\n"
+        "layers = [keras.layers.Dense(16, 'tanh') for _ in range(8)]\n"
+        "model = keras.Sequential([keras.Input((16,)), *layers, keras.layers.Dense(90)])\n"
+        "model.compile('sgd', 'mse')\n"
+        "def faults(size):\n"
+        "    found = []\n"
+        "    def note(*_):\n"
+        "        found.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)\n"
+        "    noting = keras.callbacks.LambdaCallback(on_epoch_end=note)\n"
+        "    x = np.ones((size, 16), 'float32')\n"
+        "    options = {'batch_size': size, 'verbose': 0, 'callbacks': [noting]}\n"
+        "    model.fit(x, x[:, :1], epochs=8, **options)\n"
+        "    return min(np.diff(found))\n"
+        "print(faults(50_000))\n"
+        "compilation._KEPT_SHARE = 0\n"
+        "print(faults(100_000))\n"
+    )
+    env = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
+    assert not done.stderr
+    kept, returned = map(int, done.stdout.split())
+    pages = 50_000 * 8 * 16 * 4 / resource.getpagesize()
+    assert kept < 0.1 * pages and returned > 2 * pages
+
+
 def test_keep_memory_comes_first():
     code = (
         "import keraslike as keras, numpy as np\n"
