@@ -141,7 +141,15 @@ class ExtensionType(metaclass=_Kind):
 
 
 class BatchableExtensionType(ExtensionType):
-    """An `ExtensionType` whose objects data sets can divide and batch, as they can all here."""
+    """An `ExtensionType` whose objects data sets can divide and batch, as they can all here.
+
+    >>> from keraslike import tf
+    >>> class Point(tf.experimental.BatchableExtensionType):
+    ...     x: tf.Tensor
+    >>> dataset = tf.data.Dataset.from_tensor_slices(Point(tf.constant([1, 2])))
+    >>> [int(point.x) for point in dataset]
+    [1, 2]
+    """
 
 
 def _unflatten(cls: type, constant: Any, parts: Any) -> Any:
