@@ -178,7 +178,7 @@ def _collectives(text: str) -> int:
 
 def _planned(model: Any, example: Any, distribution: Distribution, memory: float | None) -> Plan:
     with distribution.scope():
-        model._prepare(example, "train")
+        model._prepare_program(example, "train")
         program = model._program("train")
         placement = Placement(distribution, program.state, program.fixed)
         compiled = program.compiled_for(example, placement)

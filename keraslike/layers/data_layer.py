@@ -77,22 +77,22 @@ class DataLayer(Layer):
         mode = getattr(self, "output_mode", "int")
         return "int64" if self._counts_wide and mode != "tf_idf" else self._output_dtype()
 
-    def _convert(self, x: Any) -> Any:
+    def _convert_input(self, x: Any) -> Any:
         if isinstance(x, (list, tuple)):
             arrays = any(hasattr(item, "shape") for item in x)
             if self._several or any(is_text(i) or isinstance(i, KerasTensor) for i in x):
-                return type(x)(map(self._convert, x))
+                return type(x)(map(self._convert_input, x))
             if not arrays and (text := of_lists(x)) is not None:
-                return self._convert(text)
-            return self._convert(np.asarray(x))
+                return self._convert_input(text)
+            return self._convert_input(np.asarray(x))
         if isinstance(x, (str, bytes, int, float)) and not isinstance(x, bool):
             x = np.asarray(x)
         if isinstance(x, np.ndarray):
             texts = as_bytes(x)
-            return x if texts is None else super()._convert(Text(texts))
+            return x if texts is None else super()._convert_input(Text(texts))
         if isinstance(x, (KerasTensor, jax.Array, Text)) or (found := foreign.array_of(x)) is None:
-            return super()._convert(x)
-        return self._convert(np.asarray(found))
+            return super()._convert_input(x)
+        return self._convert_input(np.asarray(found))
 
     def call(self, inputs: Any) -> Any:
         dense = self._applied(inputs)

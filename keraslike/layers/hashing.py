@@ -136,14 +136,14 @@ class HashedCrossing(DataLayer):
         one_of(("int", "one_hot"), output_mode=output_mode)
         self.num_bins, self.output_mode, self.sparse = num_bins, output_mode, sparse
 
-    def _convert(self, x: Any) -> Any:
+    def _convert_input(self, x: Any) -> Any:
         if isinstance(x, (list, tuple)):
             return [self._one(item) for item in x]
-        return super()._convert(x)
+        return super()._convert_input(x)
 
     def _one(self, x: Any) -> Any:
         nested = isinstance(x, (list, tuple))
-        return super()._convert(np.asarray(x) if nested else x)
+        return super()._convert_input(np.asarray(x) if nested else x)
 
     def call(self, inputs: Any) -> Any:
         self._check_several(inputs)

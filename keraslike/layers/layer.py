@@ -317,20 +317,20 @@ class Layer(
         try:
             take = taker(args, kwargs)
             if take is not None and not symbolic.is_symbolic(args, kwargs):
-                return take(self._call, args, kwargs, owner=self)
+                return take(self._call_as_layer, args, kwargs, owner=self)
             if self._boxes or Answers.everywhere:
-                return in_boxes(self._call, args, kwargs)
+                return in_boxes(self._call_as_layer, args, kwargs)
             if not self._convert_input_args and foreign.in_graph(args, kwargs):
                 with foreign.autograph():  # The layer's `call` consists of TensorFlow's operations.
-                    return self._call(*args, **kwargs)
-            return self._call(*args, **kwargs)
+                    return self._call_as_layer(*args, **kwargs)
+            return self._call_as_layer(*args, **kwargs)
         except foreign.InGraph:
             return foreign.through_graph(self, args, kwargs)
         except Exception as error:
             shorten(error)
             raise
 
-    def _call(self, *args: Any, **kwargs: Any) -> Any:
+    def _call_as_layer(self, *args: Any, **kwargs: Any) -> Any:
         state = context.state
         if self._eager_calls is not None and not state.held and self.built:
             outputs = self._eager_calls.again(args, kwargs)
@@ -338,16 +338,16 @@ class Layer(
                 return outputs
         converts, takes_any = self._convert_input_args, self._allow_non_tensor_positional_args
         if args and (converts or not takes_any):
-            args = tuple([self._convert(a) for a in args]) if converts else args
+            args = tuple([self._convert_input(a) for a in args]) if converts else args
             for i, a in enumerate(() if takes_any else args):
                 if a is not None and not hasattr(a, "shape"):
                     is_option = i > 0 and isinstance(a, (str, bytes))
                     if not is_option and (found := text.of_lists(a)) is not None:
-                        args = (*args[:i], self._convert(found), *args[i + 1 :])
+                        args = (*args[:i], self._convert_input(found), *args[i + 1 :])
                     else:
                         self._check_positional(a)
         if kwargs and converts:
-            kwargs = {k: self._convert(v) for k, v in kwargs.items()}
+            kwargs = {k: self._convert_input(v) for k, v in kwargs.items()}
         if symbolic.is_symbolic(args, kwargs):
             return self.symbolic_call(*args, **kwargs)
         if self.built and not state.held:
@@ -382,7 +382,7 @@ class Layer(
                 state.names = before[3]
                 self._maybe_build(args, kwargs)
                 state.names = (*before[3], self.name)
-            self._check_inputs(args, kwargs)
+            self._check_call_inputs(args, kwargs)
             quantized = self._is_quantized and self.quantization_mode is not None
             call = self.quantized_call if quantized else self.call
             if self._remat is not None:
@@ -434,7 +434,7 @@ class Layer(
             return remat.remat(layer_call) if mode.names(self) else layer_call
         return super().rematerialized_call(layer_call, *args, **kwargs)
 
-    def _convert(self, x: Any) -> Any:
+    def _convert_input(self, x: Any) -> Any:
         """Converts arrays of any library to JAX arrays, with floats cast to the compute dtype."""
         if isinstance(x, nnx.Variable):
             x = x.get_value()
@@ -457,33 +457,33 @@ class Layer(
             return x
         if isinstance(x, (np.ndarray, np.generic)):
             if isinstance(x, np.ndarray) and (texts := text.as_bytes(x)) is not None:
-                return self._convert(text.Text(texts))
+                return self._convert_input(text.Text(texts))
             if self.autocast and dtypes.is_float(x.dtype):
                 return host.asarray(x, self.compute_dtype)
             if not jax.config.jax_enable_x64:  # type: ignore[attr-defined]
                 foreign.refuse_wide(np.asarray(x), f"The input of layer '{self.name}'")
             return host.asarray(x)
         if hasattr(x, "__jax_array__"):
-            return self._convert(x.__jax_array__())
+            return self._convert_input(x.__jax_array__())
         if sparsity.is_sparse(x):
             if not self._keeps_sparse:
-                return self._convert(x.todense())
+                return self._convert_input(x.todense())
             if self.autocast and dtypes.is_float(x.dtype) and x.dtype != self.compute_dtype:
                 return sparsity.cast(x, self.compute_dtype)
             return x
         if isinstance(x, (dict, list, tuple)):
-            return map_items(self._convert, x)
+            return map_items(self._convert_input, x)
         if x is None or isinstance(x, bool):
             return x
         found = foreign.array_of(x)  # An array of torch, pandas or another library.
         if found is not None and found.dtype.kind in "SO" and not foreign.is_frame(x):
-            return self._convert(found)  # An array of text.
+            return self._convert_input(found)  # An array of text.
         if found is None or not foreign.is_numeric(found):
             if foreign.is_frame(x):
                 what = foreign.not_numeric(x, found)
                 raise ValueError(f"Layer '{self.name}' takes numbers. Received {what}.")
             return x
-        return self._convert(found)
+        return self._convert_input(found)
 
     def _check_text(self, given: Any) -> None:
         if not self._takes_text:
@@ -506,7 +506,7 @@ class Layer(
         what = f"layer '{self.name}' ({type(self).__name__})"
         note_call(error, what, call_names(type(self).call), args, kwargs)
 
-    def _check_inputs(self, args: tuple, kwargs: dict[str, Any]) -> None:
+    def _check_call_inputs(self, args: tuple, kwargs: dict[str, Any]) -> None:
         if self.input_spec is not None:
             first = self._first_of(args, kwargs)
             if args or first is not None:

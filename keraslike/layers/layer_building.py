@@ -104,7 +104,7 @@ class LayerBuilding:
     def _build_once(self, args: tuple, kwargs: dict[str, Any]) -> None:
         if self.built or self._building:
             return
-        self._check_inputs(args, kwargs)  # Checked before weights of a wrong shape are made.
+        self._check_call_inputs(args, kwargs)  # Checked before weights of a wrong shape are made.
         if not args and not kwargs:
             # Raises a TypeError that names the missing arguments.
             inspect.signature(self.call).bind()

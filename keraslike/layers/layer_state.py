@@ -227,7 +227,7 @@ class LayerState:
     def _seed_generators(self) -> list[SeedGenerator]:
         return [o for o in base.own_state(self) if isinstance(o, SeedGenerator)]
 
-    def _gather(self, everything: bool) -> list[nnx.Variable]:
+    def _gather_variables(self, everything: bool) -> list[nnx.Variable]:
         """The layer's own weights (trainable ones first), then those of each sublayer, as in
         Keras."""
         known = self._cached_facts()
@@ -269,12 +269,12 @@ class LayerState:
     @property
     def variables(self) -> list[Any]:
         """The weights and the random streams. Variables of metrics are in `metrics_variables`."""
-        return self._gather(everything=True)
+        return self._gather_variables(everything=True)
 
     @property
     def weights(self) -> list[Any]:
         """The weights of this layer and its sublayers, each once."""
-        return self._gather(everything=False)
+        return self._gather_variables(everything=False)
 
     @property
     def trainable_weights(self) -> list[Any]:

@@ -35,7 +35,7 @@ class SymbolicCalls:
             try:
                 if not self.built:
                     self._maybe_build(args, kwargs)
-                self._check_inputs(args, kwargs)
+                self._check_call_inputs(args, kwargs)
                 spec = self.compute_output_spec(*args, **kwargs)
             except Exception as error:
                 self._note_call(error, args, kwargs)

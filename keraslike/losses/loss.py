@@ -75,14 +75,14 @@ class Loss(Object):
         try:
             take = taker(args, {})
             if take is not None:
-                return take(self._call, args, {}, owner=self)
-            return respond(self, self._call, *args)
+                return take(self._call_as_loss, args, {}, owner=self)
+            return respond(self, self._call_as_loss, *args)
         except Exception as error:
             shorten(error, self.call, args)
             raise
 
     @compiled_if_repeated
-    def _call(self, y_true: Any, y_pred: Any, sample_weight: Any) -> jax.Array:
+    def _call_as_loss(self, y_true: Any, y_pred: Any, sample_weight: Any) -> jax.Array:
         mask = context.get_mask(y_pred)
         dtype = self.dtype
         y_true, y_pred = (_cast_all(y, dtype) for y in (y_true, y_pred))

@@ -127,14 +127,14 @@ class Model(Trainer):
     @property
     def inputs(self) -> list[KerasTensor]:
         """The symbolic inputs of a model with a graph."""
-        return jax.tree.leaves(self._symbols("_inputs"))
+        return jax.tree.leaves(self._symbolic_tensors("_inputs"))
 
     @property
     def outputs(self) -> list[KerasTensor]:
         """The symbolic outputs of a model with a graph."""
-        return jax.tree.leaves(self._symbols("_outputs"))
+        return jax.tree.leaves(self._symbolic_tensors("_outputs"))
 
-    def _symbols(self, which: str) -> Any:
+    def _symbolic_tensors(self, which: str) -> Any:
         found = vars(self).get(which)
         if found is None:
             raise AttributeError(f"Model '{self.name}' has no graph of symbolic tensors.")
@@ -142,25 +142,25 @@ class Model(Trainer):
 
     @property
     def input(self) -> Any:
-        return self._symbols("_inputs") if "_inputs" in vars(self) else super().input
+        return self._symbolic_tensors("_inputs") if "_inputs" in vars(self) else super().input
 
     @property
     def output(self) -> Any:
-        return self._symbols("_outputs") if "_outputs" in vars(self) else super().output
+        return self._symbolic_tensors("_outputs") if "_outputs" in vars(self) else super().output
 
     # Private names of Keras's, which KerasHub uses.
-    _inputs_struct = property(lambda self: self._symbols("_inputs"))
-    _outputs_struct = property(lambda self: self._symbols("_outputs"))
+    _inputs_struct = property(lambda self: self._symbolic_tensors("_inputs"))
+    _outputs_struct = property(lambda self: self._symbolic_tensors("_outputs"))
 
     @property
     def input_shape(self) -> Any:
-        return self._shapes("_inputs", self.input)
+        return self._shapes_of("_inputs", self.input)
 
     @property
     def output_shape(self) -> Any:
-        return self._shapes("_outputs", self.output)
+        return self._shapes_of("_outputs", self.output)
 
-    def _shapes(self, which: str, tensors: Any) -> Any:
+    def _shapes_of(self, which: str, tensors: Any) -> Any:
         if which not in vars(self):
             return jax.tree.map(lambda t: tuple(t.shape), tensors)
         shapes = [tuple(t.shape) for t in jax.tree.leaves(tensors)]  # In any structure.

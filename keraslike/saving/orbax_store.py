@@ -437,7 +437,7 @@ class Checkpoint:
             example = _example(self._training["position"].get("example"))
         if example is not None and not exactly and model.compiled:
             # Creates the metrics, and the weights that call() creates.
-            model._prepare(example, "train")
+            model._prepare_program(example, "train")
         variables = _gathered(model)
         fits = [_kind(a) for a in arrays] == [_kind(_array(v)) for v in variables]
         if exactly:

@@ -45,7 +45,7 @@ def call(layer: Layer, args: tuple, kwargs: dict[str, Any]) -> Any:
     op."""
     calls = layer._eager_calls
     if calls is None:
-        calls = vars(layer)["_eager_calls"] = _Calls(layer, layer._call)
+        calls = vars(layer)["_eager_calls"] = _Calls(layer, layer._call_as_layer)
     if not calls.left or not _is_unobserved():
         return MISSED
     found = _leaves_of(args, kwargs)

@@ -41,11 +41,11 @@ def _function(mode: str) -> property:
 class Steps(Compiled):
     """A layer that can run one step on a batch; `Trainer` adds the loops over data."""
 
-    def _call(self, *args: Any, **kwargs: Any) -> Any:
+    def _call_as_layer(self, *args: Any, **kwargs: Any) -> Any:
         if not self._eager or context.state.plain:
-            return super()._call(*args, **kwargs)
+            return super()._call_as_layer(*args, **kwargs)
         with context.using(plain=True):
-            return super()._call(*args, **kwargs)
+            return super()._call_as_layer(*args, **kwargs)
 
     # -- one step -----------------------------------------------------------------------------
 
@@ -286,7 +286,7 @@ class Steps(Compiled):
 
     # -- lowering -----------------------------------------------------------------------------
 
-    def _prepare(self, example: Any, mode: str) -> None:
+    def _prepare_program(self, example: Any, mode: str) -> None:
         """Creates all state, from the shapes of a batch.
 
         A model whose code computes sizes from values cannot be compiled: its steps run as plain
@@ -347,13 +347,13 @@ class Steps(Compiled):
 
         def trace() -> Any:
             try:
-                return self._trace(jax.tree.map(symbol, x, is_leaf=is_text))
+                return self._trace_outputs(jax.tree.map(symbol, x, is_leaf=is_text))
             except NeedsPython:
                 raise
             except (TypeError, ValueError):
                 # The model may contain the size of a batch, as that of the noise that it draws.
                 with contextlib.suppress(TypeError, ValueError):
-                    return self._trace(jax.tree.map(of_this_batch, x, is_leaf=is_text))
+                    return self._trace_outputs(jax.tree.map(of_this_batch, x, is_leaf=is_text))
                 raise
 
         y_pred = None if self._all_built() else trace()
@@ -377,7 +377,7 @@ class Steps(Compiled):
             known["built"] = (self.built or not self._has_call()) and all(x.built for x in layers)
         return known["built"]
 
-    def _trace(self, x: Any) -> Any:
+    def _trace_outputs(self, x: Any) -> Any:
         if not self.built:
             self._maybe_build((x,), {})
         return self.compute_output_spec(x)
@@ -418,13 +418,13 @@ class Steps(Compiled):
         programs[mode] = Program(step, roots, fixed, jit=jit, stack=stack, begin=begin)
         return programs[mode]
 
-    def _ready(self, mode: str, batch: Any) -> Program:
+    def _ready_program(self, mode: str, batch: Any) -> Program:
         """The program for a mode, after all state that its step on such a batch needs was
         created."""
         program: Any = vars(self).get("_programs", {}).get(mode)
         structure = structure_of(batch)
         if program is None or structure not in program.prepared or not program.is_current():
-            self._prepare(example_of(batch), mode)
+            self._prepare_program(example_of(batch), mode)
             program = self._program(mode)
             program.prepared.add(structure)
         elif self._users_function(mode) is not None:

@@ -130,7 +130,7 @@ class Trainer(Steps):
             )
             validation_steps = _limited(validation_steps, validate)
         example = source.example()
-        self._prepare(example, "train")
+        self._prepare_program(example, "train")
         program = self._program("train")
         program.place_state()
         validation = None
@@ -172,7 +172,7 @@ class Trainer(Steps):
                     if due and validate is not None:
                         if validation is None:
                             validation = self._evaluation_feed(validate, events, epochs - epoch)
-                        val = self._evaluate(validation, events, validation_steps)
+                        val = self._evaluate_feed(validation, events, validation_steps)
                         val = {f"val_{k}": v for k, v in sorted((val or {}).items())}
                         logs = dict(heapq.merge(logs.items(), val.items(), key=_name))
                     position.next_epoch()
@@ -262,7 +262,7 @@ class Trainer(Steps):
         feed = self._evaluation_feed(source, events)
         try:
             with interruptible():
-                logs = self._evaluate(feed, events, steps) or {}
+                logs = self._evaluate_feed(feed, events, steps) or {}
         finally:
             events.abandon()
         return logs if return_dict else self._listed(logs)
@@ -270,11 +270,11 @@ class Trainer(Steps):
     def _evaluation_feed(
         self, source: ArrayData | StreamData, events: CallbackList, epochs: int = 1
     ) -> Feed:
-        self._prepare(source.example(), "test")
+        self._prepare_program(source.example(), "test")
         at_a_time = self._steps_a_dispatch(events, "test")
         return Feed(self._program("test"), source, at_a_time, epochs)
 
-    def _evaluate(
+    def _evaluate_feed(
         self, feed: Feed, events: CallbackList, steps: int | None
     ) -> dict[str, Any] | None:
         self.reset_metrics()
@@ -314,7 +314,7 @@ class Trainer(Steps):
         verbosity(verbose)
         source = adapt(x, batch_size=batch_size, steps=steps, execution=self._execution)
         steps = _limited(steps, source)
-        self._prepare(source.example(), "predict")
+        self._prepare_program(source.example(), "predict")
         program = self._program("predict")
         program.place_state()
         planned = source.steps if steps is None else steps
@@ -396,11 +396,11 @@ class Trainer(Steps):
     def predict_on_batch(self, x: Any) -> Any:
         """The model's outputs for one batch."""
         batch = pack(to_arrays(x, "x"))
-        return jax.tree.map(np.asarray, self._ready("predict", batch).run_batch(batch))
+        return jax.tree.map(np.asarray, self._ready_program("predict", batch).run_batch(batch))
 
     def _on_batch(self, mode: str, batch: Any, return_dict: bool) -> Any:
         data = one_batch(*batch)
-        program = self._ready(mode, data)
+        program = self._ready_program(mode, data)
         if program.begin is None:
             self.reset_metrics()
         with interruptible():
