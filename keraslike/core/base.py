@@ -250,7 +250,7 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
         object.__delattr__(self, name)
         _Flattening.count += 1
 
-    def _attributes(self) -> Iterator[tuple[str, Any]]:
+    def _state_attributes(self) -> Iterator[tuple[str, Any]]:
         untracked = self._untracked
         # Copied to a list, since another thread may set an attribute during the iteration.
         for name, value in list(vars(self).items()):
@@ -260,7 +260,7 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
     # -- the graph protocol of flax.nnx -------------------------------------------------------
 
     def _graph_node_flatten(self):
-        attributes = dict(self._attributes())
+        attributes = dict(self._state_attributes())
         nodes = [(name, _pack(attributes[name])) for name in sorted(attributes)]
         return nodes, (type(self), tuple(attributes))
 
@@ -272,11 +272,11 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
         return node
 
     def _graph_node_clear(self) -> None:
-        vars(self).update((name, None) for name, _ in list(self._attributes()))
+        vars(self).update((name, None) for name, _ in list(self._state_attributes()))
 
     def _graph_node_init(self, attributes: Any) -> None:
         present = {name: _unpack(value) for name, value in attributes}
-        for name in [name for name, _ in self._attributes() if name not in present]:
+        for name in [name for name, _ in self._state_attributes() if name not in present]:
             delattr(self, name)
         vars(self).update(present)
 
@@ -473,7 +473,7 @@ def _tree_unflatten(aux: Any, leaves: Any) -> Any:
 
 def own_state(obj: Any) -> Iterator[Any]:
     """The Variables and Objects in an object's own attributes, in order, each once."""
-    attributes = obj._attributes() if isinstance(obj, Object) else list(vars(obj).items())
+    attributes = obj._state_attributes() if isinstance(obj, Object) else list(vars(obj).items())
     seen: set[int] = set()
     for name, value in attributes:
         if name.startswith(flax_internals.OWN_PREFIX):
@@ -492,7 +492,7 @@ def own_variables(obj: Any) -> list[nnx.Variable]:
     """
     place = 0
     found: dict[int, tuple[int, nnx.Variable]] = {}
-    attributes = obj._attributes() if isinstance(obj, Object) else list(vars(obj).items())
+    attributes = obj._state_attributes() if isinstance(obj, Object) else list(vars(obj).items())
     for _, value in attributes:
         if is_variable(value):
             place = max(place, _number(value, place))

@@ -179,7 +179,7 @@ def _collectives(text: str) -> int:
 def _planned(model: Any, example: Any, distribution: Distribution, memory: float | None) -> Plan:
     with distribution.scope():
         model._prepare_program(example, "train")
-        program = model._program("train")
+        program = model._program_of("train")
         placement = Placement(distribution, program.state, program.fixed)
         compiled = program.compiled_for(example, placement)
         found, moved = compiled.memory_analysis(), _collectives(compiled.as_text())

@@ -82,9 +82,9 @@ class Layer(
 
     _untracked = base.Object._untracked | {
         *("_inbound_nodes", "_complete", "_build_lock", "_given_integers", "_path"),
-        *("_number", "_ranks", "_places", "_called"),
+        *("_number", "_ranks", "_sublayer_places", "_called"),
     }
-    _transient = base.Object._transient | {"_build_lock", "_number", "_ranks", "_places"}
+    _transient = base.Object._transient | {"_build_lock", "_number", "_ranks", "_sublayer_places"}
 
     _eager_calls: Any = None  # The compiled calls, which `training.eager` keeps here.
 
@@ -99,7 +99,7 @@ class Layer(
     _saves_activity_regularizer = False
     _name: str | None = None
     _trainable = True
-    _policy: policies.DTypePolicy | None = None
+    _given_policy: policies.DTypePolicy | None = None
     _path: str | None = None  # The path at which the layer was first built or called.
     _building = False
     _is_quantized = False
@@ -195,11 +195,11 @@ class Layer(
     def dtype_policy(self) -> policies.DTypePolicy:
         """The policy that was passed; in a map, `dtype` and `compute_dtype` are looked up by the
         path."""
-        return self._policy or policies.dtype_policy()
+        return self._given_policy or policies.dtype_policy()
 
     @dtype_policy.setter
     def dtype_policy(self, value: Any) -> None:
-        policy, before = policies.get(value), self._policy
+        policy, before = policies.get(value), self._given_policy
         self._check_quantized(policy)
         mode = self.quantization_mode if self._is_quantized else None
         readable = (mode, None) if mode == "float8" else (mode,)  # float8 keeps the float weights.
@@ -213,7 +213,7 @@ class Layer(
             before.pop(self._path) if self._path in before else None
             before[self._path] = policy
         else:
-            self._policy = policy
+            self._given_policy = policy
         self._policy_changed()
 
     def _policy_changed(self) -> None:

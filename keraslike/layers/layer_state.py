@@ -33,7 +33,7 @@ class LayerState:
     # The counter value at which a sublayer was assigned, by the sublayer's number.
     _ranks: Any = MappingProxyType({})
     # In a copy, the order of the sublayers as indices into the order of attributes.
-    _places: tuple[int, ...] = ()
+    _sublayer_places: tuple[int, ...] = ()
 
     def __new__(cls, *args: Any, **kwargs: Any):
         self = super().__new__(cls, *args, **kwargs)
@@ -68,7 +68,7 @@ class LayerState:
             containers = [
                 v for k, v in vars(self).items() if isinstance(v, (list, dict)) and k != "_ranks"
             ]
-            self._rank(objects, {id(o) for o in base.iter_state(containers)})
+            self._rank_sublayers(objects, {id(o) for o in base.iter_state(containers)})
         if (objects and before is not value) or next(base.iter_state(before), None) is None:
             # Keeps attributes in the order in which their values were assigned.
             vars(self).pop(name, None)
@@ -76,7 +76,7 @@ class LayerState:
         if base.awaited:
             base.notify(self)
 
-    def _rank(self, objects: list[Any], there: Collection[int] = ()) -> None:
+    def _rank_sublayers(self, objects: list[Any], there: Collection[int] = ()) -> None:
         if "_ranks" not in vars(self):
             object.__setattr__(self, "_ranks", {})
         for o in objects:
@@ -87,13 +87,13 @@ class LayerState:
         """The objects in this layer's attributes, in the order in which Keras lists them: by when
         they were assigned, or, if they were added to a container later, by when they were created.
         """
-        return self._sorted(self._in_attributes())
+        return self._sorted_sublayers(self._in_attributes())
 
-    def _sorted(self, natural: list[Any]) -> list[Any]:
-        if self._places:
-            if len(self._places) == len(natural):
-                self._rank([natural[i] for i in self._places])
-            object.__setattr__(self, "_places", ())
+    def _sorted_sublayers(self, natural: list[Any]) -> list[Any]:
+        if self._sublayer_places:
+            if len(self._sublayer_places) == len(natural):
+                self._rank_sublayers([natural[i] for i in self._sublayer_places])
+            object.__setattr__(self, "_sublayer_places", ())
         ranks = {id(o): self._ranks.get(n, n) for o, n in zip(natural, map(number_of, natural))}
         return sorted(natural, key=lambda o: ranks[id(o)])
 
@@ -101,17 +101,17 @@ class LayerState:
         return [o for o in base.own_state(self) if not base.is_variable(o)]
 
     def _places_in_order(self) -> tuple[int, ...]:
-        """The value of `_places` for a copy; empty if the order is that of the attributes."""
+        """`_sublayer_places` of a copy, which is empty if the order is that of the attributes."""
         natural = self._in_attributes()
         if len(natural) < 2:
             return ()
         place = {id(o): i for i, o in enumerate(natural)}
-        places = tuple(place[id(o)] for o in self._sorted(natural))
+        places = tuple(place[id(o)] for o in self._sorted_sublayers(natural))
         return () if places == tuple(range(len(places))) else places
 
     def _persistent_attributes(self) -> dict[str, Any]:
         places = self._places_in_order()
-        return super()._persistent_attributes() | ({"_places": places} if places else {})
+        return super()._persistent_attributes() | ({"_sublayer_places": places} if places else {})
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # Objects are unpickled in another order than that in which they were created.
@@ -126,7 +126,7 @@ class LayerState:
     def _graph_node_create_empty(metadata: Any) -> Any:
         node = base.Object._graph_node_create_empty(metadata[:2])
         for places in metadata[2:]:
-            object.__setattr__(node, "_places", places)
+            object.__setattr__(node, "_sublayer_places", places)
         return node
 
     # -- weights ------------------------------------------------------------------------------
@@ -232,7 +232,7 @@ class LayerState:
         Keras."""
         known = self._cached_facts()
         if everything not in known:
-            known[everything] = self._walk(everything)
+            known[everything] = self._walk_variables(everything)
         return list(known[everything])
 
     def _known_layers(self) -> list[Any]:
@@ -241,7 +241,7 @@ class LayerState:
             known["layers"] = self._flatten_layers()
         return known["layers"]
 
-    def _walk(self, everything: bool) -> list[nnx.Variable]:
+    def _walk_variables(self, everything: bool) -> list[nnx.Variable]:
         found: dict[int, nnx.Variable] = {}
         seen: set[int] = set()
 

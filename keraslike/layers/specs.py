@@ -60,7 +60,7 @@ def _key(layer: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
     ):
         return None
     attributes: list[Any] = []
-    for name, value in layer._attributes():
+    for name, value in layer._state_attributes():
         if base.is_variable(value):
             attributes.append((name, value.shape, value.dtype, value.trainable))
         elif isinstance(value, _PLAIN):

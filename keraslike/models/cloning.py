@@ -99,17 +99,17 @@ def _cloned(
         if input_tensors is not None:
             layers = [*jax.tree.leaves(input_tensors), *layers]
         twin = Sequential(layers, trainable=model.trainable, name=model.name)
-        if model._graph is not None and not twin.built:
+        if model._tensor_graph is not None and not twin.built:
             twin.build(model.input_shape)
         return twin
-    if model._graph is None:
+    if model._tensor_graph is None:
         if any(a is not None for a in (input_tensors, clone_function, call_function)):
             raise ValueError(
                 f"Model '{model.name}' is a subclass without a graph of layers: it is cloned by "
                 "its config, and takes no input_tensors, clone_function or call_function."
             )
         return _as_built(model)
-    specs = model._graph.inputs
+    specs = model._tensor_graph.inputs
     if input_tensors is None:
         inputs = [
             Input(
@@ -137,7 +137,7 @@ def _cloned(
     if call_function is not None:
         operations = [_CalledBy(call_function, op) for op in operations]
     structured = jax.tree.unflatten(jax.tree.structure(model._inputs), inputs)
-    outputs = model._graph.run(operations, structured, model.name)
+    outputs = model._tensor_graph.run(operations, structured, model.name)
     cls: Any = type(model) if takes_graph(type(model)) else Functional
     return cls(structured, outputs, name=model.name)
 

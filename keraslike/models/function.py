@@ -38,7 +38,7 @@ class Function(Operation):
         for argument, given in (("inputs", inputs), ("outputs", outputs)):
             if not tree.flatten(given):
                 raise ValueError(f"`{argument}` argument cannot be empty.")
-        self._graph, self._operations = trace_graph(inputs, outputs)
+        self._tensor_graph, self._operations = trace_graph(inputs, outputs)
         self._inputs_struct = tree.map_structure(lambda x: x, inputs)
         self._outputs_struct = tree.map_structure(lambda x: x, outputs)
 
@@ -76,8 +76,10 @@ class Function(Operation):
 
     def _run(self, operations: list[Any], inputs: Any) -> Any:
         self._check(inputs)
-        values = {spec.index: x for spec, x in zip(self._graph.inputs, jax.tree.leaves(inputs))}
-        found = self._graph.run_steps(operations, values)
+        values = {
+            spec.index: x for spec, x in zip(self._tensor_graph.inputs, jax.tree.leaves(inputs))
+        }
+        found = self._tensor_graph.run_steps(operations, values)
         return tree.pack_sequence_as(self._outputs_struct, tree.flatten(found))
 
     def _check(self, inputs: Any) -> None:

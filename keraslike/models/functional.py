@@ -9,7 +9,7 @@ from keraslike.models.model import Model
 
 class _OfGraph(type(Model)):
     def __instancecheck__(cls, instance: Any) -> bool:
-        graph = isinstance(instance, Model) and instance._graph is not None
+        graph = isinstance(instance, Model) and instance._tensor_graph is not None
         of_graph = cls is Functional and graph and not instance._is_sequential
         return of_graph or super().__instancecheck__(instance)
 

@@ -26,7 +26,7 @@ def graph_config(model: Any) -> dict[str, Any]:
     names = [str(op.name) for op in model._operations]
 
     def where(tensor: KerasTensor) -> list[Any]:
-        for spec, given in zip(model._graph.inputs, model.inputs):  # type: ignore[union-attr]
+        for spec, given in zip(model._tensor_graph.inputs, model.inputs):  # type: ignore[union-attr]
             if given is tensor:
                 return [spec.name, 0, 0]
         node, index = tensor._keras_history  # type: ignore[misc]
@@ -74,7 +74,7 @@ def graph_config(model: Any) -> dict[str, Any]:
 def _first_number(op: Any) -> int:
     """The number with which a model's inputs and outputs refer to the first call of an operation:
     as in Keras, it is 1 for a functional model, and 0 for everything else."""
-    return int(getattr(op, "_graph", None) is not None and not op._is_sequential)
+    return int(getattr(op, "_tensor_graph", None) is not None and not op._is_sequential)
 
 
 def _nodes(model: Any) -> dict[int, list[Node]]:

@@ -38,7 +38,7 @@ class Model(Trainer):
     """
 
     _untracked = Trainer._untracked | {"_inputs", "_outputs"}
-    _graph: Graph | None = None
+    _tensor_graph: Graph | None = None
     _operations: list[Any] = []
     _says_shapes = False
     _is_sequential = False  # True in `Sequential`, which this module cannot import.
@@ -59,35 +59,35 @@ class Model(Trainer):
             self._set_graph(graph["inputs"], graph["outputs"])
 
     def _set_graph(self, inputs: Any, outputs: Any) -> None:
-        self._graph, self._operations = trace_graph(inputs, outputs)
+        self._tensor_graph, self._operations = trace_graph(inputs, outputs)
         self._inputs, self._outputs = inputs, outputs
         self.autocast = False  # The graph's inputs determine the dtypes.
         self.built = True
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
-        if self._graph is None:
+        if self._tensor_graph is None:
             return super().call(*args, **kwargs)
         return self._run_graph(*args, **kwargs)
 
     def _run_graph(self, inputs: Any, training: Any = None, mask: Any = None, **_: Any) -> Any:
-        return cast(Graph, self._graph).run(self._operations, inputs, self.name, mask)
+        return cast(Graph, self._tensor_graph).run(self._operations, inputs, self.name, mask)
 
     def _traced_spec(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         own_call = not is_ours(type(self).call, "models")
-        if self._graph is None or not args or own_call or kwargs.get("mask") is not None:
+        if self._tensor_graph is None or not args or own_call or kwargs.get("mask") is not None:
             return super()._traced_spec(args, kwargs)
         # Each operation is asked for its shapes in turn, so that symbolic sizes stay simple.
-        return self._graph.output_spec(self._operations, args[0], self.name)
+        return self._tensor_graph.output_spec(self._operations, args[0], self.name)
 
     def _has_call(self) -> bool:
-        return self._graph is not None or type(self).call is not Model.call
+        return self._tensor_graph is not None or type(self).call is not Model.call
 
     def _check_open(self, what: str) -> None:
-        if self._graph is None:  # Operations outside of the graph do not affect its outputs.
+        if self._tensor_graph is None:  # Operations outside of the graph do not affect its outputs.
             super()._check_open(what)
 
     def _check_positional(self, argument: Any) -> None:
-        if self._graph is None:
+        if self._tensor_graph is None:
             super()._check_positional(argument)
 
     # -- what it is made of -------------------------------------------------------------------
@@ -106,7 +106,7 @@ class Model(Trainer):
         )
 
     def _listed_layers(self) -> list[Layer]:
-        if self._graph is None:
+        if self._tensor_graph is None:
             return self._sublayers
         return [o for o in self._operations if isinstance(o, Layer)]
 
@@ -168,16 +168,16 @@ class Model(Trainer):
 
     @property
     def input_names(self) -> list[str]:
-        return [i.name for i in self._graph.inputs] if self._graph is not None else []
+        return [i.name for i in self._tensor_graph.inputs] if self._tensor_graph is not None else []
 
     @property
     def output_names(self) -> list[str] | None:
-        return self._graph.output_names if self._graph is not None else None
+        return self._tensor_graph.output_names if self._tensor_graph is not None else None
 
     def build(self, input_shape: Any = None, **shapes: Any) -> None:
         """Creates all weights of a model, from the shape of its input, or from those of several by
         the names in its `call`, as `x_shape`."""
-        if self._graph is None:
+        if self._tensor_graph is None:
             self._build_by_call(
                 *(() if input_shape is None and shapes else (input_shape,)), **shapes
             )
@@ -356,7 +356,7 @@ class Model(Trainer):
             return super().from_config(config)
 
     def get_config(self) -> dict[str, Any]:
-        if self._graph is not None and takes_graph(type(self)):
+        if self._tensor_graph is not None and takes_graph(type(self)):
             return graph_config(self)
         return super().get_config()
 

@@ -88,19 +88,19 @@ class Sequential(Model):
         if rebuild:
             self._maybe_rebuild()
         else:
-            self._graph, self._operations, self.built = None, [], False
+            self._tensor_graph, self._operations, self.built = None, [], False
         return layer
 
     @property
     def _functional(self) -> Model | None:  # Other packages use this private name.
-        return self._graph and Model(self._inputs, self._outputs, name=self.name)
+        return self._tensor_graph and Model(self._inputs, self._outputs, name=self.name)
 
     def _listed_layers(self) -> list[Layer]:
         return [x for x in self._layers if not isinstance(x, InputLayer)]
 
     def _maybe_rebuild(self) -> None:
-        known = None if self._graph is None else self.input_shape
-        self._graph, self._operations, self.built = None, [], False
+        known = None if self._tensor_graph is None else self.input_shape
+        self._tensor_graph, self._operations, self.built = None, [], False
         if not self._rebuilding or not self.layers:
             return
         first = self._layers[0]
@@ -108,7 +108,7 @@ class Sequential(Model):
             self.build(known)
         elif isinstance(first, InputLayer):
             self.build(first.batch_shape)
-        elif isinstance(first, Model) and first._graph is not None:
+        elif isinstance(first, Model) and first._tensor_graph is not None:
             self.build(first.input_shape)
 
     @only_traces
@@ -118,7 +118,7 @@ class Sequential(Model):
         if not self.layers:
             raise ValueError(f"Sequential '{self.name}' has no layers: add() some first.")
         if input_shape is None:
-            if self._graph is not None:
+            if self._tensor_graph is not None:
                 return
             raise ValueError("build() of a Sequential needs input_shape.")
         first = self._layers[0]
@@ -129,7 +129,7 @@ class Sequential(Model):
                     f"Sequential '{self.name}' has already been configured to use inputs of shape "
                     f"{first.batch_shape}. Received: input_shape={input_shape}"
                 )
-        elif isinstance(first, Model) and first._graph is not None:
+        elif isinstance(first, Model) and first._tensor_graph is not None:
             symbols = map_leaves(
                 lambda t: Input(batch_shape=(None, *t.shape[1:]), dtype=t.dtype), first.input
             )
@@ -153,12 +153,12 @@ class Sequential(Model):
                 ) from error
             raise
         self._set_graph(symbols, x)
-        for spec in self._graph.inputs:  # type: ignore[union-attr]
+        for spec in self._tensor_graph.inputs:  # type: ignore[union-attr]
             spec.any_size = True  # The layers determine which sizes they accept.
         naming.get_uid("functional")  # Keras's keeps a Functional, which automatic names count.
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        if self._graph is not None:
+        if self._tensor_graph is not None:
             return super().call(inputs, mask=mask)
         if not self._layers:
             raise ValueError(f"Sequential '{self.name}' has no layers: add() some first.")
@@ -174,13 +174,17 @@ class Sequential(Model):
             "dtype": serialization.serialize(self.dtype_policy),
             "layers": [serialization.serialize(x) for x in self._file_layers()],
         }
-        if self._graph is not None:
+        if self._tensor_graph is not None:
             config["build_input_shape"] = map_leaves(lambda t: list(t.shape), self._inputs)
         return config
 
     def _file_layers(self) -> list[Layer]:
         of_one = isinstance(vars(self).get("_inputs"), symbolic.KerasTensor)
-        if self._graph is not None and of_one and not isinstance(self._layers[0], InputLayer):
+        if (
+            self._tensor_graph is not None
+            and of_one
+            and not isinstance(self._layers[0], InputLayer)
+        ):
             return [self._operations[0], *self._layers]
         return self._layers
 

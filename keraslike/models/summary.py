@@ -35,7 +35,9 @@ def print_summary(
     listed = getattr(model, "_is_sequential", False)
     operations = list(model.layers if listed else model._operations or model.layers)
     shapes = _chain_shapes(model) if listed else None
-    branches = model._graph is not None and any(len(n.args) != 1 for n in model._graph.steps)
+    branches = model._tensor_graph is not None and any(
+        len(n.args) != 1 for n in model._tensor_graph.steps
+    )
     branches = branches or not _is_chain(model)
     columns = ["Layer (type)", "Output Shape", "Param #"] + ["Connected to"] * branches
     positions = positions or ([0.3, 0.56, 0.74, 1.0] if branches else [0.45, 0.8, 1.0])
@@ -142,10 +144,10 @@ def _rows(operations: list[Any], expand: bool, depth: int = 0) -> Iterator[tuple
 def _is_chain(model: Any) -> bool:
     """Whether every layer's input is the output of the previous one, so that no column for
     connections is needed."""
-    if model._graph is None:
+    if model._tensor_graph is None:
         return True
-    previous = {i.index for i in model._graph.inputs}
-    for step in model._graph.steps:
+    previous = {i.index for i in model._tensor_graph.inputs}
+    for step in model._tensor_graph.steps:
         leaves = [x for x in jax.tree.leaves((step.args, step.kwargs)) if hasattr(x, "index")]
         if {r.index for r in leaves} != previous or len(leaves) != 1:
             return False

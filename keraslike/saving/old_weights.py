@@ -92,7 +92,7 @@ def layouts(version: tuple[int, ...] | None, names_layers: bool) -> list[Layout]
 
 
 def _has_graph(obj: Any) -> bool:
-    return isinstance(obj, Sequential) or getattr(obj, "_graph", None) is not None
+    return isinstance(obj, Sequential) or getattr(obj, "_tensor_graph", None) is not None
 
 
 def _listed(model: Any) -> list[Any]:
@@ -112,7 +112,7 @@ def _listed(model: Any) -> list[Any]:
     has_graph = _has_graph(model)
     if has_graph:
         visit(list(model.layers))
-    for name, value in model._attributes():
+    for name, value in model._state_attributes():
         if not (has_graph and name in OF_GRAPHS):
             visit(value)
     return list(found.values())
@@ -140,7 +140,7 @@ def converted(layer: Any, stored: Sequence[Any], origin: Origin) -> list[Any]:
         return [a for one, theirs in inner for a in converted(one, theirs, origin)]
     if isinstance(layer, layers.Wrapper) and not isinstance(layer, layers.Bidirectional):
         return converted(layer.layer, arrays, origin)
-    if getattr(layer, "_graph", None) is not None:
+    if getattr(layer, "_tensor_graph", None) is not None:
         return _of_model(layer, arrays, origin)
     if isinstance(layer, (layers.LSTM, layers.GRU)):
         return _of_gates(layer, arrays)

@@ -135,14 +135,14 @@ def _is_saveable(value: Any) -> bool:
 
 def children(obj: base.Object, layout: Layout = KERAS_3) -> Iterator[tuple[str, Any]]:
     """The attributes that may contain saved objects, and their values, in the order of files."""
-    names = {name for name, _ in obj._attributes()}
+    names = {name for name, _ in obj._state_attributes()}
     # A user's property may determine the name of an object in the file.
     for cls in type(obj).__mro__:
         if not is_ours(cls) and not cls.__module__.startswith(("flax.", "builtins")):
             names.update(vars(cls))
     names.update(n for n in _OF_MODELS if hasattr(obj, n))
     names = {n for n in names if not n.startswith("__") and n not in _NEVER}
-    has_graph = isinstance(obj, Sequential) or getattr(obj, "_graph", None) is not None
+    has_graph = isinstance(obj, Sequential) or getattr(obj, "_tensor_graph", None) is not None
     if has_graph:
         names -= old_weights.OF_GRAPHS
     if layout.is_old:

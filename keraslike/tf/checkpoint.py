@@ -91,17 +91,17 @@ def _of_object(obj: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(obj, Sequential):
         yield "_functional", {"_operations": [None, *obj.layers]}
         names: set[str] = set()
-    elif getattr(obj, "_graph", None) is not None:
+    elif getattr(obj, "_tensor_graph", None) is not None:
         operations = list(obj.operations)
         yield "_operations", operations
         names = set()
     else:
-        names = {name for name, _ in obj._attributes()}
+        names = {name for name, _ in obj._state_attributes()}
     inner = _optimizer_of(obj)
     if inner is not None:
         yield "optimizer", inner
     known = {id(inner), *map(id, operations or ())}
-    for name, value in obj._attributes():
+    for name, value in obj._state_attributes():
         if name in names and name not in _NEVER and id(value) not in known:
             yield name, value
 

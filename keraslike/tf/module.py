@@ -136,5 +136,5 @@ def _held(obj: Any) -> Iterator[Any]:
     if not isinstance(obj, Module):
         yield from base.own_state(obj)
         return
-    for _, value in sorted(obj._attributes()):
+    for _, value in sorted(obj._state_attributes()):
         yield from filter(base.is_state, iter_leaves(value, base.is_state))

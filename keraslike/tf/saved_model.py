@@ -444,7 +444,7 @@ def _children(obj: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(obj, Layer):
         for name in ("variables", "trainable_variables", "non_trainable_variables"):
             yield name, list(getattr(obj, name))
-    for name, value in obj._attributes():
+    for name, value in obj._state_attributes():
         if isinstance(obj, Layer) and name.startswith("_"):
             continue
         if _is_kept(value):

@@ -325,7 +325,7 @@ def _is_pure(obj: Any) -> bool:
         return False
     if isinstance(obj, Layer) and not (obj.supports_jit and obj.built):
         return False
-    return all(map(_is_pure_value, _parts([v for _, v in obj._attributes()])))
+    return all(map(_is_pure_value, _parts([v for _, v in obj._state_attributes()])))
 
 
 def _parts(value: Any) -> Iterator[Any]:

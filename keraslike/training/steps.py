@@ -314,12 +314,12 @@ class Steps(Compiled):
         if stateful:
             # The user's step is traced to find the objects that it calls: layers that it calls
             # first, and its optimizers, then create their state.
-            self._program(mode).settle(example)
+            self._program_of(mode).settle(example)
         elif mode == "train" and self.optimizer is not None:
             self.optimizer.build(self.trainable_variables)
         loss = self._compile_loss if self._has_own_loss() and mode != "predict" else None
         if not stateful and (loss is not None and not loss.built or self._has_users_code()):
-            self._program(mode).settle(example)
+            self._program_of(mode).settle(example)
 
     def _has_users_code(self) -> bool:
         """Whether the class of the model or of one of its layers is a user's."""
@@ -392,7 +392,7 @@ class Steps(Compiled):
     def _demands_jit(self) -> bool:
         return self._compile_args is not None and self._compile_args["jit_compile"] is True
 
-    def _program(self, mode: str) -> Program:
+    def _program_of(self, mode: str) -> Program:
         programs = vars(self).setdefault("_programs", {})
         function = self._users_function(mode)
         program = programs.get(mode)
@@ -425,10 +425,10 @@ class Steps(Compiled):
         structure = structure_of(batch)
         if program is None or structure not in program.prepared or not program.is_current():
             self._prepare_program(example_of(batch), mode)
-            program = self._program(mode)
+            program = self._program_of(mode)
             program.prepared.add(structure)
         elif self._users_function(mode) is not None:
-            program = self._program(mode)
+            program = self._program_of(mode)
         program.place_state()
         return program
 

@@ -131,7 +131,7 @@ class Trainer(Steps):
             validation_steps = _limited(validation_steps, validate)
         example = source.example()
         self._prepare_program(example, "train")
-        program = self._program("train")
+        program = self._program_of("train")
         program.place_state()
         validation = None
         steps = source.steps if steps_per_epoch is None else steps_per_epoch
@@ -162,7 +162,7 @@ class Trainer(Steps):
                     else:  # The state already includes the effects of the epoch's beginning.
                         with program.unchanged():
                             events.on_epoch_begin(epoch, {})
-                    given = self._run_epoch(feed, events, "train", steps_per_epoch, position)
+                    given = self._run_one_epoch(feed, events, "train", steps_per_epoch, position)
                     if given is None:
                         break
                     logs = floats(given) if wait else given
@@ -192,7 +192,7 @@ class Trainer(Steps):
             events.abandon()
         return history
 
-    def _run_epoch(
+    def _run_one_epoch(
         self,
         feed: Feed,
         events: CallbackList,
@@ -272,7 +272,7 @@ class Trainer(Steps):
     ) -> Feed:
         self._prepare_program(source.example(), "test")
         at_a_time = self._steps_a_dispatch(events, "test")
-        return Feed(self._program("test"), source, at_a_time, epochs)
+        return Feed(self._program_of("test"), source, at_a_time, epochs)
 
     def _evaluate_feed(
         self, feed: Feed, events: CallbackList, steps: int | None
@@ -281,7 +281,7 @@ class Trainer(Steps):
         self.stop_evaluating = False
         feed.program.place_state()
         events.on_test_begin({})
-        given = self._run_epoch(feed, events, "test", steps)
+        given = self._run_one_epoch(feed, events, "test", steps)
         logs = None if given is None else floats(given)
         events.on_test_end(logs or {})
         return logs
@@ -315,7 +315,7 @@ class Trainer(Steps):
         source = adapt(x, batch_size=batch_size, steps=steps, execution=self._execution)
         steps = _limited(steps, source)
         self._prepare_program(source.example(), "predict")
-        program = self._program("predict")
+        program = self._program_of("predict")
         program.place_state()
         planned = source.steps if steps is None else steps
         shown = verbosity(verbose) != 0

@@ -218,7 +218,7 @@ def traced(model: Layer, expand: bool) -> Graph:
 
 def _symbolic_inputs(model: Layer) -> tuple[tuple, dict[str, Any], list[str]]:
     """Symbolic arguments for a call, and a name for each tensor in them."""
-    graph = getattr(model, "_graph", None)
+    graph = getattr(model, "_tensor_graph", None)
     if graph is not None:
         tensors = [KerasTensor(i.shape, i.dtype) for i in graph.inputs]
         inputs = jax.tree.map(lambda ref: tensors[ref.index], graph.structure)
