@@ -82,9 +82,14 @@ class Layer(
 
     _untracked = base.Object._untracked | {
         *("_inbound_nodes", "_complete", "_build_lock", "_given_integers", "_path"),
-        *("_number", "_ranks", "_sublayer_places", "_called"),
+        *("_creation_number", "_sublayer_ranks", "_sublayer_places", "_called"),
     }
-    _transient = base.Object._transient | {"_build_lock", "_number", "_ranks", "_sublayer_places"}
+    _transient = base.Object._transient | {
+        "_build_lock",
+        "_creation_number",
+        "_sublayer_ranks",
+        "_sublayer_places",
+    }
 
     _eager_calls: Any = None  # The compiled calls, which `training.eager` keeps here.
 

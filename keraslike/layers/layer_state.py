@@ -29,15 +29,17 @@ class LayerState:
     """The part of `Layer` that keeps weights and sublayers."""
 
     # These three determine the order of the sublayers, see `_in_order`.
-    _number = 0  # A counter value; it increases with each layer that is created or assigned.
+    _creation_number = (
+        0  # A counter value; it increases with each layer that is created or assigned.
+    )
     # The counter value at which a sublayer was assigned, by the sublayer's number.
-    _ranks: Any = MappingProxyType({})
+    _sublayer_ranks: Any = MappingProxyType({})
     # In a copy, the order of the sublayers as indices into the order of attributes.
     _sublayer_places: tuple[int, ...] = ()
 
     def __new__(cls, *args: Any, **kwargs: Any):
         self = super().__new__(cls, *args, **kwargs)
-        object.__setattr__(self, "_number", next(_numbers))
+        object.__setattr__(self, "_creation_number", next(_numbers))
         return self
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -66,7 +68,9 @@ class LayerState:
         if objects and before is not value:
             # What was added to a container before keeps its place, as a graph is assigned.
             containers = [
-                v for k, v in vars(self).items() if isinstance(v, (list, dict)) and k != "_ranks"
+                v
+                for k, v in vars(self).items()
+                if isinstance(v, (list, dict)) and k != "_sublayer_ranks"
             ]
             self._rank_sublayers(objects, {id(o) for o in base.iter_state(containers)})
         if (objects and before is not value) or next(base.iter_state(before), None) is None:
@@ -77,11 +81,11 @@ class LayerState:
             base.notify(self)
 
     def _rank_sublayers(self, objects: list[Any], there: Collection[int] = ()) -> None:
-        if "_ranks" not in vars(self):
-            object.__setattr__(self, "_ranks", {})
+        if "_sublayer_ranks" not in vars(self):
+            object.__setattr__(self, "_sublayer_ranks", {})
         for o in objects:
             n = number_of(o)
-            self._ranks.setdefault(n, n if id(o) in there else next(_numbers))
+            self._sublayer_ranks.setdefault(n, n if id(o) in there else next(_numbers))
 
     def _in_order(self) -> list[Any]:
         """The objects in this layer's attributes, in the order in which Keras lists them: by when
@@ -94,7 +98,9 @@ class LayerState:
             if len(self._sublayer_places) == len(natural):
                 self._rank_sublayers([natural[i] for i in self._sublayer_places])
             object.__setattr__(self, "_sublayer_places", ())
-        ranks = {id(o): self._ranks.get(n, n) for o, n in zip(natural, map(number_of, natural))}
+        ranks = {
+            id(o): self._sublayer_ranks.get(n, n) for o, n in zip(natural, map(number_of, natural))
+        }
         return sorted(natural, key=lambda o: ranks[id(o)])
 
     def _in_attributes(self) -> list[Any]:
@@ -115,7 +121,7 @@ class LayerState:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # Objects are unpickled in another order than that in which they were created.
-        vars(self).update(state, _number=0)
+        vars(self).update(state, _creation_number=0)
 
     def _graph_node_flatten(self):
         nodes, metadata = super()._graph_node_flatten()
@@ -398,9 +404,9 @@ def _below(obj: Any) -> list[Any]:
 
 def number_of(obj: Any) -> int:
     """The counter value at which an object was created; for a copy, when this was first called."""
-    if isinstance(obj, LayerState) and not obj._number:
-        object.__setattr__(obj, "_number", next(_numbers))
-    return getattr(obj, "_number", 0)
+    if isinstance(obj, LayerState) and not obj._creation_number:
+        object.__setattr__(obj, "_creation_number", next(_numbers))
+    return getattr(obj, "_creation_number", 0)
 
 
 def _is_state_of_layers(value: Any) -> bool:
