@@ -21,7 +21,7 @@ def is_graph_config(config: dict[str, Any]) -> bool:
 
 def graph_config(model: Any) -> dict[str, Any]:
     """The config of a functional model, in Keras's form."""
-    nodes = _nodes(model)
+    nodes = nodes_of(model)
     number = {id(node): (op, i) for op, of in nodes.items() for i, node in enumerate(of)}
     names = [str(op.name) for op in model._operations]
 
@@ -77,7 +77,7 @@ def _first_number(op: Any) -> int:
     return int(getattr(op, "_tensor_graph", None) is not None and not op._is_sequential)
 
 
-def _nodes(model: Any) -> dict[int, list[Node]]:
+def nodes_of(model: Any) -> dict[int, list[Node]]:
     """The nodes of the graph by operation, in the order of their creation."""
     outputs = {id(t) for t in model.inputs}
     found: dict[int, Node] = {}

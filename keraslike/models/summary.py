@@ -19,6 +19,7 @@ from rich.table import Table
 from keraslike.core.symbolic import tensors_in
 from keraslike.core.variable import spec_of
 from keraslike.layers.layer import Layer
+from keraslike.models.graph_config import nodes_of
 from keraslike.models.operations import class_name_of
 
 
@@ -51,6 +52,9 @@ def print_summary(
     sides: Any = {"Param #": "right", "Trainable": "center"}
     for column, size in zip(columns, _widths(positions, width, columns)):
         table.add_column(column, justify=sides.get(column, "left"), width=size)
+    of_model = None
+    if branches and model._graph is not None:
+        of_model = {id(node) for found in nodes_of(model).values() for node in found}
     shown = _range(operations, layer_range)
     for depth, layer in _rows(operations, expand_nested):
         if depth == 0:
@@ -67,7 +71,7 @@ def print_summary(
         shape = next(shapes) if shapes and not depth else _output_shape(layer)
         cells = [name, shape, _params(layer)]
         if branches:
-            cells.append(_sources(layer))
+            cells.append(_sources(layer, None if depth else of_model))
         if show_trainable:
             weights = getattr(layer, "weights", [])
             cells.append(("Y" if layer.trainable else "N") if weights else "-")
@@ -158,7 +162,7 @@ def _is_chain(model: Any) -> bool:
 def _output_shape(layer: Any) -> str:
     nodes = vars(layer).get("_inbound_nodes")
     if nodes:
-        return _shapes(nodes[0].outputs)
+        return _shapes(nodes[-1].outputs)
     given = layer._build_shapes if isinstance(layer, Layer) and layer.built else None
     try:  # The output shape for the shapes with which the layer was built.
         args, by_name = ((), given) if isinstance(given, dict) else ((given,), {})
@@ -200,9 +204,13 @@ def _params(layer: Any) -> str:
     return f"{_count(layer.weights)[0]:,}"
 
 
-def _sources(layer: Any) -> str:
+def _sources(layer: Any, of_model: set[int] | None) -> str:
+    """What the calls of a layer are connected to: all of them, or those whose nodes' ids are in
+    `of_model`."""
     found = []
     for node in vars(layer).get("_inbound_nodes", ()):
+        if of_model is not None and id(node) not in of_model:
+            continue  # A call in another model.
         for t in tensors_in((node.args, node.kwargs)):
             source, index = t._keras_history  # type: ignore[misc]
             number = vars(source.operation)["_inbound_nodes"].index(source)

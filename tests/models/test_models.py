@@ -504,3 +504,13 @@ def test_layers_built_alike_have_shapes_of_their_own():
     assert masks[0] is not masks[1] and masks[0].shape == (None, 4) and masks[2] is None
     one, other = (keras.layers.Dense(2, dtype=d)(keras.Input((4,))) for d in ("float16", "float32"))
     assert (one.dtype, other.dtype) == ("float16", "float32")
+
+
+def test_a_summary_shows_only_the_calls_in_its_own_graph():
+    i = layers.Input((3,), name="i")
+    shared = layers.Dense(3, name="shared")
+    inner = keras.Model(i, shared(i), name="inner")
+    lines: list[str] = []
+    keras.Model(i, shared(inner(i)) + 1).summary(print_fn=lines.append, line_length=100)
+    rows = [line for line in "\n".join(lines).splitlines() if "shared (Dense)" in line]
+    assert len(rows) == 1 and "inner[0][0]" in rows[0] and "i[0][0]" not in rows[0]
