@@ -245,3 +245,20 @@ def _error_of_constructor(
     except Exception:
         pass
     return found
+
+
+def with_defaults(init: Any, defaults: dict[str, Any]) -> Any:
+    """A constructor whose signature shows other defaults of the same meaning, such as `(1, 1)` for
+    an integer 1 that applies to every axis."""
+
+    @functools.wraps(init)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        init(self, *args, **kwargs)
+
+    signature = inspect.signature(init)
+    parameters = [
+        p.replace(default=defaults[p.name]) if p.name in defaults else p
+        for p in signature.parameters.values()
+    ]
+    __init__.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return __init__

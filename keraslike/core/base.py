@@ -8,7 +8,6 @@ it holds, each once however often it is shared. Everything else is static struct
 from __future__ import annotations
 
 import collections
-import functools
 import inspect
 import itertools
 import operator
@@ -19,7 +18,7 @@ import jax
 from flax import nnx
 
 from keraslike.core import context, flax_internals, serialization
-from keraslike.core.annotations import check_constructor
+from keraslike.core.annotations import check_constructor, with_defaults
 from keraslike.core.guards import Guard, Locks, guards_of
 from keraslike.core.pickling import picklable
 from keraslike.core.static import Static
@@ -147,23 +146,6 @@ class ConstructorSignature:
         return signature.replace(parameters=list(signature.parameters.values())[1:])
 
 
-def _with_defaults(init: Any, defaults: dict[str, Any]) -> Any:
-    """A constructor whose signature shows other defaults of the same meaning, such as `(1, 1)` for
-    an integer 1 that applies to every axis."""
-
-    @functools.wraps(init)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        init(self, *args, **kwargs)
-
-    signature = inspect.signature(init)
-    parameters = [
-        p.replace(default=defaults[p.name]) if p.name in defaults else p
-        for p in signature.parameters.values()
-    ]
-    __init__.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    return __init__
-
-
 _Made = TypeVar("_Made")  # Tells type checkers that calling the class returns an instance of it.
 
 
@@ -218,7 +200,7 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
         {"_init_args", "_gathered", "_recorded_calls", "_boxes", "_eager_calls"}
     )
 
-    # For a class that inherits its constructor: see `_with_defaults`.
+    # For a class that inherits its constructor: see `with_defaults`.
     _shown_defaults: ClassVar[dict[str, Any]]
 
     _boxes = False  # Whether callers get results as boxed arrays: see `boxed.Answers`.
@@ -227,7 +209,7 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
         super().__init_subclass__(pytree=False, **kwargs)
         check_constructor(cls)
         if "_shown_defaults" in vars(cls):
-            cls.__init__ = _with_defaults(cls.__init__, cls._shown_defaults)
+            cls.__init__ = with_defaults(cls.__init__, cls._shown_defaults)
         jax.tree_util.register_pytree_with_keys(
             cls, _tree_flatten_with_keys, _tree_unflatten, _tree_flatten
         )

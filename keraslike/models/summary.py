@@ -53,7 +53,7 @@ def print_summary(
     for column, size in zip(columns, _widths(positions, width, columns)):
         table.add_column(column, justify=sides.get(column, "left"), width=size)
     of_model = None
-    if branches and model._graph is not None:
+    if branches and model._tensor_graph is not None:
         of_model = {id(node) for found in nodes_of(model).values() for node in found}
     shown = _range(operations, layer_range)
     for depth, layer in _rows(operations, expand_nested):
