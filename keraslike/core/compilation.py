@@ -40,8 +40,8 @@ _STEADY_MEMORY = (
 # No separate mappings for arrays, and no memory is returned to the system.
 _KEEP_MEMORY = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1))
 # XLA allocates the temporary memory of a program as one block by default. It is divided into blocks
-# below M_MMAP_THRESHOLD; a larger array has a block of its own.
-_BLOCKS = {"xla_multiheap_size_constraint_per_heap": 30 << 20}
+# below M_MMAP_THRESHOLD. A larger array has a block of its own, which no other array reuses.
+BLOCK = 30 << 20
 # The share of the machine's memory that the temporary memory of a program may take to be kept:
 # up to one copy for each arena. Blocks of at least `_SMALL_BLOCK` are then returned.
 _KEPT_SHARE, _SMALL_BLOCK = 1 / 16, 4 << 20
@@ -49,13 +49,15 @@ _KEPT_SHARE, _SMALL_BLOCK = 1 / 16, 4 << 20
 _LONG_COMPILATION = 1.0
 
 
-def compiler_options(in_loop: bool = False) -> dict[str, Any] | None:
+def compiler_options(in_loop: bool = False, in_blocks: bool = True) -> dict[str, Any] | None:
     """The value for `jax.jit(compiler_options=...)` on the default backend.
 
     Only the outermost `jit` counts.
 
     Args:
         in_loop: whether the program is a loop over short steps.
+        in_blocks: whether its temporary memory may consist of blocks of up to `BLOCK` bytes, which
+            malloc keeps for the next step.
 
     >>> jax.jit(lambda x: x + 1, compiler_options=compiler_options())(1.0).tolist()
     2.0
@@ -67,8 +69,9 @@ def compiler_options(in_loop: bool = False) -> dict[str, Any] | None:
     if jaxlib.version.__version_info__[:2] == (0, 10):
         options.update(_WITHOUT_CONVOLUTIONS)
     # jaxlib cannot write a program with several blocks to the compilation cache.
-    if _glibc() is not None and not jax.config.jax_compilation_cache_dir:  # type: ignore[attr-defined]
-        options.update(_BLOCKS)
+    cached = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
+    if in_blocks and _glibc() is not None and not cached:
+        options["xla_multiheap_size_constraint_per_heap"] = BLOCK
     return options or None
 
 

@@ -92,20 +92,18 @@ def _place(shape: tuple[int, ...], dtype: np.dtype, device: Any) -> tuple[Any, A
     return aval, sharding_impls.make_single_device_sharding(device)
 
 
-def compile_for(function: Any, *args: Any) -> tuple[Any, Any]:
-    """Traces and compiles a function of `jax.jit` for arguments like these. Returns the trace,
-    which has the jaxpr, and the compiled function.
+def compile_trace(traced: Any) -> Any:
+    """Compiles a trace of a function of `jax.jit`, and returns the compiled function.
 
-    The next call with such arguments neither traces nor compiles.
+    The next call of that function with such arguments neither traces nor compiles.
     """
-    traced = function.trace(*args)
     lowered = traced.lower()
     if jax.default_backend() != "cpu":
-        return traced, lowered.compile()
+        return lowered.compile()
     # XLA warns of each array that is larger than the blocks that `compiler_options` asks for.
     utils.absl_set_min_log_level(_LOG_LEVELS["ERROR"])
     try:
-        return traced, lowered.compile()
+        return lowered.compile()
     finally:
         utils.absl_set_min_log_level(_log_level())
 

@@ -45,6 +45,7 @@ class LoweredStep:
         self.roots, self.step, self.jit, self.stack = roots, step, jit, stack
         self.begin = begin
         self._fixed_ids = {id(v) for v in fixed}
+        self._in_blocks = True  # See `compiler_options`.
         self._of_text = Functions()
         # Other Variables that the step uses, such as one in a closure.
         self._outside: dict[int, Any] = {}

@@ -184,6 +184,24 @@ def work(jaxpr: Any) -> float:
     return max(flops / _LIGHT_FLOPS, elements / _LIGHT_ELEMENTS)
 
 
+def has_large_arrays(jaxpr: Any, size: int) -> bool:
+    """Whether arrays of more than `size` bytes make up a quarter of all intermediate results.
+
+    >>> import jax.numpy as jnp
+    >>> jaxpr = jax.make_jaxpr(lambda x: jnp.sum(x + 1))(jnp.ones(1000))
+    >>> has_large_arrays(jaxpr, 1000), has_large_arrays(jaxpr, 4000)
+    (True, False)
+    """
+    large = every = 0
+    for equation, times in _equations(jaxpr.jaxpr, 1):
+        for variable in equation.outvars:
+            count = times * getattr(variable.aval, "size", 0)
+            bytes_ = count * getattr(getattr(variable.aval, "dtype", None), "itemsize", 0)
+            every += bytes_
+            large += bytes_ if bytes_ > size * times else 0
+    return large > every / 4
+
+
 def steps_of(work: float) -> int:
     """How many steps with this amount of work a dispatch should run, without a measurement.
 

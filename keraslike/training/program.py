@@ -17,14 +17,14 @@ import numpy as np
 from flax import errors
 
 from keraslike.core import context, host, lowering
-from keraslike.core.compilation import adapt_memory, compiler_options
+from keraslike.core.compilation import BLOCK, adapt_memory, compiler_options
 from keraslike.core.guards import Locks
-from keraslike.core.jax_internals import compile_for, put
+from keraslike.core.jax_internals import compile_trace, put
 from keraslike.core.text import holds_text, keeping_text
 from keraslike.training.arrays import Batch, cut_batch, samples_of
 from keraslike.training.interrupts import no_interrupt
 from keraslike.training.lowered_step import LoweredStep
-from keraslike.training.pace import has_callbacks
+from keraslike.training.pace import has_callbacks, has_large_arrays
 from keraslike.training.placement import Placement, come_home, was_used
 
 
@@ -165,8 +165,7 @@ class Program(LoweredStep):
                     # State that was reset meanwhile must be placed as the program expects.
                     if self.placement is not None:
                         self.place_state()
-                    function = make()
-                    self._compile(function, args)
+                    function = self._compiled_function(make, args)
                     self._compiled[key] = function
                     return self._run_safely(function, args)
                 except _NotTraced:  # The dtypes of the state have changed.
@@ -222,17 +221,23 @@ class Program(LoweredStep):
             self.place_state()
         self._uses = uses
 
-    def _compile(self, function: Callable, args: tuple) -> None:
-        """Traces and compiles, while other threads may use the model."""
-        began = time.perf_counter()
+    def _compiled_function(self, make: Callable[[], Callable], args: tuple) -> Callable:
+        """Traces and compiles a function, while other threads may use the model."""
+        function, began = make(), time.perf_counter()
         with self.tracing():
-            traced, compiled = compile_for(function, *self._arguments(), *args)
+            traced = function.trace(*self._arguments(), *args)
+            if self._in_blocks and has_large_arrays(traced.jaxpr, BLOCK):
+                self._in_blocks = False
+                function = make()
+                traced = function.trace(*self._arguments(), *args)
+            compiled = compile_trace(traced)
         if jax.default_backend() == "cpu":
             temporary = compiled.memory_analysis().temp_size_in_bytes
             adapt_memory(temporary, time.perf_counter() - began)
         self._fails_late = self._fails_late or has_callbacks(traced.jaxpr)
         if self.placement is not None:
             self.placement.distribution.placed()
+        return function
 
     def _run_safely(self, function: Callable, args: tuple) -> Any:
         """A dispatch that restores the state if it fails.
@@ -348,7 +353,7 @@ class Program(LoweredStep):
         p = self.placement
         # A program that stacks its results changes little state, so that donation saves nothing.
         donated = donate[1:] if self.stack else donate
-        options = compiler_options(in_loop)
+        options = compiler_options(in_loop, self._in_blocks)
 
         def program(*args: Any) -> Any:
             if context.state.dispatching:

@@ -85,14 +85,18 @@ def test_the_temporary_memory_of_a_step_is_kept_for_the_next_one():
         "    return min(np.diff(found))\n"
         "print(faults(50_000))\n"
         "compilation._KEPT_SHARE = 0\n"
-        "print(faults(100_000))\n"
+        "print(faults(80_000))\n"
+        "def in_blocks():\n"
+        "    return all(p._in_blocks for p in model._programs.values())\n"
+        "print(int(in_blocks()), faults(100_000) and int(in_blocks()))\n"
     )
     env = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
     assert not done.stderr
-    kept, returned = map(int, done.stdout.split())
+    kept, returned, *in_blocks = map(int, done.stdout.split())
     pages = 50_000 * 8 * 16 * 4 / resource.getpagesize()
     assert kept < 0.1 * pages and returned > 2 * pages
+    assert in_blocks == [True, False]  # Most arrays of the last program are larger than a block.
 
 
 def test_keep_memory_comes_first():

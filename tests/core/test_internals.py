@@ -125,7 +125,8 @@ def test_what_is_compiled_before_the_first_call_serves_for_it():
 
     compiled = jax.jit(function, donate_argnums=0)
     state = jnp.ones(3)
-    traced, _ = jax_internals.compile_for(compiled, state, 2.0)
+    traced = compiled.trace(state, 2.0)
+    jax_internals.compile_trace(traced)
     assert [e.primitive.name for e in traced.jaxpr.eqns][-1] == "add"
     state, _ = compiled(state, 2.0)
     compiled(state, 2.0)
