@@ -68,22 +68,23 @@ def compiler_options(in_loop: bool = False, in_blocks: bool = True) -> dict[str,
     options: dict[str, Any] = dict(_IN_ORDER) if in_loop else {}
     if jaxlib.version.__version_info__[:2] == (0, 10):
         options.update(_WITHOUT_CONVOLUTIONS)
-    # jaxlib cannot write a program with several blocks to the compilation cache.
-    cached = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
-    if in_blocks and _glibc() is not None and not cached:
+    if in_blocks and uses_blocks():
         options["xla_multiheap_size_constraint_per_heap"] = BLOCK
     return options or None
 
 
-def adapt_memory(temporary: int, seconds: float) -> None:
-    """Adapts malloc to a program of `compiler_options` that was compiled for the CPU.
+def uses_blocks() -> bool:
+    """Whether the temporary memory of programs is divided into blocks."""
+    # jaxlib cannot write a program with several blocks to the compilation cache.
+    cached = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
+    return jax.default_backend() == "cpu" and _glibc() is not None and not cached
 
-    Args:
-        temporary: the bytes of its temporary memory.
-        seconds: the time that its compilation took.
-    """
-    if not steady_memory():
+
+def adapt_memory(compiled: Any, seconds: float) -> None:
+    """Adapts malloc to a program of `compiler_options`, whose compilation took so many seconds."""
+    if jax.default_backend() != "cpu" or not steady_memory():
         return
+    temporary = compiled.memory_analysis().temp_size_in_bytes
     if seconds > _LONG_COMPILATION:
         _glibc().malloc_trim(0)
     if temporary > _KEPT_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"):

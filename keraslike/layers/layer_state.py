@@ -29,9 +29,8 @@ class LayerState:
     """The part of `Layer` that keeps weights and sublayers."""
 
     # These three determine the order of the sublayers, see `_in_order`.
-    _creation_number = (
-        0  # A counter value; it increases with each layer that is created or assigned.
-    )
+    # A counter value; it increases with each layer that is created or assigned.
+    _creation_number = 0
     # The counter value at which a sublayer was assigned, by the sublayer's number.
     _sublayer_ranks: Any = MappingProxyType({})
     # In a copy, the order of the sublayers as indices into the order of attributes.

@@ -17,7 +17,7 @@ import numpy as np
 from flax import errors
 
 from keraslike.core import context, host, lowering
-from keraslike.core.compilation import BLOCK, adapt_memory, compiler_options
+from keraslike.core.compilation import BLOCK, adapt_memory, compiler_options, uses_blocks
 from keraslike.core.guards import Locks
 from keraslike.core.jax_internals import compile_trace, put
 from keraslike.core.text import holds_text, keeping_text
@@ -226,14 +226,12 @@ class Program(LoweredStep):
         function, began = make(), time.perf_counter()
         with self.tracing():
             traced = function.trace(*self._arguments(), *args)
-            if self._in_blocks and has_large_arrays(traced.jaxpr, BLOCK):
+            if self._in_blocks and uses_blocks() and has_large_arrays(traced.jaxpr, BLOCK):
                 self._in_blocks = False
                 function = make()
                 traced = function.trace(*self._arguments(), *args)
             compiled = compile_trace(traced)
-        if jax.default_backend() == "cpu":
-            temporary = compiled.memory_analysis().temp_size_in_bytes
-            adapt_memory(temporary, time.perf_counter() - began)
+        adapt_memory(compiled, time.perf_counter() - began)
         self._fails_late = self._fails_late or has_callbacks(traced.jaxpr)
         if self.placement is not None:
             self.placement.distribution.placed()
