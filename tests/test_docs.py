@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-import keraslike
+import keraslike.tf
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "docs" / name for name in ("index.md", "start.md")]
@@ -106,7 +106,7 @@ def test_examples_of_functions_that_others_make(site):
     for entry in site.entries():
         if entry.names[0].startswith("tf.") and not _is_collected(entry.value):
             text = inspect.getdoc(entry.value)
-            example = parser.get_doctest(text, {}, entry.names[0], None, 0)
+            example = parser.get_doctest(text, {"tf": keraslike.tf}, entry.names[0], None, 0)
             runner.run(example, out=said.write)
     found = runner.summarize(verbose=False)
     assert found.attempted > 500 and not found.failed, said.getvalue()

@@ -3,6 +3,7 @@
 It has tensors, variables, tapes, `tf.function` and related structures, with TensorFlow's results,
 dtypes and names. `tf.keras` is keraslike, whose eager results are tensors there. All values convert
 to and from JAX and numpy arrays, so that code can be ported from `tf` to `jax.numpy` step by step.
+The examples of all its functions begin after this import:
 
 >>> from keraslike import tf
 >>> w1, w2 = tf.Variable(5.0), tf.Variable(3.0)

@@ -34,7 +34,6 @@ def decode_wav(
 
     Raises InvalidArgumentError for bytes that are no WAV file of 16 bits a sample.
 
-    >>> from keraslike import tf
     >>> coded = tf.audio.encode_wav([[0.5], [-0.5]], 8000)
     >>> audio, rate = tf.audio.decode_wav(coded, desired_samples=3)
     >>> audio.numpy().tolist(), int(rate)
@@ -68,7 +67,6 @@ def encode_wav(audio: Any, sample_rate: Any, name: str | None = None) -> Tensor:
     """The bytes of a WAV file of 16 bits a sample, for samples from -1 to 1 of shape
     `(samples, channels)`.
 
-    >>> from keraslike import tf
     >>> len(tf.audio.encode_wav([[0.0], [1.0]], 8000).numpy())
     48
     """

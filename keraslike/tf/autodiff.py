@@ -35,7 +35,6 @@ class ForwardAccumulator:
 
     Raises ValueError for tangents that differ from the primals in number, shape or dtype.
 
-    >>> from keraslike import tf
     >>> x = tf.constant([2.0, 3.0])
     >>> with ForwardAccumulator(x, tf.constant([1.0, 0.0])) as accumulator:
     ...     y = tf.reduce_sum(x**3)
@@ -183,7 +182,6 @@ def gradients(
 
     Raises RuntimeError outside of a `tf.function`; use a `GradientTape` there.
 
-    >>> from keraslike import tf
     >>> slope = tf.function(lambda x: tf.gradients(x**2, x))
     >>> slope(tf.constant(3.0))
     [<tf.Tensor: shape=(), dtype=float32, numpy=6.0>]
@@ -213,7 +211,6 @@ def hessians(
 
     Raises RuntimeError outside of a `tf.function`.
 
-    >>> from keraslike import tf
     >>> curvature = tf.function(lambda x: tf.hessians(tf.reduce_sum(x**3), x)[0])
     >>> curvature(tf.constant([1.0, 2.0])).numpy().tolist()
     [[6.0, 0.0], [0.0, 12.0]]

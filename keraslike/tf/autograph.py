@@ -290,7 +290,6 @@ _verbosity = [0]
 def set_verbosity(level: int, alsologtostdout: bool = False) -> None:
     """Stores the setting, which has no effect, since conversions are not logged.
 
-    >>> from keraslike import tf
     >>> tf.autograph.set_verbosity(0)
     """
     _verbosity[:] = [int(level)]
@@ -299,7 +298,6 @@ def set_verbosity(level: int, alsologtostdout: bool = False) -> None:
 def trace(*args: Any) -> None:
     """Prints values while a function is traced.
 
-    >>> from keraslike import tf
     >>> tf.autograph.trace("tracing", 1)
     tracing 1
     """

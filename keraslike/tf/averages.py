@@ -24,7 +24,6 @@ class ExponentialMovingAverage:
             first: `min(decay, (1 + num_updates) / (10 + num_updates))`.
         zero_debias: accepted without effect: it concerns averages of tensors in graphs.
 
-    >>> from keraslike import tf
     >>> v = tf.Variable(1.0)
     >>> ema = tf.train.ExponentialMovingAverage(0.75)
     >>> ema.apply([v])

@@ -58,7 +58,6 @@ def lu_solve(
 
     Raises ValueError for shapes that do not fit.
 
-    >>> from keraslike import tf
     >>> lu, p = tf.linalg.lu([[1.0, 2.0], [4.0, 4.0]])
     >>> tf.linalg.lu_solve(lu, p, [[5.0], [12.0]]).numpy().tolist()
     [[1.0], [2.0]]
@@ -74,7 +73,6 @@ def lu_matrix_inverse(
 ) -> Tensor:
     """The inverse of the matrices of which `tf.linalg.lu` gave the factors.
 
-    >>> from keraslike import tf
     >>> tf.linalg.lu_matrix_inverse(*tf.linalg.lu([[0.0, 2.0], [4.0, 0.0]])).numpy().tolist()
     [[0.0, 0.25], [0.5, 0.0]]
     """
@@ -92,7 +90,6 @@ def lu_reconstruct(
 ) -> Tensor:
     """The matrices of which `tf.linalg.lu` gave the factors.
 
-    >>> from keraslike import tf
     >>> tf.linalg.lu_reconstruct(*tf.linalg.lu([[1.0, 2.0], [4.0, 4.0]])).numpy().tolist()
     [[1.0, 2.0], [4.0, 4.0]]
     """
@@ -183,7 +180,6 @@ def tridiagonal_solve(
 
     Raises ValueError for shapes that do not fit.
 
-    >>> from keraslike import tf
     >>> tf.linalg.tridiagonal_solve(
     ...     [[1.0, 0.0], [2.0, 4.0], [0.0, 1.0]], [4.0, 9.0]
     ... ).numpy().tolist()
@@ -243,7 +239,6 @@ def tridiagonal_matmul(
     """The product of matrices with three diagonals and `rhs` `(..., n, k)`; for the diagonals see
     `tridiagonal_solve`.
 
-    >>> from keraslike import tf
     >>> tf.linalg.tridiagonal_matmul(
     ...     [[1.0, 0.0], [2.0, 4.0], [0.0, 1.0]], [[1.0], [2.0]]
     ... ).numpy().tolist()
@@ -274,7 +269,6 @@ def banded_triangular_solve(bands: Any, rhs: Any, lower: bool = True, adjoint: b
             first elements do not count; else those above it, whose last elements do not count, the
             highest first and the main diagonal last.
 
-    >>> from keraslike import tf
     >>> tf.linalg.banded_triangular_solve([[2.0, 4.0], [0.0, 1.0]], [[2.0], [9.0]]).numpy().tolist()
     [[1.0], [2.0]]
     """
@@ -306,7 +300,6 @@ def eigh_tridiagonal(
 
     Raises ValueError for another `select`.
 
-    >>> from keraslike import tf
     >>> tf.linalg.eigh_tridiagonal([2.0, 2.0], [1.0]).numpy().round(4).tolist()
     [1.0, 3.0]
     """
@@ -341,7 +334,6 @@ def _eigen(alpha: Any, beta: Any) -> Any:
 def logm(x: Any) -> Any:
     """The logarithm of square matrices of complex numbers: the inverse of `expm`.
 
-    >>> from keraslike import tf
     >>> tf.linalg.logm([[1 + 0j, 0], [0, 1]]).numpy().tolist()
     [[0j, 0j], [0j, 0j]]
     """

@@ -29,7 +29,6 @@ def space_to_batch(x: Any, block_shape: Any, paddings: Any) -> Any:
     Returns `(batch * prod(block_shape), *(padded sizes / block_shape), *rest)`. Raises
     InvalidArgumentError if a padded size is not a multiple of the block's.
 
-    >>> from keraslike import tf
     >>> tf.space_to_batch([[[[1], [2]], [[3], [4]]]], [2, 2], [[0, 0], [0, 0]]).numpy().tolist()
     [[[[1]]], [[[2]]], [[[3]]], [[[4]]]]
     """
@@ -51,7 +50,6 @@ def space_to_batch(x: Any, block_shape: Any, paddings: Any) -> Any:
 def space_to_batch_nd(input: Any, block_shape: Any, paddings: Any, name: Any = None) -> Tensor:
     """`space_to_batch` under its name in graphs.
 
-    >>> from keraslike import tf
     >>> tf.space_to_batch_nd([[1, 2, 3, 4]], [2], [[0, 0]]).numpy().tolist()
     [[1, 3], [2, 4]]
     """
@@ -69,7 +67,6 @@ def batch_to_space(input: Any, block_shape: Any, crops: Any, name: Any = None) -
     Returns `(batch / prod(block_shape), *(sizes * block_shape - crops), *rest)`. Raises
     InvalidArgumentError if the batch is not a multiple of the block's size.
 
-    >>> from keraslike import tf
     >>> tf.batch_to_space([[1, 3], [2, 4]], [2], [[0, 0]]).numpy().tolist()
     [[1, 2, 3, 4]]
     """
@@ -117,7 +114,6 @@ def required_space_to_batch_paddings(
         input_shape: the sizes of the spatial axes.
         base_paddings: the least paddings, none by default.
 
-    >>> from keraslike import tf
     >>> paddings, crops = tf.required_space_to_batch_paddings([5], [2])
     >>> paddings.numpy().tolist(), crops.numpy().tolist()
     ([[0, 1]], [[0, 1]])
@@ -150,7 +146,6 @@ def with_space_to_batch(
         filter_shape: the sizes of windows, where `padding` is `"SAME"`.
         spatial_dims: the axes that are dilated; those after the batch by default.
 
-    >>> from keraslike import tf
     >>> def differences(x, rank, padding):
     ...     return x[:, 1:] - x[:, :-1]
     >>> tf.nn.with_space_to_batch([[1, 2, 4, 8]], [2], "VALID", differences).numpy().tolist()

@@ -35,7 +35,6 @@ def crop_and_resize(
         method: `"bilinear"` or `"nearest"`.
         extrapolation_value: the value outside of an image.
 
-    >>> from keraslike import tf
     >>> image = tf.reshape(tf.range(4.0), [1, 2, 2, 1])
     >>> tf.image.crop_and_resize(image, [[0.0, 0.0, 1.0, 1.0]], [0], [1, 1]).numpy().tolist()
     [[[[1.5]]]]
@@ -129,7 +128,6 @@ def non_max_suppression(
 ) -> Tensor:
     """The indices of the boxes with the highest scores that do not overlap.
 
-    >>> from keraslike import tf
     >>> boxes = [[0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 0.9], [2.0, 2.0, 3.0, 3.0]]
     >>> tf.image.non_max_suppression(boxes, [0.9, 0.8, 0.7], 3).numpy().tolist()
     [0, 2]
@@ -150,7 +148,6 @@ def non_max_suppression_with_scores(
     """Like `non_max_suppression`, with the scores, which overlaps reduce if `soft_nms_sigma` is
     not 0.
 
-    >>> from keraslike import tf
     >>> boxes = [[0.0, 0.0, 1.0, 1.0], [2.0, 2.0, 3.0, 3.0]]
     >>> kept, scores = tf.image.non_max_suppression_with_scores(boxes, [0.5, 0.75], 2)
     >>> kept.numpy().tolist(), scores.numpy().tolist()
@@ -230,7 +227,6 @@ def combined_non_max_suppression(
     Returns `(nmsed_boxes, nmsed_scores, nmsed_classes, valid_detections)`: boxes, scores and
     classes of each image, the best first and filled up by zeros, and how many there are.
 
-    >>> from keraslike import tf
     >>> boxes = tf.constant([[[[0.0, 0.0, 1.0, 1.0]], [[0.0, 0.0, 1.0, 0.9]]]])
     >>> found = tf.image.combined_non_max_suppression(boxes, [[[0.5], [0.75]]], 2, 2)
     >>> found.nmsed_scores.numpy().tolist(), found.valid_detections.numpy().tolist()
@@ -306,7 +302,6 @@ def non_max_suppression_padded(
         sorted_input, canonicalized_coordinates, tile_size: accepted without effect: they only
             promise what saves TensorFlow time.
 
-    >>> from keraslike import tf
     >>> boxes = [[0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 0.9]]
     >>> kept, count = tf.image.non_max_suppression_padded(
     ...     boxes, [0.5, 0.75], 2, pad_to_max_output_size=True
@@ -350,7 +345,6 @@ def non_max_suppression_overlaps(
 ) -> Tensor:
     """Like `non_max_suppression`, for boxes of which the overlaps `(boxes, boxes)` are given.
 
-    >>> from keraslike import tf
     >>> overlaps = [[1.0, 0.9], [0.9, 1.0]]
     >>> tf.image.non_max_suppression_overlaps(overlaps, [0.5, 0.75], 2).numpy().tolist()
     [1]
@@ -366,7 +360,6 @@ def draw_bounding_boxes(images: Any, boxes: Any, colors: Any, name: Any = None) 
     Args:
         colors: rows of channels, which are assigned to the boxes in turn.
 
-    >>> from keraslike import tf
     >>> image = tf.zeros([1, 3, 3, 1])
     >>> tf.image.draw_bounding_boxes(image, [[[0.0, 0.0, 1.0, 1.0]]], [[1.0]])[
     ...     0, :, :, 0
@@ -418,7 +411,6 @@ def extract_glimpse(
         noise: `"uniform"` (from 0 to 1), `"gaussian"` (with the mean and deviation of the channel)
             or `"zero"`.
 
-    >>> from keraslike import tf
     >>> image = tf.reshape(tf.range(9.0), [1, 3, 3, 1])
     >>> tf.image.extract_glimpse(image, [1, 2], [[1.0, 1.0]], False, False)[0, ..., 0].numpy()
     array([[4., 5.]], dtype=float32)

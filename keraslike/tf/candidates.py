@@ -130,7 +130,6 @@ def fixed_unigram_candidate_sampler(
 
     Raises InvalidArgumentError if both or neither of `vocab_file` and `unigrams` are given.
 
-    >>> from keraslike import tf
     >>> drawn = tf.nn.fixed_unigram_candidate_sampler([[1]], 1, 4, False, 3, unigrams=[0, 1, 0])
     >>> drawn.sampled_candidates.numpy().tolist(), drawn.true_expected_count.numpy().tolist()
     ([1, 1, 1, 1], [[4.0]])
@@ -160,7 +159,6 @@ def compute_accidental_hits(
     """The candidates that are true classes: rows, positions among the candidates, and weights,
     which are the lowest float32.
 
-    >>> from keraslike import tf
     >>> rows, places, _ = tf.nn.compute_accidental_hits([[3], [5]], [5, 7, 3], 1)
     >>> rows.numpy().tolist(), places.numpy().tolist()
     ([0, 1], [2, 0])
@@ -264,7 +262,6 @@ def nce_loss(
         sampled_values: the result of a sampler, by default `log_uniform_candidate_sampler`.
         remove_accidental_hits: whether sampled classes that are true ones are excluded.
 
-    >>> from keraslike import tf
     >>> drawn = tf.nn.all_candidate_sampler([[0]], 1, 2, True)
     >>> weights, biases = tf.zeros([2, 3]), tf.zeros([2])
     >>> loss = tf.nn.nce_loss(weights, biases, [[0]], tf.ones([1, 3]), 2, 2, sampled_values=drawn)
@@ -297,7 +294,6 @@ def sampled_softmax_loss(
 
     Args: see `nce_loss`.
 
-    >>> from keraslike import tf
     >>> drawn = tf.nn.all_candidate_sampler([[0]], 1, 2, True)
     >>> weights, biases = tf.zeros([2, 3]), tf.zeros([2])
     >>> tf.nn.sampled_softmax_loss(

@@ -6,7 +6,6 @@ do not exist yet, such as the weights of a layer before its first call, are rest
 created.
 
 >>> import os, tempfile
->>> from keraslike import tf
 >>> v = tf.Variable(1.0)
 >>> with tempfile.TemporaryDirectory() as folder:
 ...     manager = tf.train.CheckpointManager(tf.train.Checkpoint(v=v), folder, max_to_keep=2)
@@ -404,7 +403,6 @@ class CheckpointLoadStatus:
 class CheckpointOptions:
     """TensorFlow's options of checkpoints, which are accepted and have no effect.
 
-    >>> from keraslike import tf
     >>> tf.train.CheckpointOptions(experimental_io_device="/cpu:0").experimental_io_device
     '/cpu:0'
     """
@@ -429,7 +427,6 @@ class CheckpointOptions:
 class CheckpointView:
     """The objects in a checkpoint, by numbers; the `Checkpoint` itself is 0.
 
-    >>> from keraslike import tf
     >>> import tempfile
     >>> path = tf.train.Checkpoint(v=tf.Variable(1.0)).save(tempfile.mkdtemp() + "/ckpt")
     >>> sorted(tf.train.CheckpointView(path).children(0))
@@ -461,7 +458,6 @@ class Checkpoint(base.Object):
 
     Raises ValueError for other objects.
 
-    >>> from keraslike import tf
     >>> import tempfile
     >>> v = tf.Variable(1.0)
     >>> checkpoint = tf.train.Checkpoint(v=v)

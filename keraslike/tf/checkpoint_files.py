@@ -28,7 +28,6 @@ def get_checkpoint_state(
 ) -> CheckpointState | None:
     """The contents of the file `checkpoint` of a directory, or `None` if it does not exist.
 
-    >>> from keraslike import tf
     >>> import tempfile
     >>> folder = tempfile.mkdtemp()
     >>> path = tf.train.Checkpoint(v=tf.Variable(1.0)).save(folder + "/ckpt")
@@ -50,7 +49,6 @@ def get_checkpoint_state(
 def latest_checkpoint(checkpoint_dir: Any, latest_filename: str | None = None) -> str | None:
     """The path of the newest checkpoint of a directory, or `None` if there is none.
 
-    >>> from keraslike import tf
     >>> import tempfile
     >>> folder = tempfile.mkdtemp()
     >>> path = tf.train.Checkpoint(v=tf.Variable(1.0)).save(folder + "/ckpt")
@@ -80,7 +78,6 @@ def load_checkpoint(ckpt_dir_or_file: Any) -> bundle.Reader:
 
     Raises NotFoundError if there is no checkpoint.
 
-    >>> from keraslike import tf
     >>> import tempfile
     >>> path = tf.train.Checkpoint(v=tf.Variable(1.0)).save(tempfile.mkdtemp() + "/ckpt")
     >>> tf.train.load_checkpoint(path).get_tensor("v/.ATTRIBUTES/VARIABLE_VALUE").tolist()
@@ -98,7 +95,6 @@ def load_checkpoint(ckpt_dir_or_file: Any) -> bundle.Reader:
 def list_variables(ckpt_dir_or_file: Any) -> list[tuple[str, list[int]]]:
     """The names and shapes of the tensors of a checkpoint.
 
-    >>> from keraslike import tf
     >>> import tempfile
     >>> path = tf.train.Checkpoint(v=tf.Variable([1.0, 2.0])).save(tempfile.mkdtemp() + "/ckpt")
     >>> [
@@ -114,7 +110,6 @@ def list_variables(ckpt_dir_or_file: Any) -> list[tuple[str, list[int]]]:
 def load_variable(ckpt_dir_or_file: Any, name: str) -> Any:
     """A tensor of a checkpoint as a numpy array.
 
-    >>> from keraslike import tf
     >>> import tempfile
     >>> path = tf.train.Checkpoint(v=tf.Variable(1.0)).save(tempfile.mkdtemp() + "/ckpt")
     >>> tf.train.load_variable(path, "v/.ATTRIBUTES/VARIABLE_VALUE").tolist()

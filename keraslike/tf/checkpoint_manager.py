@@ -27,7 +27,6 @@ class CheckpointManager:
 
     Raises ValueError for a `max_to_keep` below 1, and for an interval without a counter.
 
-    >>> from keraslike import tf
     >>> import os, tempfile
     >>> manager = tf.train.CheckpointManager(
     ...     tf.train.Checkpoint(v=tf.Variable(1.0)), tempfile.mkdtemp(), max_to_keep=1
@@ -137,7 +136,6 @@ def checkpoints_iterator(
         timeout: how many seconds to wait for one; then the iteration ends, unless `timeout_fn` is
             given and returns False.
 
-    >>> from keraslike import tf
     >>> import tempfile
     >>> folder = tempfile.mkdtemp()
     >>> path = tf.train.Checkpoint(v=tf.Variable(1.0)).save(folder + "/ckpt")

@@ -45,7 +45,6 @@ def encode_base64(input: Any, pad: bool = False, name: Any = None) -> Tensor:
 def decode_base64(input: Any, name: Any = None) -> Tensor:
     """The decoded bytes of texts in URL-safe base64. Raises InvalidArgumentError for other texts.
 
-    >>> from keraslike import tf
     >>> tf.io.decode_base64("aGk").numpy()
     b'hi'
     """
@@ -61,7 +60,6 @@ def decode_base64(input: Any, name: Any = None) -> Tensor:
 def decode_compressed(bytes: Any, compression_type: str = "", name: Any = None) -> Tensor:
     """Decompressed texts, which were compressed by `"GZIP"` or `"ZLIB"`.
 
-    >>> from keraslike import tf
     >>> import zlib
     >>> tf.io.decode_compressed(zlib.compress(b"text"), "ZLIB").numpy()
     b'text'
@@ -77,7 +75,6 @@ def decode_compressed(bytes: Any, compression_type: str = "", name: Any = None) 
 def decode_json_example(json_examples: Any, name: Any = None) -> Tensor:
     """Examples in JSON, converted to the bytes that `parse_example` reads.
 
-    >>> from keraslike import tf
     >>> coded = tf.io.decode_json_example(
     ...     '{"features": {"feature": {"a": {"int64List": {"value": ["7"]}}}}}'
     ... )
@@ -121,7 +118,6 @@ def decode_proto(
     parsed.
 
     >>> from google.protobuf import descriptor_pb2, timestamp_pb2
-    >>> from keraslike import tf
     >>> described = descriptor_pb2.FileDescriptorSet()
     >>> size = described.file.add().ParseFromString(timestamp_pb2.DESCRIPTOR.serialized_pb)
     >>> source = b"bytes://" + described.SerializeToString()

@@ -21,7 +21,6 @@ from keraslike.tf import control, function
 class PhysicalDevice(NamedTuple):
     """A device of this machine.
 
-    >>> from keraslike import tf
     >>> isinstance(tf.config.list_physical_devices("CPU")[0], tf.config.PhysicalDevice)
     True
     """
@@ -33,7 +32,6 @@ class PhysicalDevice(NamedTuple):
 class LogicalDevice(NamedTuple):
     """A device by the name that programs use.
 
-    >>> from keraslike import tf
     >>> isinstance(tf.config.list_logical_devices()[0], tf.config.LogicalDevice)
     True
     """
@@ -45,7 +43,6 @@ class LogicalDevice(NamedTuple):
 class LogicalDeviceConfiguration(NamedTuple):
     """The configuration of one of the virtual devices of a device.
 
-    >>> from keraslike import tf
     >>> tf.config.LogicalDeviceConfiguration(memory_limit=1024).memory_limit
     1024
     """
@@ -100,7 +97,6 @@ def list_physical_devices(device_type: str | None = None) -> list[PhysicalDevice
 def get_visible_devices(device_type: str | None = None) -> list[PhysicalDevice]:
     """The visible devices; see `set_visible_devices`.
 
-    >>> from keraslike import tf
     >>> [device.device_type for device in tf.config.get_visible_devices("CPU")][0]
     'CPU'
     """
@@ -117,7 +113,6 @@ def set_visible_devices(devices: Any, device_type: str | None = None) -> None:
 
     Raises ValueError for an unknown device, and if no device would be visible.
 
-    >>> from keraslike import tf
     >>> tf.config.set_visible_devices(tf.config.list_physical_devices())
     """
     chosen = [devices] if isinstance(devices, PhysicalDevice) else list(devices)
@@ -194,7 +189,6 @@ def set_logical_device_configuration(
 def get_logical_device_configuration(device: PhysicalDevice) -> None:
     """`None`, since devices are not divided.
 
-    >>> from keraslike import tf
     >>> device = tf.config.list_physical_devices("CPU")[0]
     >>> tf.config.get_logical_device_configuration(device)
     """
@@ -251,7 +245,6 @@ def get_memory_usage(device: str) -> int:
 def run_functions_eagerly(run_eagerly: bool) -> None:
     """Sets whether functions made by `tf.function` run in Python, without tracing.
 
-    >>> from keraslike import tf
     >>> tf.config.run_functions_eagerly(True)
     >>> tf.config.functions_run_eagerly()
     True
@@ -263,7 +256,6 @@ def run_functions_eagerly(run_eagerly: bool) -> None:
 def functions_run_eagerly() -> bool:
     """The setting of `run_functions_eagerly`.
 
-    >>> from keraslike import tf
     >>> tf.config.functions_run_eagerly()
     False
     """
@@ -302,7 +294,6 @@ def tensor_float_32_execution_enabled() -> bool:
 def set_soft_device_placement(enabled: bool) -> None:
     """Sets whether `tf.device` falls back to another device if the named one does not exist.
 
-    >>> from keraslike import tf
     >>> tf.config.set_soft_device_placement(True)
     """
     control.soft_placement = bool(enabled)
@@ -311,7 +302,6 @@ def set_soft_device_placement(enabled: bool) -> None:
 def get_soft_device_placement() -> bool:
     """Whether `tf.device` falls back to another device if the named one does not exist.
 
-    >>> from keraslike import tf
     >>> tf.config.set_soft_device_placement(True)
     >>> tf.config.get_soft_device_placement()
     True
@@ -356,7 +346,6 @@ def experimental_connect_to_cluster(
 ) -> None:
     """Does nothing, since strategies connect the processes when they are created.
 
-    >>> from keraslike import tf
     >>> tf.config.experimental_connect_to_cluster(tf.train.ClusterSpec({"worker": ["host:1"]}))
     """
 

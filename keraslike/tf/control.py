@@ -165,7 +165,6 @@ def cond(
 
     Raises TypeError if the results differ in structure, shape or dtype.
 
-    >>> from keraslike import tf
     >>> absolute = tf.function(lambda x: cond(x > 0, lambda: x, lambda: -x))
     >>> absolute(tf.constant(-3.0))
     <tf.Tensor: shape=(), dtype=float32, numpy=3.0>
@@ -195,7 +194,6 @@ def case(
 ) -> Any:
     """The function of the first pair whose predicate holds, or `default`.
 
-    >>> from keraslike import tf
     >>> x = tf.constant(3)
     >>> tf.case(
     ...     [(x < 0, lambda: "negative"), (x > 0, lambda: "positive")], default=lambda: "zero"
@@ -216,7 +214,6 @@ def switch_case(
 ) -> Any:
     """The result of the function with an index; of the last one, or `default`, for other indices.
 
-    >>> from keraslike import tf
     >>> tf.switch_case(tf.constant(1), [lambda: 10, lambda: 20])
     20
     """
@@ -319,7 +316,6 @@ def while_loop(
     A traced loop that is bounded by `maximum_iterations` keeps all values that its gradient needs.
     A loop without a bound computes most of them a second time for the gradient.
 
-    >>> from keraslike import tf
     >>> i, total = while_loop(lambda i, s: i < 4, lambda i, s: (i + 1, s + i), [tf.constant(0)] * 2)
     >>> total
     <tf.Tensor: shape=(), dtype=int32, numpy=6>
@@ -448,7 +444,6 @@ def map_fn(
 ) -> Any:
     """The stacked results of `fn` for each slice along the first axis, one after the other.
 
-    >>> from keraslike import tf
     >>> tf.map_fn(lambda x: x * x, tf.constant([1, 2, 3])).numpy().tolist()
     [1, 4, 9]
     """
@@ -464,7 +459,6 @@ def vectorized_map(
 ) -> Any:
     """The stacked results of `fn` for each slice along the first axis, vectorized.
 
-    >>> from keraslike import tf
     >>> tf.vectorized_map(lambda x: x * x, tf.constant([1, 2, 3])).numpy().tolist()
     [1, 4, 9]
     """
@@ -499,7 +493,6 @@ def scan(
 ) -> Any:
     """The stacked states of `state = fn(state, slice)` along the first axis.
 
-    >>> from keraslike import tf
     >>> tf.scan(lambda total, x: total + x, tf.constant([1, 2, 3])).numpy().tolist()
     [1, 3, 6]
     """
@@ -523,7 +516,6 @@ def foldl(
 ) -> Any:
     """The last state of `state = fn(state, slice)` along the first axis.
 
-    >>> from keraslike import tf
     >>> tf.foldl(lambda total, x: 2 * total + x, tf.constant([1, 2, 3])).numpy().tolist()
     11
     """
@@ -541,7 +533,6 @@ def foldr(
 ) -> Any:
     """Like `foldl`, from the last slice to the first.
 
-    >>> from keraslike import tf
     >>> tf.foldr(lambda total, x: 2 * total + x, tf.constant([1, 2, 3])).numpy().tolist()
     17
     """

@@ -62,7 +62,6 @@ def convert_to_tensor(
     Args:
         dtype_hint: the dtype to use if the value can be converted to it.
 
-    >>> from keraslike import tf
     >>> tf.convert_to_tensor([1, 2], tf.float32).numpy().tolist()
     [1.0, 2.0]
     """
@@ -171,7 +170,6 @@ def library(values: Sequence[Any]) -> Any:
 def is_tensor(x: Any) -> bool:
     """Whether `x` is a tensor or a variable of any kind.
 
-    >>> from keraslike import tf
     >>> tf.is_tensor(tf.constant(1)), tf.is_tensor(1)
     (True, False)
     """

@@ -19,7 +19,6 @@ class Coordinator:
         clean_stop_exception_types: errors that request a stop and that `join` does not raise, by
             default OutOfRangeError.
 
-    >>> from keraslike import tf
     >>> import threading
     >>> coordinator = tf.train.Coordinator()
     >>> thread = threading.Thread(target=coordinator.wait_for_stop)

@@ -48,7 +48,6 @@ def custom_gradient(f: Callable | None = None) -> Callable:
 
     Raises TypeError if `f` reads trainable variables and `grad_fn` does not accept them.
 
-    >>> from keraslike import tf
     >>> @custom_gradient
     ... def better_softplus(z):
     ...     exp = tf.exp(z)
@@ -89,7 +88,6 @@ def custom_gradient(f: Callable | None = None) -> Callable:
 def grad_pass_through(f: Callable) -> Callable:
     """The function with the gradient of the identity: a straight-through estimator.
 
-    >>> from keraslike import tf
     >>> x = tf.constant(1.7)
     >>> with tf.GradientTape() as tape:
     ...     tape.watch(x)
@@ -111,7 +109,6 @@ def grad_pass_through(f: Callable) -> Callable:
 def recompute_grad(f: Callable) -> Callable:
     """The function, recomputed for its gradient instead of keeping intermediate values.
 
-    >>> from keraslike import tf
     >>> cube = recompute_grad(lambda x: x**3)
     >>> x = tf.constant(2.0)
     >>> with tf.GradientTape() as tape:

@@ -30,7 +30,6 @@ def check_numerics(tensor: Any, message: str, name: str | None = None) -> Tensor
     Raises InvalidArgumentError with the message for NaN or infinite elements. In a traced function
     the check is made when the function runs, and raises JAX's `JaxRuntimeError` with that message.
 
-    >>> from keraslike import tf
     >>> check_numerics(tf.constant([1.0, 2.0]), "weights")
     <tf.Tensor: shape=(2,), dtype=float32, numpy=array([1., 2.], dtype=float32)>
     >>> check_numerics(tf.constant([1.0]) / 0.0, "weights")
@@ -145,7 +144,6 @@ def assert_near(
 ) -> None:
     """Raises InvalidArgumentError unless `|x - y| <= atol + rtol |y|` of all elements.
 
-    >>> from keraslike import tf
     >>> tf.debugging.assert_near([1.0], [1.0000001])
     """
     eps = 10 * float(jnp.finfo(raw(_as_operand(x)).dtype).eps)
@@ -156,7 +154,6 @@ def assert_near(
 def Assert(condition: Any, data: Any, summarize: Any = None, name: Any = None) -> None:  # noqa: N802
     """Raises InvalidArgumentError, with the data, unless the condition is true.
 
-    >>> from keraslike import tf
     >>> tf.Assert(True, ["fine"])
     """
     _assert(lambda *a: a[0], "assertion failed", [condition, *data], "given")
@@ -165,7 +162,6 @@ def Assert(condition: Any, data: Any, summarize: Any = None, name: Any = None) -
 def assert_rank(x: Any, rank: Any, message: Any = None, name: Any = None) -> None:
     """Raises ValueError unless the tensor has a given number of axes.
 
-    >>> from keraslike import tf
     >>> tf.assert_rank([[1, 2]], 2)
     """
     assert_rank_in(x, [rank], message)
@@ -174,7 +170,6 @@ def assert_rank(x: Any, rank: Any, message: Any = None, name: Any = None) -> Non
 def assert_rank_in(x: Any, ranks: Any, message: Any = None, name: Any = None) -> None:
     """Raises ValueError unless the tensor has one of these numbers of axes.
 
-    >>> from keraslike import tf
     >>> tf.debugging.assert_rank_in([[1]], [1, 2])
     """
     found, ranks = len(_as_operand(x).shape), [int(r) for r in ranks]
@@ -185,7 +180,6 @@ def assert_rank_in(x: Any, ranks: Any, message: Any = None, name: Any = None) ->
 def assert_rank_at_least(x: Any, rank: Any, message: Any = None, name: Any = None) -> None:
     """Raises ValueError unless the tensor has at least a given number of axes.
 
-    >>> from keraslike import tf
     >>> tf.debugging.assert_rank_at_least([[1]], 1)
     """
     found = len(_as_operand(x).shape)
@@ -198,7 +192,6 @@ def assert_rank_at_least(x: Any, rank: Any, message: Any = None, name: Any = Non
 def assert_type(tensor: Any, tf_type: Any, message: Any = None, name: Any = None) -> None:
     """Raises TypeError unless the tensor has a given dtype.
 
-    >>> from keraslike import tf
     >>> tf.debugging.assert_type(tf.constant(1.0), tf.float32)
     """
     found = _as_operand(tensor).dtype
@@ -215,7 +208,6 @@ def assert_shapes(
         shapes: pairs, or a dict, of a tensor and its sizes: numbers, `None` for any size, and
             names, each of which stands for one size in all shapes.
 
-    >>> from keraslike import tf
     >>> tf.debugging.assert_shapes([(tf.ones([2, 3]), ("rows", 3))])
     """
     known: dict[str, int] = {}
@@ -236,7 +228,6 @@ def assert_shapes(
 def assert_all_finite(x: Any, message: str, name: str | None = None) -> Tensor:
     """Returns the tensor, if all its elements are finite: the same as `check_numerics`.
 
-    >>> from keraslike import tf
     >>> tf.debugging.assert_all_finite([1.0, 2.0], "weights").numpy().tolist()
     [1.0, 2.0]
     """
@@ -246,7 +237,6 @@ def assert_all_finite(x: Any, message: str, name: str | None = None) -> Tensor:
 def assert_integer(x: Any, message: str | None = None, name: str | None = None) -> None:
     """Raises TypeError unless the tensor has a dtype of integers.
 
-    >>> from keraslike import tf
     >>> tf.debugging.assert_integer([1, 2])
     """
     found = _as_operand(x).dtype
@@ -257,7 +247,6 @@ def assert_integer(x: Any, message: str | None = None, name: str | None = None) 
 def assert_scalar(tensor: Any, message: str | None = None, name: str | None = None) -> None:
     """Raises ValueError unless the tensor has no axes.
 
-    >>> from keraslike import tf
     >>> tf.debugging.assert_scalar(1.0)
     """
     found = _as_operand(tensor).shape
@@ -268,7 +257,6 @@ def assert_scalar(tensor: Any, message: str | None = None, name: str | None = No
 def assert_proper_iterable(values: Any) -> None:
     """Raises TypeError for what is no iterable, and for tensors, arrays and texts, which are.
 
-    >>> from keraslike import tf
     >>> tf.debugging.assert_proper_iterable([tf.constant(1.0)])
     """
     if isinstance(values, (Tensor, Structure, np.ndarray, str, bytes)) or not hasattr(
@@ -282,7 +270,6 @@ def assert_same_float_dtype(tensors: Any = None, dtype: Any = None) -> dtypes.DT
 
     Raises ValueError if they have different dtypes, or another kind of dtype.
 
-    >>> from keraslike import tf
     >>> tf.debugging.assert_same_float_dtype([tf.constant(1.0), None], tf.float32)
     tf.float32
     """
@@ -308,7 +295,6 @@ def enable_check_numerics(stack_height_limit: int = 30, path_length_limit: int =
     Args:
         stack_height_limit, path_length_limit: accepted without effect; the error has a traceback.
 
-    >>> from keraslike import tf
     >>> tf.debugging.enable_check_numerics()
     >>> tf.math.log(-1.0)
     Traceback (most recent call last):
@@ -322,7 +308,6 @@ def enable_check_numerics(stack_height_limit: int = 30, path_length_limit: int =
 def disable_check_numerics() -> None:
     """Ends what `enable_check_numerics` began.
 
-    >>> from keraslike import tf
     >>> tf.debugging.disable_check_numerics()
     """
     tensor_module.inspected = None
@@ -344,7 +329,6 @@ def _inspected(name: str, out: Any) -> Any:
 def is_numeric_tensor(tensor: Any) -> bool:
     """Whether `tensor` is a tensor of numbers.
 
-    >>> from keraslike import tf
     >>> tf.debugging.is_numeric_tensor(tf.constant(1)), tf.debugging.is_numeric_tensor("text")
     (True, False)
     """
@@ -354,7 +338,6 @@ def is_numeric_tensor(tensor: Any) -> bool:
 def set_log_device_placement(enabled: bool) -> None:
     """Stores the setting, which has no effect, since XLA places whole programs.
 
-    >>> from keraslike import tf
     >>> tf.debugging.set_log_device_placement(False)
     """
     _placement[:] = [bool(enabled)]
@@ -363,7 +346,6 @@ def set_log_device_placement(enabled: bool) -> None:
 def get_log_device_placement() -> bool:
     """The setting of `set_log_device_placement`.
 
-    >>> from keraslike import tf
     >>> tf.debugging.get_log_device_placement()
     False
     """

@@ -39,7 +39,6 @@ def ctc_loss(
         logits: `(steps, batch, classes)`; `(batch, steps, classes)` if not `logits_time_major`.
         blank_index: the class of the blank, counted from the end if negative; 0 by default.
 
-    >>> from keraslike import tf
     >>> logits = tf.zeros([2, 1, 3])
     >>> tf.nn.ctc_loss([[1]], logits, [1], [2], blank_index=0).numpy().round(4)
     array([1.0986], dtype=float32)
@@ -276,7 +275,6 @@ def ctc_greedy_decoder(
     Returns a list of one sparse tensor of labels `(batch, labels)`, and minus the sums of the
     logits that were chosen, `(batch, 1)`.
 
-    >>> from keraslike import tf
     >>> logits = tf.one_hot([[0], [0], [2], [1]], 3)
     >>> decoded, _ = tf.nn.ctc_greedy_decoder(logits, [4])
     >>> tf.sparse.to_dense(decoded[0]).numpy().tolist()
@@ -305,7 +303,6 @@ def ctc_beam_search_decoder(
     Returns a list of sparse tensors of labels `(batch, labels)`, one for each sequence, and their
     log probabilities `(batch, top_paths)`.
 
-    >>> from keraslike import tf
     >>> logits = 9 * tf.one_hot([[0], [0], [2], [1]], 3)
     >>> decoded, _ = tf.nn.ctc_beam_search_decoder(logits, [4])
     >>> tf.sparse.to_dense(decoded[0]).numpy().tolist()
@@ -328,7 +325,6 @@ def ctc_beam_search_decoder(
 def ctc_unique_labels(labels: Any, name: Any = None) -> tuple[Tensor, Tensor]:
     """The distinct labels of each row, padded with 0, and the index of each label among them.
 
-    >>> from keraslike import tf
     >>> found, places = tf.nn.ctc_unique_labels([[3, 4, 4, 3]])
     >>> found.numpy().tolist(), places.numpy().tolist()
     ([[3, 4, 0, 0]], [[0, 1, 1, 0]])
@@ -346,7 +342,6 @@ def ctc_unique_labels(labels: Any, name: Any = None) -> tuple[Tensor, Tensor]:
 def collapse_repeated(labels: Any, seq_length: Any, name: Any = None) -> tuple[Tensor, Tensor]:
     """The labels with repeated ones merged, padded with 0, and their number in each row.
 
-    >>> from keraslike import tf
     >>> found, lengths = tf.nn.collapse_repeated([[1, 1, 2, 2, 1]], [4])
     >>> found.numpy().tolist(), lengths.numpy().tolist()
     ([[1, 2]], [2])

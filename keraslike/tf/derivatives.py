@@ -177,7 +177,6 @@ def clip(x: Any, low: Any, high: Any) -> Any:
 def relu(x: Any) -> Any:
     """The positive part.
 
-    >>> from keraslike import tf
     >>> tf.nn.relu([-1.0, 2.0]).numpy().tolist()
     [0.0, 2.0]
     """
@@ -188,7 +187,6 @@ def relu(x: Any) -> Any:
 def relu6(x: Any) -> Any:
     """The positive part, at most 6.
 
-    >>> from keraslike import tf
     >>> tf.nn.relu6([-1.0, 8.0]).numpy().tolist()
     [0.0, 6.0]
     """
@@ -204,7 +202,6 @@ def leaky_relu(x: Any, slope: float = 0.2) -> Any:
 def elu(x: Any) -> Any:
     """`x` where it is positive, `exp(x) - 1` elsewhere.
 
-    >>> from keraslike import tf
     >>> tf.nn.elu([-1.0, 2.0]).numpy().round(4)
     array([-0.6321,  2.    ], dtype=float32)
     """
@@ -218,7 +215,6 @@ _SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.7580993408473766
 def selu(x: Any) -> Any:
     """A scaled `elu`.
 
-    >>> from keraslike import tf
     >>> tf.nn.selu([-1.0, 1.0]).numpy().round(4)
     array([-1.1113,  1.0507], dtype=float32)
     """
@@ -261,7 +257,6 @@ def hermitian(x: Any) -> Any:
 def cholesky(x: Any) -> Any:
     """The lower Cholesky factor. Its gradient has values in both triangles.
 
-    >>> from keraslike import tf
     >>> tf.linalg.cholesky([[4.0, 2.0], [2.0, 5.0]]).numpy().tolist()
     [[2.0, 0.0], [1.0, 2.0]]
     """

@@ -47,7 +47,6 @@ def sample_distorted_bounding_box(
 
     Returns `(begin, size, bboxes)`: what `tf.slice` takes, and the part as a box `(1, 1, 4)`.
 
-    >>> from keraslike import tf
     >>> begin, size, box = tf.image.sample_distorted_bounding_box(
     ...     [8, 8, 3], [[[0.0, 0.0, 1.0, 1.0]]], seed=1
     ... )
@@ -76,7 +75,6 @@ def stateless_sample_distorted_bounding_box(
 ) -> SampleDistortedBoundingBoxV2:
     """`sample_distorted_bounding_box`, with a part that a seed of two numbers determines.
 
-    >>> from keraslike import tf
     >>> given = [8, 8, 3], [[[0.0, 0.0, 1.0, 1.0]]]
     >>> one, two = (
     ...     tf.image.stateless_sample_distorted_bounding_box(*given, seed=[1, 2]) for _ in range(2)

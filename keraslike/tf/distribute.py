@@ -4,7 +4,6 @@
 `run` calls a function once for all replicas, by `jax.vmap`: a replica sees its part of a batch,
 optimizers sum gradients over the replicas, and so are changes of the state of metrics.
 
->>> from keraslike import tf
 >>> strategy = tf.distribute.MirroredStrategy(["cpu:0"])
 >>> strategy.num_replicas_in_sync
 1
@@ -49,7 +48,6 @@ _AXIS = "replica"
 class ReduceOp(enum.Enum):
     """The ways to reduce the values of replicas to one.
 
-    >>> from keraslike import tf
     >>> tf.distribute.ReduceOp.SUM.name
     'SUM'
     """
@@ -70,7 +68,6 @@ _current = _Current()
 class ReplicaContext:
     """The replica for which a function is run by `Strategy.run`.
 
-    >>> from keraslike import tf
     >>> tf.distribute.get_replica_context().num_replicas_in_sync
     1
     """
@@ -120,7 +117,6 @@ class Strategy:
     Args:
         devices: the names of the devices.
 
-    >>> from keraslike import tf
     >>> isinstance(tf.distribute.get_strategy(), tf.distribute.Strategy)
     True
     """
@@ -223,7 +219,6 @@ class MirroredStrategy(Strategy):
     Args:
         devices: names such as `"/gpu:0"`; by default all visible GPUs, or the CPU.
 
-    >>> from keraslike import tf
     >>> strategy = tf.distribute.MirroredStrategy(["/cpu:0"])
     >>> with strategy.scope():
     ...     v = tf.Variable(1.0)
@@ -248,7 +243,6 @@ class OneDeviceStrategy(Strategy):
     Args:
         device: its name, such as `"/gpu:0"`.
 
-    >>> from keraslike import tf
     >>> strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
     >>> strategy.run(lambda: tf.constant(2)).numpy().tolist()
     2
@@ -360,7 +354,6 @@ def compute_average_loss(
 ) -> Tensor:
     """The weighted sum of losses, divided by the number of samples of all replicas.
 
-    >>> from keraslike import tf
     >>> tf.nn.compute_average_loss([1.0, 3.0], global_batch_size=4).numpy().tolist()
     1.0
     """
@@ -377,7 +370,6 @@ def compute_average_loss(
 def scale_regularization_loss(regularization_loss: Any) -> Tensor:
     """The sum of regularization losses, divided by the number of replicas.
 
-    >>> from keraslike import tf
     >>> tf.nn.scale_regularization_loss(2.0).numpy().tolist()
     2.0
     """
@@ -465,7 +457,6 @@ _default = Strategy()
 def get_strategy() -> Strategy:
     """The strategy of the current `scope()`, or the default one.
 
-    >>> from keraslike import tf
     >>> tf.distribute.get_strategy().num_replicas_in_sync
     1
     """
@@ -475,7 +466,6 @@ def get_strategy() -> Strategy:
 def has_strategy() -> bool:
     """Whether the current strategy is not the default one.
 
-    >>> from keraslike import tf
     >>> tf.distribute.has_strategy()
     False
     """
@@ -485,7 +475,6 @@ def has_strategy() -> bool:
 def get_replica_context() -> ReplicaContext | None:
     """The replica for which a function is run; `None` in a `scope()` outside of `run`.
 
-    >>> from keraslike import tf
     >>> tf.distribute.get_replica_context().num_replicas_in_sync
     1
     """
@@ -497,7 +486,6 @@ def get_replica_context() -> ReplicaContext | None:
 def in_cross_replica_context() -> bool:
     """Whether the code is in a `scope()` outside of `run`.
 
-    >>> from keraslike import tf
     >>> tf.distribute.in_cross_replica_context()
     False
     """
@@ -507,7 +495,6 @@ def in_cross_replica_context() -> bool:
 class _Way:
     """TensorFlow's options of communication between devices, which XLA chooses by itself.
 
-    >>> from keraslike import tf
     >>> way = tf.distribute.ReductionToOneDevice()
     >>> tf.distribute.MirroredStrategy(["/cpu:0"], cross_device_ops=way).num_replicas_in_sync
     1
@@ -529,7 +516,6 @@ class CommunicationImplementation(enum.Enum):
 class InputReplicationMode(enum.Enum):
     """Whether a data set gives batches for a worker or for a replica.
 
-    >>> from keraslike import tf
     >>> tf.distribute.InputReplicationMode.PER_WORKER.value
     'PER_WORKER'
     """
@@ -540,7 +526,6 @@ class InputReplicationMode(enum.Enum):
 class InputOptions(NamedTuple):
     """TensorFlow's options of where batches are made, which JAX decides by itself.
 
-    >>> from keraslike import tf
     >>> tf.distribute.InputOptions().experimental_per_replica_buffer_size
     1
     """
@@ -554,7 +539,6 @@ class InputOptions(NamedTuple):
 class RunOptions(NamedTuple):
     """TensorFlow's options of `Strategy.run`, which XLA decides by itself.
 
-    >>> from keraslike import tf
     >>> tf.distribute.RunOptions().experimental_xla_options is None
     True
     """

@@ -13,7 +13,6 @@ from keraslike.tf.signatures import is_leaf
 class DistributedValues:
     """One value for each replica.
 
-    >>> from keraslike import tf
     >>> strategy = tf.distribute.get_strategy()
     >>> strategy.experimental_local_results(strategy.run(lambda: 1))
     (1,)
@@ -39,7 +38,6 @@ jax.tree_util.register_pytree_node(
 class InputContext:
     """The argument of the function of `distribute_datasets_from_function`.
 
-    >>> from keraslike import tf
     >>> context = tf.distribute.InputContext(num_replicas_in_sync=2)
     >>> context.get_per_replica_batch_size(8)
     4
@@ -67,7 +65,6 @@ class InputContext:
 class DistributedDataset:
     """The batches of a data set, each divided over the replicas.
 
-    >>> from keraslike import tf
     >>> strategy = tf.distribute.MirroredStrategy(["/cpu:0"])
     >>> batches = strategy.experimental_distribute_dataset(tf.data.Dataset.range(4).batch(2))
     >>> [strategy.run(tf.reduce_sum, (batch,)).numpy().tolist() for batch in batches]

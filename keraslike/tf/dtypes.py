@@ -154,7 +154,6 @@ bool_ = _BY_NAME["bool"]
 def as_dtype(type_value: Any) -> DType:
     """The DType for a name, a Python type or a numpy dtype. Raises TypeError if there is none.
 
-    >>> from keraslike import tf
     >>> tf.as_dtype("float32")
     tf.float32
     """

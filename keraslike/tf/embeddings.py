@@ -24,7 +24,6 @@ def embedding_lookup(params: Any, ids: Any, max_norm: Any = None, name: Any = No
 
     A list of tensors is a table divided into ranges of rows.
 
-    >>> from keraslike import tf
     >>> tf.nn.embedding_lookup(tf.constant([[1, 2], [3, 4]]), [1, 0]).numpy().tolist()
     [[3, 4], [1, 2]]
     """
@@ -84,7 +83,6 @@ def embedding_lookup_sparse(
     Returns a row for each row up to the last one with indices. Raises TypeError if `sp_ids` or
     `sp_weights` are dense, and ValueError for another combiner.
 
-    >>> from keraslike import tf
     >>> ids = tf.sparse.from_dense([[1, 2], [2, 0]])
     >>> table = tf.constant([[0.0], [2.0], [4.0]])
     >>> tf.nn.embedding_lookup_sparse(table, ids, None).numpy().tolist()
@@ -165,7 +163,6 @@ def safe_embedding_lookup_sparse(
 
     Returns a row for each position along the axes before the last.
 
-    >>> from keraslike import tf
     >>> ids = tf.SparseTensor([[0, 0], [2, 1]], [1, -1], [3, 2])
     >>> table = tf.constant([[5.0], [2.0]])
     >>> tf.nn.safe_embedding_lookup_sparse(table, ids, default_id=0).numpy().tolist()

@@ -8,7 +8,6 @@ from keraslike.data.records import DataLossError
 class OpError(Exception):
     """The base class of errors of operations.
 
-    >>> from keraslike import tf
     >>> error = tf.errors.OpError(None, None, "what happened", 3)
     >>> error.message
     'what happened'
@@ -38,7 +37,6 @@ class OpError(Exception):
 class InvalidArgumentError(OpError, ValueError):
     """Arguments have incompatible dtypes, shapes or values.
 
-    >>> from keraslike import tf
     >>> try:
     ...     tf.reshape([1, 2, 3], [2, 2])
     ... except tf.errors.InvalidArgumentError:
@@ -73,7 +71,6 @@ def as_invalid_argument(error: Exception, name: str = "") -> InvalidArgumentErro
 class OutOfRangeError(OpError, IndexError):
     """Raised at the end of an iterator, or if a queue is closed and empty.
 
-    >>> from keraslike import tf
     >>> try:
     ...     next(iter(tf.data.Dataset.range(0)))
     ... except (StopIteration, tf.errors.OutOfRangeError):
@@ -85,7 +82,6 @@ class OutOfRangeError(OpError, IndexError):
 class CancelledError(OpError):
     """An operation was cancelled, such as one on a closed queue.
 
-    >>> from keraslike import tf
     >>> issubclass(tf.errors.CancelledError, tf.errors.OpError)
     True
     """
@@ -94,7 +90,6 @@ class CancelledError(OpError):
 class FailedPreconditionError(OpError):
     """The system is not in the state that an operation needs.
 
-    >>> from keraslike import tf
     >>> issubclass(tf.errors.FailedPreconditionError, tf.errors.OpError)
     True
     """
@@ -103,7 +98,6 @@ class FailedPreconditionError(OpError):
 class NotFoundError(OpError, FileNotFoundError):
     """A file, or a tensor in a file, does not exist.
 
-    >>> from keraslike import tf
     >>> try:
     ...     tf.train.load_checkpoint("/no/such/file")
     ... except tf.errors.NotFoundError:
@@ -115,7 +109,6 @@ class NotFoundError(OpError, FileNotFoundError):
 class AlreadyExistsError(OpError, FileExistsError):
     """Raised if something to be created, such as a file, exists already.
 
-    >>> from keraslike import tf
     >>> issubclass(tf.errors.AlreadyExistsError, FileExistsError)
     True
     """
@@ -124,7 +117,6 @@ class AlreadyExistsError(OpError, FileExistsError):
 class PermissionDeniedError(OpError, PermissionError):
     """Raised for an operation that is not permitted, such as reading a file opened for writing.
 
-    >>> from keraslike import tf
     >>> issubclass(tf.errors.PermissionDeniedError, PermissionError)
     True
     """
@@ -133,7 +125,6 @@ class PermissionDeniedError(OpError, PermissionError):
 class UnimplementedError(OpError, NotImplementedError):
     """Raised for an operation that is not implemented.
 
-    >>> from keraslike import tf
     >>> issubclass(tf.errors.UnimplementedError, tf.errors.OpError)
     True
     """
@@ -142,7 +133,6 @@ class UnimplementedError(OpError, NotImplementedError):
 class OperatorNotAllowedInGraphError(TypeError):
     """An operator of Python was used on a tensor that is being traced.
 
-    >>> from keraslike import tf
     >>> issubclass(tf.errors.OperatorNotAllowedInGraphError, TypeError)
     True
     """
@@ -159,7 +149,7 @@ _OTHERS = {
     "UnknownError": "An error of another kind.",
 }
 for _name, _text in _OTHERS.items():
-    _example = f">>> from keraslike import tf\n>>> tf.errors.{_name}(None, None, 'why').message"
+    _example = f">>> tf.errors.{_name}(None, None, 'why').message"
     globals()[_name] = type(
         _name, (OpError,), {"__doc__": f"{_text}\n\n{_example}\n'why'", "__module__": __name__}
     )

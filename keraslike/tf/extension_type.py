@@ -66,7 +66,6 @@ class ExtensionType(metaclass=_Kind):
     Raises TypeError for a missing or unknown field, or a value that does not fit its annotation,
     and AttributeError for an assignment.
 
-    >>> from keraslike import tf
     >>> class Masked(tf.experimental.ExtensionType):
     ...     values: tf.Tensor
     ...     mask: tf.Tensor
@@ -143,7 +142,6 @@ class ExtensionType(metaclass=_Kind):
 class BatchableExtensionType(ExtensionType):
     """An `ExtensionType` whose objects data sets can divide and batch, as they can all here.
 
-    >>> from keraslike import tf
     >>> class Point(tf.experimental.BatchableExtensionType):
     ...     x: tf.Tensor
     >>> dataset = tf.data.Dataset.from_tensor_slices(Point(tf.constant([1, 2])))

@@ -306,7 +306,6 @@ def function(
     Raises TypeError for arguments that do not fit `input_signature`; and, where `autograph` is
     False or the function has no source, for Python's `if` and `while` on a tensor.
 
-    >>> from keraslike import tf
     >>> @function
     ... def cube(x):
     ...     return x ** 3

@@ -36,7 +36,6 @@ def executing_eagerly() -> bool:
 def inside_function() -> bool:
     """Whether a function is being traced.
 
-    >>> from keraslike import tf
     >>> tf.inside_function()
     False
     """
@@ -47,7 +46,6 @@ def inside_function() -> bool:
 def init_scope() -> Iterator[None]:
     """A context in which operations run immediately, even while a function is being traced.
 
-    >>> from keraslike import tf
     >>> with tf.init_scope():
     ...     print(tf.executing_eagerly())
     True
@@ -60,7 +58,6 @@ def init_scope() -> Iterator[None]:
 def control_dependencies(control_inputs: Any) -> Iterator[None]:
     """A context without effect, since operations run in the order in which they are called.
 
-    >>> from keraslike import tf
     >>> with tf.control_dependencies([]):
     ...     x = tf.constant(1)
     >>> x.numpy().tolist()
@@ -72,7 +69,6 @@ def control_dependencies(control_inputs: Any) -> Iterator[None]:
 def group(*inputs: Any, **kwargs: Any) -> None:
     """Does nothing, since the operations have run already.
 
-    >>> from keraslike import tf
     >>> tf.group() is None
     True
     """
@@ -81,7 +77,6 @@ def group(*inputs: Any, **kwargs: Any) -> None:
 def no_op(name: Any = None) -> None:
     """Does nothing.
 
-    >>> from keraslike import tf
     >>> tf.no_op() is None
     True
     """
@@ -90,7 +85,6 @@ def no_op(name: Any = None) -> None:
 def get_current_name_scope() -> str:
     """The names of the enclosing `tf.name_scope`s, joined by `/`.
 
-    >>> from keraslike import tf
     >>> with tf.name_scope("outer"):
     ...     print(tf.get_current_name_scope())
     outer
@@ -101,7 +95,6 @@ def get_current_name_scope() -> str:
 def get_static_value(tensor: Any, partial: bool = False) -> Any:
     """The value as a numpy array, or `None` for a tensor that is being traced.
 
-    >>> from keraslike import tf
     >>> tf.get_static_value(tf.constant([1, 2])).tolist()
     [1, 2]
     """
@@ -112,7 +105,6 @@ def get_static_value(tensor: Any, partial: bool = False) -> Any:
 def identity_n(input: Any, name: Any = None) -> list[Tensor]:
     """The tensors, unchanged.
 
-    >>> from keraslike import tf
     >>> [t.numpy().tolist() for t in tf.identity_n([[1, 2], 3.0])]
     [[1, 2], 3.0]
     """
@@ -122,7 +114,6 @@ def identity_n(input: Any, name: Any = None) -> list[Tensor]:
 def shape_n(input: Any, out_type: Any = dtypes.int32, name: Any = None) -> list[Tensor]:
     """The shape of each tensor.
 
-    >>> from keraslike import tf
     >>> [s.numpy().tolist() for s in tf.shape_n([[1, 2], [[3]]])]
     [[2], [1, 1]]
     """
@@ -132,7 +123,6 @@ def shape_n(input: Any, out_type: Any = dtypes.int32, name: Any = None) -> list[
 def timestamp(name: Any = None) -> Tensor:
     """The seconds since 1970, float64.
 
-    >>> from keraslike import tf
     >>> bool(tf.timestamp() > 0)
     True
     """
@@ -149,7 +139,6 @@ def make_tensor_proto(
 ) -> Any:
     """A `TensorProto` of values that `tf.constant` accepts.
 
-    >>> from keraslike import tf
     >>> tf.make_ndarray(tf.make_tensor_proto([1, 2])).tolist()
     [1, 2]
     """
@@ -182,7 +171,6 @@ def make_ndarray(tensor: Any) -> np.ndarray:
 def dynamic_partition(data: Any, partitions: Any, num_partitions: int, name: Any = None) -> list:
     """Tensors of the rows of `data` with the numbers 0, 1, ... in `partitions`.
 
-    >>> from keraslike import tf
     >>> [t.numpy().tolist() for t in tf.dynamic_partition([10, 20, 30], [0, 1, 0], 2)]
     [[10, 30], [20]]
     """
@@ -198,7 +186,6 @@ def dynamic_partition(data: Any, partitions: Any, num_partitions: int, name: Any
 def dynamic_stitch(indices: Any, data: Any, name: Any = None) -> Tensor:
     """Merges the rows of several tensors into one, each to the position of its index.
 
-    >>> from keraslike import tf
     >>> tf.dynamic_stitch([[0, 2], [1]], [[10, 30], [20]]).numpy().tolist()
     [10, 20, 30]
     """
@@ -222,7 +209,6 @@ def reverse_sequence(
 ) -> Tensor:
     """The rows of a tensor, with the first `seq_lengths[i]` elements reversed.
 
-    >>> from keraslike import tf
     >>> tf.reverse_sequence([[1, 2, 3], [4, 5, 6]], [2, 3], seq_axis=1).numpy().tolist()
     [[2, 1, 3], [6, 5, 4]]
     """
@@ -256,7 +242,6 @@ def histogram_fixed_width_bins(
 ) -> Any:
     """The number of the bin, out of `nbins` of equal width, of each value.
 
-    >>> from keraslike import tf
     >>> tf.histogram_fixed_width_bins(
     ...     [-1.0, 0.0, 1.5, 2.0, 5.0, 15.0], [0.0, 5.0], nbins=5
     ... ).numpy().tolist()
@@ -271,7 +256,6 @@ def histogram_fixed_width(
 ) -> Tensor:
     """The number of values in each of `nbins` bins of equal width.
 
-    >>> from keraslike import tf
     >>> tf.histogram_fixed_width(
     ...     [-1.0, 0.0, 1.5, 2.0, 5.0, 15.0], [0.0, 5.0], nbins=5
     ... ).numpy().tolist()
@@ -288,7 +272,6 @@ def _counted(bins: Any, count: int) -> Any:
 def bitcast(input: Any, type: Any, name: Any = None) -> Tensor:
     """The bytes of a tensor, reinterpreted as another dtype.
 
-    >>> from keraslike import tf
     >>> tf.bitcast([1.0], tf.int32).numpy().tolist()
     [1065353216]
     """
@@ -304,7 +287,6 @@ def _bitcast(x: Any, dtype: str) -> Any:
 def unravel_index(x: Any, dims: Any) -> Any:
     """The multi-dimensional indices in a tensor of shape `dims` for flat indices.
 
-    >>> from keraslike import tf
     >>> tf.unravel_index([2, 5], [2, 3]).numpy().tolist()
     [[0, 1], [2, 2]]
     """
@@ -321,7 +303,6 @@ def unravel_index(x: Any, dims: Any) -> Any:
 def ensure_shape(x: Any, shape: Any, name: str | None = None) -> Tensor:
     """The tensor. Raises InvalidArgumentError for another shape, in which None fits any size.
 
-    >>> from keraslike import tf
     >>> tf.ensure_shape([[1, 2]], [None, 2]).numpy().tolist()
     [[1, 2]]
     """
@@ -341,7 +322,6 @@ def broadcast_static_shape(
 
     Raises ValueError if they cannot be.
 
-    >>> from keraslike import tf
     >>> tf.broadcast_static_shape(tf.TensorShape([2, 1]), tf.TensorShape([3]))
     TensorShape([2, 3])
     """
@@ -359,7 +339,6 @@ def broadcast_dynamic_shape(shape_x: Any, shape_y: Any) -> Tensor:
 
     Raises InvalidArgumentError if they cannot be.
 
-    >>> from keraslike import tf
     >>> tf.broadcast_dynamic_shape([2, 1], [3]).numpy().tolist()
     [2, 3]
     """
@@ -382,7 +361,6 @@ def edit_distance(
         hypothesis, truth: sparse tensors, whose last axis is that of the sequences.
         normalize: whether the numbers are divided by the lengths of the sequences of `truth`.
 
-    >>> from keraslike import tf
     >>> one = tf.SparseTensor([[0, 0], [0, 1]], ["a", "b"], [1, 2])
     >>> two = tf.SparseTensor([[0, 0]], ["b"], [1, 1])
     >>> tf.edit_distance(one, two).numpy().tolist()
@@ -423,7 +401,6 @@ def _distance(found: list[Any], wanted: list[Any]) -> int:
 def is_symbolic_tensor(x: Any) -> bool:
     """Whether it is a tensor that is being traced.
 
-    >>> from keraslike import tf
     >>> tf.is_symbolic_tensor(tf.constant(1))
     False
     """

@@ -22,7 +22,6 @@ _global: list[Any] = []
 def get_global_generator() -> Generator:
     """The global generator of the program; it is made with a random seed when first asked for.
 
-    >>> from keraslike import tf
     >>> tf.random.get_global_generator().normal([2]).shape
     TensorShape([2])
     """
@@ -34,7 +33,6 @@ def get_global_generator() -> Generator:
 def set_global_generator(generator: Generator) -> None:
     """Makes a generator the global one of the program.
 
-    >>> from keraslike import tf
     >>> tf.random.set_global_generator(tf.random.Generator.from_seed(1))
     >>> tf.random.get_global_generator().uniform([2]).shape
     TensorShape([2])
@@ -182,7 +180,6 @@ class Generator(base.Object):
 def create_rng_state(seed: Any, alg: Any = None) -> np.ndarray:
     """The state of a generator for a seed, int64.
 
-    >>> from keraslike import tf
     >>> tf.random.create_rng_state(7, "philox").tolist()
     [7, 0, 0]
     """

@@ -31,7 +31,6 @@ _LAST = "channels_last"
 class ResizeMethod:
     """The names of the methods of `resize`.
 
-    >>> from keraslike import tf
     >>> tf.image.ResizeMethod.BILINEAR
     'bilinear'
     """
@@ -51,7 +50,6 @@ def resize(
 ) -> Tensor:
     """Images resized to `size`, float32; the method `"nearest"` keeps the dtype.
 
-    >>> from keraslike import tf
     >>> tf.image.resize([[[1.0], [3.0]]], [1, 1]).numpy().tolist()
     [[[2.0]]]
     >>> tf.image.resize([[[1], [3]]], [2, 2], method="nearest").numpy().ravel().tolist()
@@ -103,7 +101,6 @@ def _resize(x: Any, height: int, width: int, method: str, antialias: bool) -> An
 def flip_left_right(image: Any) -> Tensor:
     """Images mirrored horizontally.
 
-    >>> from keraslike import tf
     >>> tf.image.flip_left_right([[[1], [2]]]).numpy().tolist()
     [[[2], [1]]]
     """
@@ -113,7 +110,6 @@ def flip_left_right(image: Any) -> Tensor:
 def flip_up_down(image: Any) -> Tensor:
     """Images mirrored vertically.
 
-    >>> from keraslike import tf
     >>> tf.image.flip_up_down([[[1]], [[2]]]).numpy().tolist()
     [[[2]], [[1]]]
     """
@@ -124,7 +120,6 @@ def flip_up_down(image: Any) -> Tensor:
 def transpose(x: Any) -> Any:
     """Images with rows and columns exchanged.
 
-    >>> from keraslike import tf
     >>> tf.image.transpose([[[1], [2]]]).numpy().tolist()
     [[[1]], [[2]]]
     """
@@ -135,7 +130,6 @@ def transpose(x: Any) -> Any:
 def rot90(x: Any, k: int = 1) -> Any:
     """Images rotated counter-clockwise by `k` times 90 degrees.
 
-    >>> from keraslike import tf
     >>> tf.image.rot90([[[1], [2]], [[3], [4]]]).numpy().ravel().tolist()
     [2, 4, 1, 3]
     """
@@ -146,7 +140,6 @@ def rot90(x: Any, k: int = 1) -> Any:
 def central_crop(x: Any, central_fraction: float) -> Any:
     """The central part of images, a fraction of their height and width.
 
-    >>> from keraslike import tf
     >>> tf.image.central_crop(tf.reshape(tf.range(4), [4, 1, 1]), 0.5).numpy().tolist()
     [[[1]], [[2]]]
     """
@@ -164,7 +157,6 @@ def crop_to_bounding_box(
 ) -> Any:
     """The part of images with a given corner and size.
 
-    >>> from keraslike import tf
     >>> tf.image.crop_to_bounding_box(
     ...     tf.reshape(tf.range(6), [2, 3, 1]), 0, 1, 2, 2
     ... ).numpy().tolist()
@@ -184,7 +176,6 @@ def pad_to_bounding_box(
 ) -> Tensor:
     """Images padded with zeros to a given size.
 
-    >>> from keraslike import tf
     >>> tf.image.pad_to_bounding_box(tf.constant([[[5]]]), 0, 1, 1, 3).numpy().tolist()
     [[[0], [5], [0]]]
     """
@@ -197,7 +188,6 @@ def pad_to_bounding_box(
 def rgb_to_grayscale(images: Any, name: Any = None) -> Tensor:
     """The luminance of colours, as one channel.
 
-    >>> from keraslike import tf
     >>> tf.image.rgb_to_grayscale(tf.constant([[[1.0, 0.0, 0.0]]])).numpy().round(4).tolist()
     [[[0.2989000082015991]]]
     """
@@ -215,7 +205,6 @@ def rgb_to_grayscale(images: Any, name: Any = None) -> Tensor:
 def grayscale_to_rgb(images: Any, name: Any = None) -> Tensor:
     """Images of one channel, which is repeated three times.
 
-    >>> from keraslike import tf
     >>> tf.image.grayscale_to_rgb(tf.constant([[[5]]])).numpy().tolist()
     [[[5, 5, 5]]]
     """
@@ -238,7 +227,6 @@ def _in_floats(change: Callable[[Tensor], Tensor], image: Any) -> Tensor:
 def adjust_brightness(image: Any, delta: Any) -> Tensor:
     """Images with `delta` added to all values.
 
-    >>> from keraslike import tf
     >>> tf.image.adjust_brightness([[[0.5, 1.0]]], 0.25).numpy().tolist()
     [[[0.75, 1.25]]]
     """
@@ -248,7 +236,6 @@ def adjust_brightness(image: Any, delta: Any) -> Tensor:
 def adjust_contrast(images: Any, contrast_factor: Any) -> Tensor:
     """Images with the deviations from each channel's mean scaled by a factor.
 
-    >>> from keraslike import tf
     >>> tf.image.adjust_contrast([[[1.0], [3.0]]], 2.0).numpy().tolist()
     [[[0.0], [4.0]]]
     """
@@ -263,7 +250,6 @@ def adjust_contrast(images: Any, contrast_factor: Any) -> Tensor:
 def per_image_standardization(image: Any) -> Tensor:
     """Images standardized to the mean 0 and the variance 1 each.
 
-    >>> from keraslike import tf
     >>> tf.image.per_image_standardization([[[1.0], [3.0]]]).numpy().round(4).tolist()
     [[[-1.0], [1.0]]]
     """
@@ -278,7 +264,6 @@ def per_image_standardization(image: Any) -> Tensor:
 def adjust_gamma(image: Any, gamma: float = 1, gain: float = 1) -> Tensor:
     """`gain * image ** gamma`.
 
-    >>> from keraslike import tf
     >>> tf.image.adjust_gamma([[[0.5]]], gamma=2.0).numpy().tolist()
     [[[0.25]]]
     """
@@ -304,7 +289,6 @@ def _saturated(x: Any, factor: Any) -> Any:
 def adjust_hue(image: Any, delta: Any, name: Any = None) -> Tensor:
     """Images with the hue shifted by a share of the colour circle, from -1 to 1.
 
-    >>> from keraslike import tf
     >>> tf.image.adjust_hue([[[1.0, 0.0, 0.0]]], 0.5).numpy().round(4).tolist()
     [[[0.0, 1.0, 1.0]]]
     """
@@ -314,7 +298,6 @@ def adjust_hue(image: Any, delta: Any, name: Any = None) -> Tensor:
 def adjust_saturation(image: Any, saturation_factor: Any, name: Any = None) -> Tensor:
     """Images with the saturation scaled by a factor.
 
-    >>> from keraslike import tf
     >>> tf.image.adjust_saturation([[[1.0, 0.5, 0.5]]], 0.0).numpy().tolist()
     [[[1.0, 1.0, 1.0]]]
     """
@@ -324,7 +307,6 @@ def adjust_saturation(image: Any, saturation_factor: Any, name: Any = None) -> T
 def adjust_jpeg_quality(image: Any, jpeg_quality: Any, dct_method: str = "", name: Any = None):
     """An image after JPEG compression with a given quality.
 
-    >>> from keraslike import tf
     >>> tf.image.adjust_jpeg_quality(tf.zeros([8, 8, 3]), 50).shape
     TensorShape([8, 8, 3])
     """
@@ -356,7 +338,6 @@ for _name, _matrix in _MATRICES.items():
 def resize_with_crop_or_pad(image: Any, target_height: int, target_width: int) -> Tensor:
     """Images cropped centrally, or padded with zeros, to a given size.
 
-    >>> from keraslike import tf
     >>> tf.image.resize_with_crop_or_pad(
     ...     tf.reshape(tf.range(4), [4, 1, 1]), 2, 1
     ... ).numpy().ravel().tolist()
@@ -387,7 +368,6 @@ def resize_with_pad(
 ) -> Tensor:
     """Images resized with their aspect ratio, and padded with zeros to a given size.
 
-    >>> from keraslike import tf
     >>> tf.image.resize_with_pad(tf.ones([2, 1, 1]), 2, 3).numpy()[..., 0].tolist()
     [[0.0, 1.0, 0.0], [0.0, 1.0, 0.0]]
     """
@@ -403,7 +383,6 @@ def resize_with_pad(
 def random_hue(image: Any, max_delta: float, seed: Any = None) -> Tensor:
     """`adjust_hue` by a random number.
 
-    >>> from keraslike import tf
     >>> tf.image.random_hue(tf.zeros([2, 2, 3]), 0.25).shape
     TensorShape([2, 2, 3])
     """
@@ -420,7 +399,6 @@ def _check_factors(lower: float, upper: float) -> None:
 def random_saturation(image: Any, lower: float, upper: float, seed: Any = None) -> Tensor:
     """`adjust_saturation` by a random factor.
 
-    >>> from keraslike import tf
     >>> tf.image.random_saturation(tf.zeros([2, 2, 3]), 0.5, 1.5).shape
     TensorShape([2, 2, 3])
     """
@@ -433,7 +411,6 @@ def random_jpeg_quality(
 ) -> Tensor:
     """`adjust_jpeg_quality` with a random quality.
 
-    >>> from keraslike import tf
     >>> tf.image.random_jpeg_quality(tf.zeros([8, 8, 3]), 50, 90).shape
     TensorShape([8, 8, 3])
     """
@@ -444,7 +421,6 @@ def random_jpeg_quality(
 def random_crop(value: Any, size: Any, seed: Any = None, name: Any = None) -> Tensor:
     """A part of a tensor, of a given size and at a random position.
 
-    >>> from keraslike import tf
     >>> tf.image.random_crop([1, 2, 3, 4], [2]).shape
     TensorShape([2])
     """
@@ -500,7 +476,6 @@ def _flipped(flip: Callable, image: Any, seed: Any) -> Tensor:
 def random_flip_left_right(image: Any, seed: Any = None) -> Tensor:
     """Images mirrored horizontally with probability one half, each image independently.
 
-    >>> from keraslike import tf
     >>> bool(tf.reduce_sum(tf.image.random_flip_left_right([[[1], [2]]])) == 3)
     True
     """
@@ -510,7 +485,6 @@ def random_flip_left_right(image: Any, seed: Any = None) -> Tensor:
 def random_flip_up_down(image: Any, seed: Any = None) -> Tensor:
     """Images mirrored vertically with probability one half, each image independently.
 
-    >>> from keraslike import tf
     >>> bool(tf.reduce_sum(tf.image.random_flip_up_down([[[1]], [[2]]])) == 3)
     True
     """
@@ -520,7 +494,6 @@ def random_flip_up_down(image: Any, seed: Any = None) -> Tensor:
 def random_brightness(image: Any, max_delta: float, seed: Any = None) -> Tensor:
     """`adjust_brightness` by a random number.
 
-    >>> from keraslike import tf
     >>> tf.image.random_brightness(tf.zeros([2, 2, 3]), 0.5).shape
     TensorShape([2, 2, 3])
     """
@@ -532,7 +505,6 @@ def random_brightness(image: Any, max_delta: float, seed: Any = None) -> Tensor:
 def random_contrast(image: Any, lower: float, upper: float, seed: Any = None) -> Tensor:
     """`adjust_contrast` by a random factor.
 
-    >>> from keraslike import tf
     >>> tf.image.random_contrast(tf.zeros([2, 2, 3]), 0.5, 1.5).numpy().max()
     np.float32(0.0)
     """

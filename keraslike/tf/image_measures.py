@@ -21,7 +21,6 @@ from keraslike.tf.tensor import Tensor, run
 def sobel_edges(x: Any) -> Any:
     """Sobel filters for vertical and horizontal gradients, along a last axis.
 
-    >>> from keraslike import tf
     >>> edges = tf.image.sobel_edges(tf.reshape(tf.range(9.0), [1, 3, 3, 1]))
     >>> edges[0, 1, 1, 0].numpy().tolist()
     [24.0, 8.0]
@@ -36,7 +35,6 @@ def sobel_edges(x: Any) -> Any:
 def image_gradients(image: Any) -> tuple[Tensor, Tensor]:
     """The differences to the pixels below and to the right, 0 at the edge.
 
-    >>> from keraslike import tf
     >>> down, right = tf.image.image_gradients(tf.reshape(tf.range(4.0), [1, 2, 2, 1]))
     >>> down.numpy().ravel().tolist(), right.numpy().ravel().tolist()
     ([2.0, 2.0, 0.0, 0.0], [1.0, 0.0, 1.0, 0.0])
@@ -59,7 +57,6 @@ def extract_patches(
             patches, and those between the pixels of a patch.
         padding: `"VALID"` or `"SAME"`.
 
-    >>> from keraslike import tf
     >>> image = tf.reshape(tf.range(4), [1, 2, 2, 1])
     >>> tf.image.extract_patches(
     ...     image, [1, 2, 2, 1], [1, 1, 1, 1], [1, 1, 1, 1], "VALID"
@@ -86,7 +83,6 @@ def ssim(
 ) -> Tensor:
     """The structural similarity of two images, which is 1 for equal ones.
 
-    >>> from keraslike import tf
     >>> picture = tf.ones([16, 16, 1])
     >>> tf.image.ssim(picture, picture, max_val=1.0).numpy().tolist()
     1.0
@@ -144,7 +140,6 @@ def ssim_multiscale(
     Args:
         power_factors: the power of the similarity of each scale, the largest first.
 
-    >>> from keraslike import tf
     >>> picture = tf.ones([32, 32, 1])
     >>> tf.image.ssim_multiscale(picture, picture, 1.0, [0.5, 0.5]).numpy().round(4).tolist()
     1.0
@@ -177,7 +172,6 @@ def _halved(x: Any) -> Any:
 def total_variation(images: Any, name: Any = None) -> Tensor:
     """The sum of the absolute differences between neighbouring pixels.
 
-    >>> from keraslike import tf
     >>> tf.image.total_variation(tf.constant([[[1.0], [4.0]]])).numpy().tolist()
     3.0
     """
@@ -192,7 +186,6 @@ def _total_variation(x: Any) -> Any:
 def psnr(a: Any, b: Any, max_val: float, name: Any = None) -> Tensor:
     """The peak signal-to-noise ratio of two images, in decibels.
 
-    >>> from keraslike import tf
     >>> tf.image.psnr(
     ...     tf.constant([[[0.0]]]), tf.constant([[[1.0]]]), max_val=10.0
     ... ).numpy().round(4).tolist()

@@ -29,7 +29,6 @@ from keraslike.tf.tensor import Tensor, raw, run
 def slice_(input_: Any, begin: Any, size: Any, name: str | None = None) -> Tensor:
     """The slice that begins at `begin`, of `size` along each axis; -1 stands for the rest.
 
-    >>> from keraslike import tf
     >>> tf.slice([[1, 2, 3], [4, 5, 6]], [0, 1], [2, -1]).numpy().tolist()
     [[2, 3], [5, 6]]
     """
@@ -165,7 +164,6 @@ def _check_place(axis: int, size: int, index: Any) -> None:
 def where(condition: Any, x: Any = None, y: Any = None, name: str | None = None) -> Tensor:
     """`x` where the condition holds, `y` elsewhere; without both, the indices of true values.
 
-    >>> from keraslike import tf
     >>> tf.where([True, False], [1, 2], [3, 4]).numpy().tolist()
     [1, 4]
     """
@@ -192,7 +190,6 @@ def _concrete(name: str, tensor: Any) -> np.ndarray:
 def boolean_mask(tensor: Any, mask: Any, axis: Any = None, name: str = "boolean_mask") -> Tensor:
     """The elements, or slices, where the mask holds.
 
-    >>> from keraslike import tf
     >>> tf.boolean_mask([1, 2, 3], [True, False, True]).numpy().tolist()
     [1, 3]
     """
@@ -217,7 +214,6 @@ def gather(
 ) -> Tensor:
     """The slices at `indices` along an axis.
 
-    >>> from keraslike import tf
     >>> tf.gather([[1, 2], [3, 4], [5, 6]], [2, 0], axis=0).numpy().tolist()
     [[5, 6], [1, 2]]
     """
@@ -271,7 +267,6 @@ def gather_nd(
 ) -> Tensor:
     """The elements, or slices, at the multi-dimensional indices in the last axis of `indices`.
 
-    >>> from keraslike import tf
     >>> tf.gather_nd([[1, 2], [3, 4]], [[0, 1], [1, 0]]).numpy().tolist()
     [2, 3]
     """
@@ -340,7 +335,6 @@ def tensor_scatter_nd_update(
 ) -> Tensor:
     """The tensor with the elements, or slices, at `indices` replaced by updates.
 
-    >>> from keraslike import tf
     >>> tf.tensor_scatter_nd_update([1, 2, 3], [[0], [2]], [10, 20]).numpy().tolist()
     [10, 2, 20]
     """
@@ -356,7 +350,6 @@ def scatter_nd(
 ) -> Tensor:
     """Zeros of a shape, with updates added at `indices`.
 
-    >>> from keraslike import tf
     >>> tf.scatter_nd([[1], [3]], [5, 6], [4]).numpy().tolist()
     [0, 5, 0, 6]
     """
@@ -370,7 +363,6 @@ def scatter_nd(
 def unstack(x: Any, num: int | None = None, axis: int = 0, name: str = "unstack") -> Any:
     """A list of the slices along an axis.
 
-    >>> from keraslike import tf
     >>> [t.numpy().tolist() for t in tf.unstack([[1, 2], [3, 4]], 2, 1)]
     [[1, 3], [2, 4]]
     """
@@ -384,7 +376,6 @@ def split(
 ) -> Any:
     """A list of parts along an axis: a number of equal parts, or parts of given sizes.
 
-    >>> from keraslike import tf
     >>> [t.numpy().tolist() for t in tf.split([1, 2, 3, 4], [1, 3])]
     [[1], [2, 3, 4]]
     """

@@ -25,7 +25,6 @@ for _module in (coding, parsing, pictures, serialized):
 class TFRecordOptions:
     """The compression of a file of records: `"GZIP"`, `"ZLIB"` or none.
 
-    >>> from keraslike import tf
     >>> tf.io.TFRecordOptions(compression_type="GZIP").compression_type
     'GZIP'
     """
@@ -69,7 +68,6 @@ class TFRecordWriter(records.RecordWriter):
     after `close()`.
 
     >>> import tempfile
-    >>> from keraslike import tf
     >>> path = os.path.join(tempfile.mkdtemp(), "records")
     >>> with tf.io.TFRecordWriter(path) as writer:
     ...     writer.write(b"one")
@@ -100,7 +98,6 @@ def _one(filename: Any) -> str:
 def read_file(filename: Any, name: str | None = None) -> Tensor:
     """The contents of a file, as one text.
 
-    >>> from keraslike import tf
     >>> import os, tempfile
     >>> path = os.path.join(tempfile.mkdtemp(), "text")
     >>> tf.io.write_file(path, "text")
@@ -116,7 +113,6 @@ def read_file(filename: Any, name: str | None = None) -> Tensor:
 def write_file(filename: Any, contents: Any, name: str | None = None) -> None:
     """Writes a text to a file, whose directory is created if necessary.
 
-    >>> from keraslike import tf
     >>> import os, tempfile
     >>> path = os.path.join(tempfile.mkdtemp(), "text")
     >>> tf.io.write_file(path, "text")
@@ -139,7 +135,6 @@ def write_file(filename: Any, contents: Any, name: str | None = None) -> None:
 def matching_files(pattern: Any, name: str | None = None) -> Tensor:
     """The paths that match one or several patterns, sorted.
 
-    >>> from keraslike import tf
     >>> tf.io.matching_files("/no/such/file*").shape
     TensorShape([0])
     """

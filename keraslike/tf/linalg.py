@@ -40,7 +40,6 @@ def matmul(
 ) -> Any:
     """The product of matrices, batched over leading axes.
 
-    >>> from keraslike import tf
     >>> tf.linalg.matmul([[1, 2]], [[3], [4]]).numpy().tolist()
     [[11]]
     """
@@ -72,7 +71,6 @@ def matvec(
 ) -> Any:
     """The product of a matrix and a vector, batched over leading axes.
 
-    >>> from keraslike import tf
     >>> tf.linalg.matvec([[1, 2], [3, 4]], [1, 10]).numpy().tolist()
     [21, 43]
     """
@@ -85,7 +83,6 @@ def matvec(
 def tensordot(a: Any, b: Any, axes: Any) -> Any:
     """The sum of products over several axes.
 
-    >>> from keraslike import tf
     >>> tf.linalg.tensordot([[1, 2], [3, 4]], [[1, 0], [0, 1]], 2).numpy().tolist()
     5
     """
@@ -95,7 +92,6 @@ def tensordot(a: Any, b: Any, axes: Any) -> Any:
 def einsum(equation: str, *inputs: Any, **kwargs: Any) -> Tensor:
     """Sums of products, by an equation in Einstein's notation.
 
-    >>> from keraslike import tf
     >>> tf.einsum(
     ...     "ij,j->i", tf.constant([[1, 2], [3, 4]]), tf.constant([1, 10])
     ... ).numpy().tolist()
@@ -116,7 +112,6 @@ def norm(
     Args:
         ord: `"euclidean"`, 1, 2, `np.inf` or another positive number; of matrices also `"fro"`.
 
-    >>> from keraslike import tf
     >>> tf.linalg.norm([3.0, 4.0]).numpy().tolist()
     5.0
     >>> tf.linalg.norm([[3.0, -4.0]], ord=1, axis=1).numpy().tolist()
@@ -158,7 +153,6 @@ def _norm(x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
 def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: Any = None) -> Tensor:
     """Values limited to a range.
 
-    >>> from keraslike import tf
     >>> tf.clip_by_value([-1.0, 0.5, 3.0], 0.0, 1.0).numpy().tolist()
     [0.0, 0.5, 1.0]
     """
@@ -172,7 +166,6 @@ def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: Any = 
 def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None) -> Any:
     """The tensor, scaled down if its norm is larger than `clip_norm`.
 
-    >>> from keraslike import tf
     >>> tf.clip_by_norm([3.0, 4.0], 2.5).numpy().tolist()
     [1.5, 2.0]
     """
@@ -185,7 +178,6 @@ def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None) -> Any:
 def global_norm(t_list: Any, name: Any = None) -> Tensor:
     """The norm of all elements of several tensors; None is ignored.
 
-    >>> from keraslike import tf
     >>> tf.linalg.global_norm([[3.0], [4.0]]).numpy().tolist()
     5.0
     """
@@ -195,7 +187,6 @@ def global_norm(t_list: Any, name: Any = None) -> Tensor:
 def clip_by_global_norm(t_list: Any, clip_norm: Any, use_norm: Any = None, name: Any = None) -> Any:
     """The tensors, scaled down if their `global_norm` is larger than `clip_norm`, and that norm.
 
-    >>> from keraslike import tf
     >>> clipped, norm = tf.clip_by_global_norm([[3.0], [4.0]], 2.5)
     >>> [t.numpy().tolist() for t in clipped], norm.numpy().tolist()
     ([[1.5], [2.0]], 5.0)
@@ -263,7 +254,6 @@ for _name, _fn in _TABLE.items():
 def matrix_transpose(a: Any, name: str = "matrix_transpose", conjugate: bool = False) -> Any:
     """Matrices with rows and columns exchanged, batched over leading axes.
 
-    >>> from keraslike import tf
     >>> tf.linalg.matrix_transpose([[1, 2], [3, 4]]).numpy().tolist()
     [[1, 3], [2, 4]]
     """
@@ -276,7 +266,6 @@ def lu(x: Any, output_idx_type: Any = dtypes.int32) -> Any:
     """The LU decomposition of matrices: `L` (without its diagonal of ones) and `U` in one matrix,
     and the order of the rows: `(lu, p)`.
 
-    >>> from keraslike import tf
     >>> lu, p = tf.linalg.lu([[4.0, 2.0], [2.0, 5.0]])
     >>> lu.numpy().tolist(), p.numpy().tolist()
     ([[4.0, 2.0], [0.5, 4.0]], [0, 1])
@@ -334,7 +323,6 @@ def diag(
     """Matrices with given diagonals: the main one, the `k`-th above it (below, if negative), or all
     from `k[0]` to `k[1]`, the highest first.
 
-    >>> from keraslike import tf
     >>> tf.linalg.diag([1, 2]).numpy().tolist()
     [[1, 0], [0, 2]]
     >>> tf.linalg.diag([[0, 8, 9], [1, 2, 3], [4, 5, 0]], k=(-1, 1)).numpy().tolist()
@@ -366,7 +354,6 @@ def diag_part(
     """The main diagonal of matrices, the `k`-th above it (below, if negative), or all from `k[0]`
     to `k[1]`, the highest first. Shorter ones are padded opposite to `align`.
 
-    >>> from keraslike import tf
     >>> tf.linalg.diag_part([[1, 2], [3, 4]]).numpy().tolist()
     [1, 4]
     >>> tf.linalg.diag_part([[1, 2], [3, 4]], k=1).numpy().tolist()
@@ -393,7 +380,6 @@ def diag_part(
 def inv(x: Any, adjoint: bool = False) -> Any:
     """The inverse of square matrices.
 
-    >>> from keraslike import tf
     >>> tf.linalg.inv([[2.0, 0.0], [0.0, 4.0]]).numpy().tolist()
     [[0.5, 0.0], [0.0, 0.25]]
     """
@@ -414,7 +400,6 @@ def _invertible(x: Any) -> Any:
 def svd(x: Any, full_matrices: bool = False, compute_uv: bool = True) -> Any:
     """Singular values, and the left and right vectors as columns: `(s, u, v)`.
 
-    >>> from keraslike import tf
     >>> s, u, v = tf.linalg.svd([[3.0, 0.0], [0.0, 2.0]])
     >>> s.numpy().tolist()
     [3.0, 2.0]
@@ -429,7 +414,6 @@ def svd(x: Any, full_matrices: bool = False, compute_uv: bool = True) -> Any:
 def solve(a: Any, b: Any, adjoint: bool = False) -> Any:
     """The solution of `matrix @ x == rhs`.
 
-    >>> from keraslike import tf
     >>> tf.linalg.solve([[2.0, 0.0], [0.0, 4.0]], [[2.0], [8.0]]).numpy().tolist()
     [[1.0], [2.0]]
     """
@@ -446,7 +430,6 @@ def solve(a: Any, b: Any, adjoint: bool = False) -> Any:
 def triangular_solve(a: Any, b: Any, lower: bool = True, adjoint: bool = False) -> Any:
     """Like `solve`, for triangular matrices.
 
-    >>> from keraslike import tf
     >>> tf.linalg.triangular_solve([[2.0, 0.0], [1.0, 4.0]], [[2.0], [9.0]]).numpy().tolist()
     [[1.0], [2.0]]
     """
@@ -457,7 +440,6 @@ def triangular_solve(a: Any, b: Any, lower: bool = True, adjoint: bool = False) 
 def cholesky_solve(chol: Any, rhs: Any) -> Any:
     """The solution of `a @ x == rhs`, where `chol` is the lower factor of `a`.
 
-    >>> from keraslike import tf
     >>> tf.linalg.cholesky_solve([[2.0, 0.0], [1.0, 2.0]], [[8.0], [9.0]]).numpy().tolist()
     [[1.375], [1.25]]
     """
@@ -470,7 +452,6 @@ def pinv(a: Any, rcond: Any = None, validate_args: bool = False) -> Any:
     """The pseudo-inverse of matrices. Singular values up to `rcond` times the largest are replaced
     by 0.
 
-    >>> from keraslike import tf
     >>> tf.linalg.pinv([[2.0, 0.0], [0.0, 4.0]]).numpy().round(4).tolist()
     [[0.5, 0.0], [0.0, 0.25]]
     """
@@ -481,7 +462,6 @@ def pinv(a: Any, rcond: Any = None, validate_args: bool = False) -> Any:
 def matrix_rank(a: Any, tol: Any = None, validate_args: bool = False) -> Any:
     """The number of singular values of matrices above `tol`, int32.
 
-    >>> from keraslike import tf
     >>> tf.linalg.matrix_rank([[1.0, 2.0], [2.0, 4.0]]).numpy().tolist()
     1
     """
@@ -501,7 +481,6 @@ def set_diag(
 ) -> Any:
     """Matrices with replaced diagonals; for `k` see `diag`.
 
-    >>> from keraslike import tf
     >>> tf.linalg.set_diag([[1, 2], [3, 4]], [7, 8]).numpy().tolist()
     [[7, 2], [3, 8]]
     """
@@ -515,7 +494,6 @@ def set_diag(
 def lstsq(a: Any, b: Any, l2_regularizer: float = 0.0, fast: bool = True) -> Any:
     """The least-squares solution of `matrix @ x == rhs`.
 
-    >>> from keraslike import tf
     >>> tf.linalg.lstsq([[1.0, 0.0], [0.0, 2.0]], [[3.0], [4.0]]).numpy().round(4).tolist()
     [[3.0], [2.0]]
     """
@@ -540,7 +518,6 @@ def _least_squares(a: Any, b: Any) -> Any:
 def band_part(x: Any, num_lower: int, num_upper: int) -> Any:
     """Matrices set to zero outside a band around the diagonal; a negative width is unlimited.
 
-    >>> from keraslike import tf
     >>> tf.linalg.band_part([[1, 2, 3], [4, 5, 6], [7, 8, 9]], 0, 1).numpy().tolist()
     [[1, 2, 0], [0, 5, 6], [0, 0, 9]]
     """
@@ -558,7 +535,6 @@ def band_part(x: Any, num_lower: int, num_upper: int) -> Any:
 def cross(a: Any, b: Any) -> Any:
     """The cross product along the last axis.
 
-    >>> from keraslike import tf
     >>> tf.linalg.cross([1, 0, 0], [0, 1, 0]).numpy().tolist()
     [0, 0, 1]
     """
@@ -570,7 +546,6 @@ def normalize(
 ) -> tuple[Tensor, Tensor]:
     """The tensor divided by its norm, and the norm.
 
-    >>> from keraslike import tf
     >>> unit, norm = tf.linalg.normalize([3.0, 4.0])
     >>> unit.numpy().round(4), norm.numpy().tolist()
     (array([0.6, 0.8], dtype=float32), [5.0])

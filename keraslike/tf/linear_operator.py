@@ -41,7 +41,6 @@ class LinearOperator(Module, Structure):
 
     Raises ValueError if these contradict one another.
 
-    >>> from keraslike import tf
     >>> issubclass(tf.linalg.LinearOperatorDiag, tf.linalg.LinearOperator)
     True
     """
@@ -308,7 +307,6 @@ def _adjoint(x: Any, wanted: bool) -> Any:
 class LinearOperatorDiag(LinearOperator):
     """The operator of a diagonal matrix.
 
-    >>> from keraslike import tf
     >>> operator = tf.linalg.LinearOperatorDiag([2.0, 4.0])
     >>> operator.solvevec([2.0, 2.0]).numpy().tolist(), float(operator.determinant())
     ([1.0, 0.5], 8.0)
@@ -368,7 +366,6 @@ class LinearOperatorDiag(LinearOperator):
 class LinearOperatorLowerTriangular(LinearOperator):
     """The operator of the lower triangle of a matrix.
 
-    >>> from keraslike import tf
     >>> operator = tf.linalg.LinearOperatorLowerTriangular([[2.0, 9.0], [1.0, 4.0]])
     >>> operator.to_dense().numpy().tolist()
     [[2.0, 0.0], [1.0, 4.0]]
@@ -402,7 +399,6 @@ class LinearOperatorLowerTriangular(LinearOperator):
 class LinearOperatorIdentity(LinearOperatorDiag):
     """The operator that changes nothing.
 
-    >>> from keraslike import tf
     >>> tf.linalg.LinearOperatorIdentity(2).matvec([1.0, 2.0]).numpy().tolist()
     [1.0, 2.0]
     """
@@ -421,7 +417,6 @@ class LinearOperatorIdentity(LinearOperatorDiag):
 class LinearOperatorScaledIdentity(LinearOperatorDiag):
     """The operator that multiplies by a number, or by one for each of a batch.
 
-    >>> from keraslike import tf
     >>> tf.linalg.LinearOperatorScaledIdentity(2, 3.0).matvec([1.0, 2.0]).numpy().tolist()
     [3.0, 6.0]
     """
@@ -444,7 +439,6 @@ class LinearOperatorScaledIdentity(LinearOperatorDiag):
 class LinearOperatorAdjoint(LinearOperator):
     """The operator of the conjugate transpose of another one.
 
-    >>> from keraslike import tf
     >>> operator = tf.linalg.LinearOperatorFullMatrix([[1.0, 2.0], [3.0, 4.0]])
     >>> tf.linalg.LinearOperatorAdjoint(operator).to_dense().numpy().tolist()
     [[1.0, 3.0], [2.0, 4.0]]
@@ -478,7 +472,6 @@ class LinearOperatorAdjoint(LinearOperator):
 class LinearOperatorInversion(LinearOperator):
     """The operator of the inverse of another one.
 
-    >>> from keraslike import tf
     >>> operator = tf.linalg.LinearOperatorFullMatrix([[2.0, 0.0], [0.0, 4.0]])
     >>> tf.linalg.LinearOperatorInversion(operator).matvec([2.0, 2.0]).numpy().tolist()
     [1.0, 0.5]
@@ -516,7 +509,6 @@ class LinearOperatorInversion(LinearOperator):
 class LinearOperatorComposition(LinearOperator):
     """The product of operators: the last one is applied first.
 
-    >>> from keraslike import tf
     >>> one = tf.linalg.LinearOperatorFullMatrix([[1.0, 2.0], [3.0, 4.0]])
     >>> two = tf.linalg.LinearOperatorDiag([1.0, 10.0])
     >>> tf.linalg.LinearOperatorComposition([one, two]).matvec([1.0, 1.0]).numpy().tolist()

@@ -27,7 +27,6 @@ from keraslike.tf.tensor import Tensor
 class LinearOperatorFullMatrix(LinearOperator):
     """The operator of a matrix that is written out.
 
-    >>> from keraslike import tf
     >>> operator = tf.linalg.LinearOperatorFullMatrix([[1.0, 2.0], [3.0, 4.0]])
     >>> operator.matvec([1.0, 1.0]).numpy().tolist()
     [3.0, 7.0]
@@ -58,7 +57,7 @@ def _operator_of(name: str, dense: Callable, rule: str, example: str, **default:
 
     made = type(name, (LinearOperator,), {"__init__": __init__, "__module__": __name__})
     made.to_dense = lambda self, name=None: self._dense  # type: ignore[attr-defined]
-    made.__doc__ = f"{rule}\n\n>>> from keraslike import tf\n>>> {example}"
+    made.__doc__ = f"{rule}\n\n>>> {example}"
     return made
 
 
@@ -155,7 +154,6 @@ LinearOperatorCirculant = _operator_of(
 class LinearOperatorKronecker(LinearOperator):
     """The Kronecker product of operators.
 
-    >>> from keraslike import tf
     >>> one, two = (tf.linalg.LinearOperatorDiag(d) for d in ([1.0, 2.0], [3.0, 4.0]))
     >>> tf.linalg.LinearOperatorKronecker([one, two]).diag_part().numpy().tolist()
     [3.0, 4.0, 6.0, 8.0]
@@ -205,7 +203,6 @@ class LinearOperatorKronecker(LinearOperator):
 class LinearOperatorBlockDiag(LinearOperator):
     """Operators along the diagonal of a matrix.
 
-    >>> from keraslike import tf
     >>> one = tf.linalg.LinearOperatorFullMatrix([[1.0, 2.0], [3.0, 4.0]])
     >>> two = tf.linalg.LinearOperatorDiag([5.0])
     >>> tf.linalg.LinearOperatorBlockDiag([one, two]).matvec([1.0, 1.0, 2.0]).numpy().tolist()
@@ -251,7 +248,6 @@ class LinearOperatorBlockDiag(LinearOperator):
 class LinearOperatorBlockLowerTriangular(LinearOperator):
     """Operators in the lower triangle of a matrix of blocks, a list for each row.
 
-    >>> from keraslike import tf
     >>> one, two, three = (tf.linalg.LinearOperatorFullMatrix([[n]]) for n in (1.0, 2.0, 3.0))
     >>> operator = tf.linalg.LinearOperatorBlockLowerTriangular([[one], [two, three]])
     >>> operator.to_dense().numpy().tolist()
@@ -289,7 +285,6 @@ class LinearOperatorBlockLowerTriangular(LinearOperator):
 class LinearOperatorLowRankUpdate(LinearOperator):
     """An operator with a product of narrow matrices added: `base + u @ diag(d) @ v^H`.
 
-    >>> from keraslike import tf
     >>> base = tf.linalg.LinearOperatorDiag([1.0, 2.0])
     >>> tf.linalg.LinearOperatorLowRankUpdate(base, [[1.0], [1.0]]).to_dense().numpy().tolist()
     [[2.0, 1.0], [1.0, 3.0]]

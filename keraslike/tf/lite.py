@@ -3,7 +3,6 @@
 TensorFlow's converter writes files, in a separate process, and the package `ai_edge_litert` runs
 them. `pip install keraslike[litert]` installs both.
 
->>> from keraslike import tf
 >>> converter = tf.lite.TFLiteConverter.from_concrete_functions([])
 Traceback (most recent call last):
 ...
@@ -39,7 +38,6 @@ __all__ = [
 class Optimize(enum.Enum):
     """Optimizations that make a file smaller and faster, at the cost of some accuracy.
 
-    >>> from keraslike import tf
     >>> tf.lite.Optimize.DEFAULT.name
     'DEFAULT'
     """
@@ -53,7 +51,6 @@ class Optimize(enum.Enum):
 class OpsSet(enum.Enum):
     """Sets of operations that a file may use.
 
-    >>> from keraslike import tf
     >>> tf.lite.OpsSet.TFLITE_BUILTINS.name
     'TFLITE_BUILTINS'
     """
@@ -70,7 +67,6 @@ class OpsSet(enum.Enum):
 class TargetSpec:
     """The target of a file: the supported operations, and the dtypes of weights.
 
-    >>> from keraslike import tf
     >>> tf.lite.TargetSpec().supported_types
     set()
     """
@@ -91,7 +87,6 @@ class TargetSpec:
 class RepresentativeDataset:
     """A function that yields examples of a model's inputs: lists or dicts of arrays.
 
-    >>> from keraslike import tf
     >>> data = tf.lite.RepresentativeDataset(lambda: iter([[1.0]]))
     >>> list(data.input_gen())
     [[1.0]]

@@ -31,7 +31,6 @@ from keraslike.tf.tensor import WIDE, Tensor, run
 class TextFileIndex:
     """The parts of a line of a file other than its columns.
 
-    >>> from keraslike import tf
     >>> tf.lookup.TextFileIndex.LINE_NUMBER
     -1
     """
@@ -42,7 +41,6 @@ class TextFileIndex:
 class KeyValueTensorInitializer:
     """The contents of a table: keys and their values.
 
-    >>> from keraslike import tf
     >>> contents = KeyValueTensorInitializer(["a", "b"], [1, 2])
     >>> StaticHashTable(contents, default_value=-1).lookup(tf.constant(["b", "c"])).numpy().tolist()
     [2, -1]
@@ -74,7 +72,6 @@ class TextFileInitializer:
         delimiter: the delimiter of columns.
         value_index_offset: a number that is added to line numbers.
 
-    >>> from keraslike import tf
     >>> import os, tempfile
     >>> path = os.path.join(tempfile.mkdtemp(), "words")
     >>> tf.io.write_file(path, "one" + chr(10) + "two")
@@ -206,7 +203,6 @@ class StaticHashTable(Table):
 
     Raises FailedPreconditionError for a key with two values.
 
-    >>> from keraslike import tf
     >>> pairs = tf.lookup.KeyValueTensorInitializer(["a", "b"], [1, 2])
     >>> table = tf.lookup.StaticHashTable(pairs, default_value=-1)
     >>> table.lookup(tf.constant(["b", "z"])).numpy().tolist()
@@ -336,7 +332,6 @@ class MutableHashTable(Table):
     Args:
         default_value: the value of unknown keys, which has the shape of all values.
 
-    >>> from keraslike import tf
     >>> table = MutableHashTable(tf.string, tf.int64, -1)
     >>> table.insert(["a"], [5])
     >>> table.lookup(["a", "b"]).numpy().tolist()

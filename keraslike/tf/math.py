@@ -50,7 +50,6 @@ from keraslike.tf.tensor import Tensor
 def complex(x: Any, y: Any) -> Any:  # noqa: A001
     """The numbers `real + i imag`.
 
-    >>> from keraslike import tf
     >>> tf.complex([1.0], [2.0])
     <tf.Tensor: shape=(1,), dtype=complex64, numpy=array([1.+2.j], dtype=complex64)>
     """
@@ -63,7 +62,6 @@ def cumulative_logsumexp(
 ) -> Any:
     """The logarithm of the sums of `exp(x)` up to each element along an axis.
 
-    >>> from keraslike import tf
     >>> tf.math.cumulative_logsumexp([0.0, 0.0]).numpy().round(4)
     array([0.    , 0.6931], dtype=float32)
     """
@@ -80,7 +78,6 @@ def cumulative_logsumexp(
 def truncatediv(x: Any, y: Any) -> Any:
     """The quotient, rounded towards 0.
 
-    >>> from keraslike import tf
     >>> tf.truncatediv([7, -7], 2).numpy().tolist()
     [3, -3]
     """
@@ -92,7 +89,6 @@ def truncatediv(x: Any, y: Any) -> Any:
 def truncatemod(x: Any, y: Any) -> Any:
     """The remainder of a division that rounds towards 0.
 
-    >>> from keraslike import tf
     >>> tf.truncatemod([7, -7], 2).numpy().tolist()
     [1, -1]
     """
@@ -102,7 +98,6 @@ def truncatemod(x: Any, y: Any) -> Any:
 def polyval(coeffs: Any, x: Any, name: Any = None) -> Tensor:
     """The value at `x` of the polynomial with given coefficients, the highest power first.
 
-    >>> from keraslike import tf
     >>> tf.math.polyval([2.0, 0.0, 1.0], 3.0).numpy().tolist()
     19.0
     """
@@ -148,7 +143,6 @@ def sobol_sample(
         dim: the number of axes, at most 21201.
         skip: how many points are omitted after the origin.
 
-    >>> from keraslike import tf
     >>> tf.math.sobol_sample(2, 3).numpy().tolist()
     [[0.5, 0.5], [0.75, 0.25], [0.25, 0.75]]
     """
@@ -170,7 +164,6 @@ def sobol_sample(
 def scalar_mul(scalar: Any, x: Any, name: Any = None) -> Tensor:
     """`scalar * x`.
 
-    >>> from keraslike import tf
     >>> tf.math.scalar_mul(2.0, tf.constant([1.0, 2.0])).numpy().tolist()
     [2.0, 4.0]
     """
@@ -182,7 +175,6 @@ def accumulate_n(
 ) -> Tensor:
     """The sum of several tensors of one shape and dtype: `add_n`.
 
-    >>> from keraslike import tf
     >>> tf.math.accumulate_n([[1.0, 2.0], [3.0, 4.0]]).numpy().tolist()
     [4.0, 6.0]
     """

@@ -21,7 +21,6 @@ class name_scope:  # noqa: N801 (TensorFlow's name)
         name: the prefix, which may contain `/`. One that ends with `/`, or is empty, replaces the
             enclosing prefixes.
 
-    >>> from keraslike import tf
     >>> with tf.name_scope("outer") as scope:
     ...     scope, tf.Variable(1.0, name="x").name
     ('outer/', 'outer/x:0')
@@ -51,7 +50,6 @@ class Module(base.Object):
 
     Raises ValueError for another name.
 
-    >>> from keraslike import tf
     >>> class Dense(tf.Module):
     ...     def __init__(self, inputs, outputs, name=None):
     ...         super().__init__(name=name)

@@ -15,7 +15,6 @@ __all__ = ["assert_same_structure", "flatten", "is_nested", "map_structure", "pa
 def is_nested(seq: Any) -> bool:
     """Whether a value is a structure (a list, a tuple, a dict) rather than a leaf.
 
-    >>> from keraslike import tf
     >>> tf.nest.is_nested([1, 2]), tf.nest.is_nested(1)
     (True, False)
     """

@@ -61,7 +61,6 @@ elu = operation("nn.elu", "features")(derivatives.elu)
 def silu(x: Any, beta: float = 1.0) -> Any:
     """`x * sigmoid(beta * x)`.
 
-    >>> from keraslike import tf
     >>> tf.nn.silu([0.0, 2.0]).numpy().round(4)
     array([0.    , 1.7616], dtype=float32)
     """
@@ -75,7 +74,6 @@ swish = silu
 def gelu(x: Any, approximate: bool = False) -> Any:
     """`x` times the cumulative normal distribution at `x`.
 
-    >>> from keraslike import tf
     >>> tf.nn.gelu([-1.0, 1.0]).numpy().round(4)
     array([-0.1587,  0.8413], dtype=float32)
     """
@@ -86,7 +84,6 @@ def gelu(x: Any, approximate: bool = False) -> Any:
 def leaky_relu(x: Any, alpha: float = 0.2) -> Any:
     """`x` where it is positive, `alpha x` elsewhere.
 
-    >>> from keraslike import tf
     >>> tf.nn.leaky_relu([-1.0, 2.0], 0.5).numpy().tolist()
     [-0.5, 2.0]
     """
@@ -97,7 +94,6 @@ def leaky_relu(x: Any, alpha: float = 0.2) -> Any:
 def crelu(x: Any, axis: int = -1) -> Any:
     """The positive parts of `x` and of `-x`, concatenated.
 
-    >>> from keraslike import tf
     >>> tf.nn.crelu([-1.0, 2.0]).numpy().tolist()
     [0.0, 2.0, 1.0, 0.0]
     """
@@ -108,7 +104,6 @@ def crelu(x: Any, axis: int = -1) -> Any:
 def softmax(x: Any, axis: Any = None) -> Any:
     """`exp(x) / sum(exp(x))` along an axis, by default the last one.
 
-    >>> from keraslike import tf
     >>> tf.math.softmax([0.0, 0.0]).numpy().tolist()
     [0.5, 0.5]
     """
@@ -119,7 +114,6 @@ def softmax(x: Any, axis: Any = None) -> Any:
 def log_softmax(x: Any, axis: Any = None) -> Any:
     """The logarithm of `softmax`.
 
-    >>> from keraslike import tf
     >>> tf.math.log_softmax([0.0, 0.0]).numpy().round(4)
     array([-0.6931, -0.6931], dtype=float32)
     """
@@ -134,7 +128,6 @@ def sigmoid_cross_entropy_with_logits(
 ) -> Tensor:
     """`-y log(p) - (1 - y) log(1 - p)` for `p = sigmoid(logits)`, element by element.
 
-    >>> from keraslike import tf
     >>> tf.nn.sigmoid_cross_entropy_with_logits(
     ...     labels=[1.0, 0.0], logits=[0.0, 0.0]
     ... ).numpy().round(4)
@@ -150,7 +143,6 @@ def softmax_cross_entropy_with_logits(
 ) -> Tensor:
     """`-sum(y log(softmax(logits)))` along an axis.
 
-    >>> from keraslike import tf
     >>> tf.nn.softmax_cross_entropy_with_logits([[1.0, 0.0]], [[0.0, 0.0]]).numpy().round(4)
     array([0.6931], dtype=float32)
     """
@@ -163,7 +155,6 @@ def softmax_cross_entropy_with_logits(
 def sparse_softmax_cross_entropy_with_logits(labels: Any, logits: Any, name: Any = None) -> Tensor:
     """`-log(softmax(logits)[label])` for labels that are class numbers.
 
-    >>> from keraslike import tf
     >>> tf.nn.sparse_softmax_cross_entropy_with_logits([1], [[0.0, 0.0]]).numpy().round(4)
     array([0.6931], dtype=float32)
     """
@@ -185,7 +176,6 @@ def _sparse_loss(z: Any, labels: Any) -> Any:
 def l2_loss(t: Any, name: Any = None) -> Tensor:
     """Half the sum of squares.
 
-    >>> from keraslike import tf
     >>> tf.nn.l2_loss([1.0, 3.0]).numpy().tolist()
     5.0
     """
@@ -200,7 +190,6 @@ def moments(
 ) -> tuple[Tensor, Tensor]:
     """Mean and variance over axes.
 
-    >>> from keraslike import tf
     >>> mean, variance = tf.nn.moments(tf.constant([1.0, 3.0]), [0])
     >>> mean.numpy().tolist(), variance.numpy().tolist()
     (2.0, 1.0)
@@ -227,7 +216,6 @@ def batch_normalization(
 ) -> Tensor:
     """`(x - mean) / sqrt(variance + epsilon) * scale + offset`.
 
-    >>> from keraslike import tf
     >>> tf.nn.batch_normalization(
     ...     tf.constant([1.0, 3.0]), 2.0, 1.0, 0.0, 1.0, 0.0
     ... ).numpy().tolist()
@@ -243,7 +231,6 @@ def batch_normalization(
 def bias_add(x: Any, bias: Any, data_format: str | None = None) -> Any:
     """`value` plus a vector along its channels.
 
-    >>> from keraslike import tf
     >>> tf.nn.bias_add([[1.0, 2.0]], [10.0, 20.0]).numpy().tolist()
     [[11.0, 22.0]]
     """
@@ -262,7 +249,6 @@ def dropout(
 ) -> Tensor:
     """Elements set to 0 with probability `rate`, the others scaled up; `x` itself at rate 0.
 
-    >>> from keraslike import tf
     >>> tf.nn.dropout([1.0, 2.0], 0.0).numpy().tolist()
     [1.0, 2.0]
     """
@@ -278,7 +264,6 @@ def general_dropout(
 ) -> Tensor:
     """`dropout` with the numbers that `uniform_sampler(shape=, dtype=)` returns.
 
-    >>> from keraslike import tf
     >>> def numbers(shape, dtype):
     ...     return tf.constant([0.2, 0.7])
     >>> tf.nn.experimental.general_dropout([1.0, 2.0], 0.5, numbers).numpy().tolist()
@@ -314,7 +299,6 @@ def stateless_dropout(
 ) -> Tensor:
     """`dropout` with numbers that a seed of two numbers determines.
 
-    >>> from keraslike import tf
     >>> tf.nn.experimental.stateless_dropout([1.0, 2.0], 0.5, [1, 0]).shape
     TensorShape([2])
     """
@@ -339,7 +323,6 @@ experimental = types.SimpleNamespace(
 def in_top_k(targets: Any, predictions: Any, k: Any, name: Any = None) -> Tensor:
     """Whether each target is among the `k` largest predictions.
 
-    >>> from keraslike import tf
     >>> tf.math.in_top_k([0, 1], [[0.9, 0.1], [0.8, 0.2]], 1).numpy().tolist()
     [True, False]
     """
@@ -361,7 +344,6 @@ def _in_top_k(predictions: Any, targets: Any, k: int) -> Any:
 def depth_to_space(x: Any, block_size: int, data_format: str = "NHWC") -> Any:
     """Channels rearranged to blocks of pixels.
 
-    >>> from keraslike import tf
     >>> tf.nn.depth_to_space([[[[1, 2, 3, 4]]]], 2).numpy().tolist()
     [[[[1], [2]], [[3], [4]]]]
     """
@@ -374,7 +356,6 @@ def depth_to_space(x: Any, block_size: int, data_format: str = "NHWC") -> Any:
 def space_to_depth(x: Any, block_size: int, data_format: str = "NHWC") -> Any:
     """Blocks of pixels rearranged to channels.
 
-    >>> from keraslike import tf
     >>> tf.nn.space_to_depth([[[[1], [2]], [[3], [4]]]], 2).numpy().tolist()
     [[[[1, 2, 3, 4]]]]
     """
@@ -386,7 +367,6 @@ def space_to_depth(x: Any, block_size: int, data_format: str = "NHWC") -> Any:
 def weighted_cross_entropy_with_logits(y: Any, z: Any, pos_weight: Any) -> Any:
     """`-w y log(p) - (1 - y) log(1 - p)` for `p = sigmoid(logits)`.
 
-    >>> from keraslike import tf
     >>> tf.nn.weighted_cross_entropy_with_logits([1.0, 0.0], [0.0, 0.0], 2.0).numpy().round(4)
     array([1.3863, 0.6931], dtype=float32)
     """
@@ -400,7 +380,6 @@ def local_response_normalization(
 ) -> Any:
     """Each value divided by a power of the sum of squares in neighbouring channels.
 
-    >>> from keraslike import tf
     >>> tf.nn.local_response_normalization(
     ...     [[[[1.0, 2.0]]]], depth_radius=0, alpha=3.0, beta=1.0
     ... ).numpy().round(4)
@@ -420,7 +399,6 @@ lrn = local_response_normalization
 def log_poisson_loss(y: Any, z: Any, compute_full_loss: bool = False) -> Any:
     """`exp(z) - z y`, plus Stirling's approximation of `log(y!)` with `compute_full_loss`.
 
-    >>> from keraslike import tf
     >>> tf.nn.log_poisson_loss([1.0, 2.0], [0.0, 0.0]).numpy().tolist()
     [1.0, 1.0]
     """
@@ -436,7 +414,6 @@ def weighted_moments(
 ) -> tuple[Tensor, Tensor]:
     """The weighted mean and variance over axes.
 
-    >>> from keraslike import tf
     >>> mean, variance = tf.nn.weighted_moments([1.0, 3.0], [0], [3.0, 1.0])
     >>> mean.numpy().tolist(), variance.numpy().tolist()
     (1.5, 0.75)
@@ -457,7 +434,6 @@ def _weighted_moments(x: Any, weights: Any, axes: Any, keepdims: bool) -> Any:
 def zero_fraction(x: Any) -> Any:
     """The fraction of elements that are 0, float32.
 
-    >>> from keraslike import tf
     >>> tf.math.zero_fraction([0, 1, 0, 2]).numpy().tolist()
     0.5
     """
@@ -470,7 +446,6 @@ def sufficient_statistics(
     """The number of elements along axes, the sums of the elements and of their squares, and
     `shift`, which is subtracted first.
 
-    >>> from keraslike import tf
     >>> count, total, squares, _ = tf.nn.sufficient_statistics(tf.constant([1.0, 3.0]), [0])
     >>> [v.numpy().tolist() for v in (count, total, squares)]
     [2.0, 4.0, 10.0]
@@ -491,7 +466,6 @@ def normalize_moments(
 ) -> tuple[Tensor, Tensor]:
     """The mean and variance from the result of `sufficient_statistics`.
 
-    >>> from keraslike import tf
     >>> mean, variance = tf.nn.normalize_moments(2.0, 4.0, 10.0, None)
     >>> mean.numpy().tolist(), variance.numpy().tolist()
     (2.0, 1.0)
@@ -514,7 +488,6 @@ def batch_norm_with_global_normalization(
 ) -> Tensor:
     """`batch_normalization`, with `gamma` as its scale if `scale_after_normalization`.
 
-    >>> from keraslike import tf
     >>> tf.nn.batch_norm_with_global_normalization(
     ...     tf.constant([1.0, 3.0]), 2.0, 1.0, 0.0, 5.0, 0.0, False
     ... ).numpy().tolist()

@@ -41,7 +41,6 @@ from keraslike.tf.tensor import WIDE, Tensor, run
 def shape(input: Any, out_type: Any = None, name: str | None = None) -> Tensor:
     """The shape, as a tensor that can be used as a shape.
 
-    >>> from keraslike import tf
     >>> tf.shape([[1, 2]]).numpy().tolist()
     [1, 2]
     """
@@ -59,7 +58,6 @@ class Symbols(tuple):
 def size(input: Any, out_type: Any = None, name: str | None = None) -> Tensor:
     """The number of elements.
 
-    >>> from keraslike import tf
     >>> tf.size([[1, 2], [3, 4]]).numpy().tolist()
     4
     """
@@ -73,7 +71,6 @@ def size(input: Any, out_type: Any = None, name: str | None = None) -> Tensor:
 def rank(input: Any, name: str | None = None) -> Tensor:
     """The number of axes.
 
-    >>> from keraslike import tf
     >>> tf.rank([[1, 2]]).numpy().tolist()
     2
     """
@@ -84,7 +81,6 @@ def rank(input: Any, name: str | None = None) -> Tensor:
 def cast(x: Any, dtype: Any, name: str | None = None) -> Tensor:
     """The values cast to another dtype.
 
-    >>> from keraslike import tf
     >>> tf.cast(tf.constant(2.7), "int32")
     <tf.Tensor: shape=(), dtype=int32, numpy=2>
     """
@@ -98,7 +94,6 @@ def cast(x: Any, dtype: Any, name: str | None = None) -> Tensor:
 def saturate_cast(value: Any, dtype: Any, name: str | None = None) -> Tensor:
     """Like `cast`, with values limited to the dtype's range.
 
-    >>> from keraslike import tf
     >>> tf.saturate_cast([-5.0, 300.0], tf.uint8).numpy().tolist()
     [0, 255]
     """
@@ -118,7 +113,6 @@ def saturate_cast(value: Any, dtype: Any, name: str | None = None) -> Tensor:
 def identity(input: Any, name: str | None = None) -> Tensor:
     """The tensor, unchanged.
 
-    >>> from keraslike import tf
     >>> tf.identity([1, 2]).numpy().tolist()
     [1, 2]
     """
@@ -132,7 +126,6 @@ def _same(x: Any) -> Any:
 def tuple_(tensors: Any, control_inputs: Any = None, name: str | None = None) -> list[Any]:
     """The tensors, unchanged. TensorFlow's dependencies between them are not needed here.
 
-    >>> from keraslike import tf
     >>> [t.numpy().tolist() for t in tf.tuple([tf.constant(1), tf.constant(2)])]
     [1, 2]
     """
@@ -144,7 +137,6 @@ def tuple_(tensors: Any, control_inputs: Any = None, name: str | None = None) ->
 def stop_gradient(x: Any) -> Any:
     """The tensor as a constant, without a gradient.
 
-    >>> from keraslike import tf
     >>> tf.stop_gradient([1.0, 2.0]).numpy().tolist()
     [1.0, 2.0]
     """
@@ -156,7 +148,6 @@ def zeros(
 ) -> Tensor:
     """A tensor of zeros.
 
-    >>> from keraslike import tf
     >>> tf.zeros([2, 2]).numpy().tolist()
     [[0.0, 0.0], [0.0, 0.0]]
     """
@@ -169,7 +160,6 @@ def ones(
 ) -> Tensor:
     """A tensor of ones.
 
-    >>> from keraslike import tf
     >>> tf.ones([2, 2]).numpy().tolist()
     [[1.0, 1.0], [1.0, 1.0]]
     """
@@ -179,7 +169,6 @@ def ones(
 def fill(dims: Any, value: Any, name: str | None = None, layout: Any = None) -> Tensor:
     """A tensor of one value.
 
-    >>> from keraslike import tf
     >>> tf.fill([2, 2], 7).numpy().tolist()
     [[7, 7], [7, 7]]
     """
@@ -195,7 +184,6 @@ def eye(
 ) -> Tensor:
     """Matrices with ones on the diagonal.
 
-    >>> from keraslike import tf
     >>> tf.eye(2).numpy().tolist()
     [[1.0, 0.0], [0.0, 1.0]]
     """
@@ -209,7 +197,6 @@ def range(  # noqa: A001
 ) -> Tensor:
     """The numbers from `start`, by default 0, to `limit`, which is excluded.
 
-    >>> from keraslike import tf
     >>> tf.range(1, 10, 3).numpy().tolist()
     [1, 4, 7]
     """
@@ -233,7 +220,6 @@ def range(  # noqa: A001
 def linspace(start: Any, stop: Any, num: Any, name: str | None = None, axis: int = 0) -> Tensor:
     """`num` evenly spaced numbers, both ends included.
 
-    >>> from keraslike import tf
     >>> tf.linspace(0.0, 1.0, 5).numpy().tolist()
     [0.0, 0.25, 0.5, 0.75, 1.0]
     """
@@ -261,7 +247,6 @@ def one_hot(
 ) -> Tensor:
     """`on_value`, by default 1, at each index, and `off_value`, by default 0, elsewhere.
 
-    >>> from keraslike import tf
     >>> tf.one_hot([1, 0], 3, 1.0, 0.0).numpy().tolist()
     [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]
     """
@@ -310,7 +295,6 @@ argmin = _arg("argmin", cpu_argmax.argmin, math.inf)
 def cumsum(x: Any, axis: int = 0, exclusive: bool = False, reverse: bool = False) -> Any:
     """The cumulative sums along an axis.
 
-    >>> from keraslike import tf
     >>> tf.cumsum([1, 2, 3], 0, exclusive=True).numpy().tolist()
     [0, 1, 3]
     """
@@ -321,7 +305,6 @@ def cumsum(x: Any, axis: int = 0, exclusive: bool = False, reverse: bool = False
 def cumprod(x: Any, axis: int = 0, exclusive: bool = False, reverse: bool = False) -> Any:
     """The cumulative products along an axis.
 
-    >>> from keraslike import tf
     >>> tf.math.cumprod([1, 2, 3]).numpy().tolist()
     [1, 2, 6]
     """
@@ -340,7 +323,6 @@ def _cumulative(fn: Callable, first: int, x: Any, axis: int, exclusive: bool, re
 def reduce_euclidean_norm(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The square root of the sum of squares.
 
-    >>> from keraslike import tf
     >>> tf.math.reduce_euclidean_norm([[3.0, 4.0], [0.0, 1.0]], 1).numpy().tolist()
     [5.0, 1.0]
     """
@@ -357,7 +339,6 @@ def count_nonzero(
 ) -> Tensor:
     """The number of elements that are not 0.
 
-    >>> from keraslike import tf
     >>> tf.math.count_nonzero([[0, 1], [2, 3]], 1).numpy().tolist()
     [1, 2]
     """
@@ -370,7 +351,6 @@ def count_nonzero(
 def add_n(inputs: Sequence[Any], name: str | None = None) -> Tensor:
     """The sum of several tensors of one shape and dtype.
 
-    >>> from keraslike import tf
     >>> tf.add_n([[1.0, 2.0], [3.0, 4.0]]).numpy().tolist()
     [4.0, 6.0]
     """
@@ -395,7 +375,6 @@ def _sum_of(*values: Any) -> Any:
 def transpose(a: Any, perm: Any = None, conjugate: bool = False, name: str = "transpose") -> Any:
     """The tensor with its axes in another order, by default reversed.
 
-    >>> from keraslike import tf
     >>> tf.transpose([[1, 2], [3, 4]], [1, 0]).numpy().tolist()
     [[1, 3], [2, 4]]
     """
@@ -409,7 +388,6 @@ def reshape(x: Any, shape: Any) -> Any:
 
     Raises InvalidArgumentError for a shape of another number of elements.
 
-    >>> from keraslike import tf
     >>> tf.reshape([1, 2, 3, 4], [2, -1]).numpy().tolist()
     [[1, 2], [3, 4]]
     """
@@ -429,7 +407,6 @@ def reshape(x: Any, shape: Any) -> Any:
 def expand_dims(x: Any, axis: int) -> Any:
     """The tensor with an additional axis of size 1 at `axis`.
 
-    >>> from keraslike import tf
     >>> tf.expand_dims([1, 2], 0).numpy().tolist()
     [[1, 2]]
     """
@@ -441,7 +418,6 @@ def expand_dims(x: Any, axis: int) -> Any:
 def squeeze(x: Any, axis: Any = None) -> Any:
     """The tensor without axes of size 1.
 
-    >>> from keraslike import tf
     >>> tf.squeeze([[[1], [2]]], [0]).numpy().tolist()
     [[1], [2]]
     """
@@ -453,7 +429,6 @@ def squeeze(x: Any, axis: Any = None) -> Any:
 def broadcast_to(x: Any, shape: Any) -> Any:
     """The tensor broadcast to a shape.
 
-    >>> from keraslike import tf
     >>> tf.broadcast_to([1, 2], [2, 2]).numpy().tolist()
     [[1, 2], [1, 2]]
     """
@@ -465,7 +440,6 @@ def broadcast_to(x: Any, shape: Any) -> Any:
 def tile(x: Any, multiples: Any) -> Any:
     """The tensor repeated several times along each axis.
 
-    >>> from keraslike import tf
     >>> tf.tile([[1, 2]], [2, 2]).numpy().tolist()
     [[1, 2, 1, 2], [1, 2, 1, 2]]
     """
@@ -481,7 +455,6 @@ def tile(x: Any, multiples: Any) -> Any:
 def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
     """The tensor with each element repeated.
 
-    >>> from keraslike import tf
     >>> tf.repeat([1, 2], [2, 3]).numpy().tolist()
     [1, 1, 2, 2, 2]
     """
@@ -492,7 +465,6 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
 def reverse(x: Any, axis: Any) -> Any:
     """The tensor with elements in reversed order along the axes.
 
-    >>> from keraslike import tf
     >>> tf.reverse([[1, 2], [3, 4]], [1]).numpy().tolist()
     [[2, 1], [4, 3]]
     """
@@ -506,7 +478,6 @@ def reverse(x: Any, axis: Any) -> Any:
 def roll(x: Any, shift: Any, axis: Any) -> Any:
     """The tensor with elements shifted cyclically along the axes.
 
-    >>> from keraslike import tf
     >>> tf.roll([1, 2, 3], 1, 0).numpy().tolist()
     [3, 1, 2]
     """
@@ -522,7 +493,6 @@ def pad(
 ) -> Tensor:
     """The tensor padded by `paddings[i] = (before, after)` elements along axis `i`.
 
-    >>> from keraslike import tf
     >>> tf.pad([[1, 2]], [[1, 0], [0, 1]]).numpy().tolist()
     [[0, 0, 0], [1, 2, 0]]
     """
@@ -547,7 +517,6 @@ def _pad(x: Any, value: Any, paddings: Any, mode: str) -> Any:
 def concat(values: Any, axis: Any, name: str = "concat") -> Tensor:
     """Tensors concatenated along an axis.
 
-    >>> from keraslike import tf
     >>> tf.concat([[1, 2], [3]], 0).numpy().tolist()
     [1, 2, 3]
     """
@@ -562,7 +531,6 @@ def _concat(*values: Any, axis: int) -> Any:
 def stack(values: Any, axis: Any = 0, name: str = "stack") -> Tensor:
     """Tensors of one shape, stacked along a new axis.
 
-    >>> from keraslike import tf
     >>> tf.stack([[1, 2], [3, 4]], 1).numpy().tolist()
     [[1, 3], [2, 4]]
     """
@@ -575,7 +543,6 @@ def meshgrid(*args: Any, **kwargs: Any) -> list[Tensor]:
     Args:
         indexing: `"xy"`, in which the first axis is that of the second vector, or `"ij"`.
 
-    >>> from keraslike import tf
     >>> [t.numpy().tolist() for t in tf.meshgrid([1, 2], [3, 4])]
     [[[1, 2], [1, 2]], [[3, 3], [4, 4]]]
     """

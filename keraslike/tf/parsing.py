@@ -20,7 +20,6 @@ from keraslike.tf.tensor import Tensor
 class FixedLenFeature(NamedTuple):
     """A feature of a fixed shape. An example without it has the default, or is an error.
 
-    >>> from keraslike import tf
     >>> example = tf.train.Example(
     ...     features=tf.train.Features(
     ...         feature={"a": tf.train.Feature(int64_list=tf.train.Int64List(value=[7]))}
@@ -40,7 +39,6 @@ class FixedLenFeature(NamedTuple):
 class FixedLenSequenceFeature(NamedTuple):
     """A feature of any number of values of one shape, padded to the longest of a batch.
 
-    >>> from keraslike import tf
     >>> tf.io.FixedLenSequenceFeature([], tf.int64, allow_missing=True).allow_missing
     True
     """
@@ -54,7 +52,6 @@ class FixedLenSequenceFeature(NamedTuple):
 class VarLenFeature(NamedTuple):
     """A feature of any number of values, as a sparse tensor.
 
-    >>> from keraslike import tf
     >>> tf.io.VarLenFeature(tf.int64).dtype
     tf.int64
     """
@@ -86,7 +83,6 @@ class RaggedFeature(_RaggedFeature):
                 the
                 name of a feature of integers, or `UniformRowLength(length)`.
 
-    >>> from keraslike import tf
     >>> tf.io.RaggedFeature(tf.int64).dtype
     tf.int64
     """
@@ -102,7 +98,6 @@ class RaggedFeature(_RaggedFeature):
 class SparseFeature(NamedTuple):
     """A sparse tensor, with its values in one feature and its indices in others.
 
-    >>> from keraslike import tf
     >>> tf.io.SparseFeature("places", "values", tf.float32, 10).size
     10
     """
@@ -125,7 +120,6 @@ def parse_single_example(
     Raises InvalidArgumentError if it is damaged, if a feature without a default is missing, and for
     values of another dtype or number.
 
-    >>> from keraslike import tf
     >>> whole = tf.train.Int64List(value=[7])
     >>> features = tf.train.Features(feature={"a": tf.train.Feature(int64_list=whole)})
     >>> data = tf.train.Example(features=features).SerializeToString()
@@ -143,7 +137,6 @@ def parse_example(
 ) -> dict[str, Any]:
     """The features of a batch of serialized examples; see `parse_single_example`.
 
-    >>> from keraslike import tf
     >>> example = tf.train.Example(
     ...     features=tf.train.Features(
     ...         feature={"a": tf.train.Feature(int64_list=tf.train.Int64List(value=[7]))}
@@ -171,7 +164,6 @@ def parse_single_sequence_example(
 
     Raises InvalidArgumentError as `parse_single_example` does.
 
-    >>> from keraslike import tf
     >>> step = tf.train.Feature(int64_list=tf.train.Int64List(value=[7]))
     >>> lists = tf.train.FeatureLists(
     ...     feature_list={"a": tf.train.FeatureList(feature=[step, step])}
@@ -200,7 +192,6 @@ def parse_sequence_example(
 
     The third result has the numbers of steps of padded features.
 
-    >>> from keraslike import tf
     >>> step = tf.train.Feature(int64_list=tf.train.Int64List(value=[7]))
     >>> lists = tf.train.FeatureLists(
     ...     feature_list={"a": tf.train.FeatureList(feature=[step, step])}

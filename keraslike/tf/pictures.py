@@ -117,7 +117,6 @@ def _bmp(data: bytes, channels: int = 0) -> np.ndarray:
 def convert_image_dtype(image: Any, dtype: Any, saturate: bool = False, name: Any = None) -> Tensor:
     """An image converted to another dtype: floats range from 0 to 1, integers up to their maximum.
 
-    >>> from keraslike import tf
     >>> tf.image.convert_image_dtype([[[0.0, 1.0]]], tf.uint8).numpy().tolist()
     [[[0, 255]]]
     """
@@ -206,7 +205,6 @@ def decode_jpeg(
 
     Raises InvalidArgumentError for bytes that cannot be decoded.
 
-    >>> from keraslike import tf
     >>> coded = tf.io.encode_jpeg(tf.zeros([8, 8, 3], tf.uint8))
     >>> tf.image.decode_jpeg(coded).shape
     TensorShape([8, 8, 3])
@@ -240,7 +238,6 @@ def decode_png(
 ) -> Tensor:
     """A PNG, or an image of another format, as (height, width, channels), uint8 or uint16.
 
-    >>> from keraslike import tf
     >>> coded = tf.io.encode_png(tf.constant([[[1], [2]]], tf.uint8))
     >>> tf.image.decode_png(coded).numpy().tolist()
     [[[1], [2]]]
@@ -255,7 +252,6 @@ def decode_png(
 def decode_bmp(contents: Any, channels: int = 0, name: str | None = None) -> Tensor:
     """A BMP as uint8 of shape (height, width, channels).
 
-    >>> from keraslike import tf
     >>> header = b"BM" + bytes(
     ...     [
     ...         58,
@@ -299,7 +295,6 @@ def decode_gif(contents: Any, name: str | None = None) -> Tensor:
 
     >>> import io
     >>> import PIL.Image
-    >>> from keraslike import tf
     >>> file = io.BytesIO()
     >>> PIL.Image.new("RGB", (4, 2)).save(file, "GIF")
     >>> tf.io.decode_gif(file.getvalue()).shape
@@ -319,7 +314,6 @@ def decode_webp(
 
     >>> import io
     >>> import PIL.Image
-    >>> from keraslike import tf
     >>> file = io.BytesIO()
     >>> PIL.Image.new("RGB", (4, 2)).save(file, "WEBP")
     >>> tf.io.decode_webp(file.getvalue()).shape
@@ -340,7 +334,6 @@ def decode_image(
 ) -> Tensor:
     """An image of any format; with `expand_animations`, the frames of a GIF along a first axis.
 
-    >>> from keraslike import tf
     >>> coded = tf.io.encode_png(tf.constant([[[1], [2]]], tf.uint8))
     >>> tf.image.decode_image(coded).numpy().tolist()
     [[[1], [2]]]
@@ -401,7 +394,6 @@ def encode_jpeg(
 
     Raises InvalidArgumentError for images and options of other kinds.
 
-    >>> from keraslike import tf
     >>> coded = tf.image.encode_jpeg(tf.zeros([8, 8, 3], tf.uint8))
     >>> tf.io.is_jpeg(coded).numpy().tolist()
     True
@@ -442,7 +434,6 @@ def encode_png(image: Any, compression: int = -1, name: str | None = None) -> Te
 
     Raises InvalidArgumentError for images of other kinds.
 
-    >>> from keraslike import tf
     >>> coded = tf.image.encode_png(tf.constant([[[1], [2]]], tf.uint8))
     >>> tf.strings.substr(coded, 1, 3).numpy()
     b'PNG'
@@ -476,7 +467,6 @@ def decode_and_crop_jpeg(
     a
     window that is empty or not within the image.
 
-    >>> from keraslike import tf
     >>> coded = tf.io.encode_jpeg(tf.zeros([8, 8, 3], tf.uint8))
     >>> tf.image.decode_and_crop_jpeg(coded, [0, 0, 2, 4]).shape
     TensorShape([2, 4, 3])
@@ -499,7 +489,6 @@ def decode_and_crop_jpeg(
 def extract_jpeg_shape(contents: Any, output_type: Any = dtypes.int32, name: Any = None) -> Tensor:
     """The height, width and number of channels of a JPEG.
 
-    >>> from keraslike import tf
     >>> coded = tf.io.encode_jpeg(tf.zeros([8, 4, 3], tf.uint8))
     >>> tf.image.extract_jpeg_shape(coded).numpy().tolist()
     [8, 4, 3]
@@ -516,7 +505,6 @@ def extract_jpeg_shape(contents: Any, output_type: Any = dtypes.int32, name: Any
 def is_jpeg(contents: Any, name: str | None = None) -> Tensor:
     """Whether bytes begin with the signature of a JPEG.
 
-    >>> from keraslike import tf
     >>> tf.image.is_jpeg(b"no picture").numpy().tolist()
     False
     """

@@ -117,7 +117,6 @@ def pool(
 
     Raises ValueError for dilations together with strides or with `padding="SAME"`.
 
-    >>> from keraslike import tf
     >>> x = tf.reshape(tf.range(4.0), [1, 4, 1])
     >>> tf.nn.pool(x, [2], "MAX", dilations=[2]).numpy().ravel().tolist()
     [2.0, 3.0]
@@ -197,7 +196,6 @@ def max_pool_with_argmax(
     Of equal values the first counts. With `include_batch_in_index` the index continues over the
     images of a batch.
 
-    >>> from keraslike import tf
     >>> x = tf.reshape(tf.constant([1.0, 4.0, 3.0, 2.0]), [1, 2, 2, 1])
     >>> values, places = tf.nn.max_pool_with_argmax(x, 2, 2, "VALID")
     >>> values.numpy().ravel().tolist(), places.numpy().ravel().tolist()
@@ -247,7 +245,6 @@ def dilation2d(
         filters: `(rows, columns, channels)`.
         strides, dilations: `[1, rows, columns, 1]`.
 
-    >>> from keraslike import tf
     >>> x = tf.reshape(tf.constant([1.0, 4.0, 3.0, 2.0]), [1, 2, 2, 1])
     >>> ones = [1, 1, 1, 1]
     >>> tf.nn.dilation2d(x, tf.zeros([2, 2, 1]), ones, "VALID", "NHWC", ones).numpy().tolist()
@@ -290,7 +287,6 @@ def erosion2d(
 
     Args: see `dilation2d`.
 
-    >>> from keraslike import tf
     >>> x = tf.reshape(tf.constant([1.0, 4.0, 3.0, 2.0]), [1, 2, 2, 1])
     >>> ones = [1, 1, 1, 1]
     >>> tf.nn.erosion2d(x, tf.zeros([2, 2, 1]), ones, "VALID", "NHWC", ones).numpy().tolist()

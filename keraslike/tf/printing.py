@@ -50,7 +50,6 @@ def print_(*inputs: Any, **kwargs: Any) -> None:
     int.
 
     >>> import sys
-    >>> from keraslike import tf
     >>> tf.print("x =", tf.constant([1.0, 2.5]), {"n": tf.range(10)}, output_stream=sys.stdout)
     x = [1 2.5] {'n': [0 1 2 ... 7 8 9]}
     """

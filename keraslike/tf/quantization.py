@@ -74,7 +74,6 @@ def fake_quant_with_min_max_args(
 ) -> Tensor:
     """Floats rounded to `2**num_bits` values that are evenly spread from `min` to `max`.
 
-    >>> from keraslike import tf
     >>> tf.quantization.fake_quant_with_min_max_args([0.1, 0.9, 5.0], 0.0, 3.0, 2).numpy().tolist()
     [0.0, 1.0, 3.0]
     """
@@ -95,7 +94,6 @@ def fake_quant_with_min_max_vars(
     """`fake_quant_with_min_max_args` with ends that are tensors, to which gradients flow from the
     inputs beyond them.
 
-    >>> from keraslike import tf
     >>> tf.quantization.fake_quant_with_min_max_vars([0.1, 0.9, 5.0], 0.0, 3.0, 2).numpy().tolist()
     [0.0, 1.0, 3.0]
     """
@@ -112,7 +110,6 @@ def fake_quant_with_min_max_vars_per_channel(
 ) -> Tensor:
     """`fake_quant_with_min_max_vars` with ends for each place along the last axis.
 
-    >>> from keraslike import tf
     >>> tf.quantization.fake_quant_with_min_max_vars_per_channel(
     ...     [[0.9, 0.9]], [0.0, 0.0], [3.0, 1.5], 2
     ... ).numpy().tolist()
@@ -139,7 +136,6 @@ def fake_quant_with_min_max_args_gradient(
     """The gradient of `fake_quant_with_min_max_args` with respect to the inputs, for that of its
     result.
 
-    >>> from keraslike import tf
     >>> found = tf.quantization.fake_quant_with_min_max_args_gradient([1.0, 2.0], [0.5, 9.0])
     >>> found.numpy().tolist()
     [1.0, 0.0]
@@ -161,7 +157,6 @@ def fake_quant_with_min_max_vars_gradient(
     """The gradients of `fake_quant_with_min_max_vars` with respect to the inputs and both ends, for
     that of its result.
 
-    >>> from keraslike import tf
     >>> of_inputs, of_min, of_max = tf.quantization.fake_quant_with_min_max_vars_gradient(
     ...     [1.0, 2.0], [0.5, 9.0], -6.0, 6.0
     ... )
@@ -182,7 +177,6 @@ def fake_quant_with_min_max_vars_per_channel_gradient(
 ) -> Any:
     """The gradients of `fake_quant_with_min_max_vars_per_channel`, for that of its result.
 
-    >>> from keraslike import tf
     >>> tf.quantization.fake_quant_with_min_max_vars_per_channel_gradient(
     ...     [[1.0]], [[9.0]], [-6.0], [6.0]
     ... )[2].numpy().tolist()
@@ -249,7 +243,6 @@ def quantize_and_dequantize_v2(
         round_mode: `"HALF_TO_EVEN"` or `"HALF_UP"`.
         narrow_range: whether the lowest integer is not used.
 
-    >>> from keraslike import tf
     >>> tf.quantization.quantize_and_dequantize_v2(
     ...     [0.3, -1.0, 0.6], -1.5, 1.5, num_bits=3, range_given=True
     ... ).numpy().tolist()

@@ -59,7 +59,6 @@ class FIFOQueue(QueueBase):
 class PaddingFIFOQueue(FIFOQueue):
     """A first-in, first-out queue whose elements are padded with zeros along sizes of `None`.
 
-    >>> from keraslike import tf
     >>> queue = tf.queue.PaddingFIFOQueue(2, [tf.int32], [[None]])
     >>> queue.enqueue([[1]])
     >>> queue.enqueue([[2, 3]])
@@ -94,7 +93,6 @@ class PaddingFIFOQueue(FIFOQueue):
 class PriorityQueue(QueueBase):
     """A queue that returns the element of the lowest priority, its first component (int64), first.
 
-    >>> from keraslike import tf
     >>> queue = tf.queue.PriorityQueue(2, [tf.string], [[]])
     >>> queue.enqueue([tf.constant(5, tf.int64), "late"])
     >>> queue.enqueue([tf.constant(1, tf.int64), "soon"])
@@ -136,7 +134,6 @@ class RandomShuffleQueue(QueueBase):
         min_after_dequeue: the number of elements that stay in an open queue, for better mixing.
         seed: the seed of the order.
 
-    >>> from keraslike import tf
     >>> queue = tf.queue.RandomShuffleQueue(2, 0, [tf.int32], [[]])
     >>> queue.enqueue_many([[1, 2]])
     >>> sorted(queue.dequeue_many(2).numpy().tolist())

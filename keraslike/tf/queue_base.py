@@ -29,7 +29,6 @@ class QueueBase:
         shapes: the shapes of the components, which are needed to dequeue several elements at once.
         names: the names of the components; elements are then dicts.
 
-    >>> from keraslike import tf
     >>> isinstance(tf.queue.FIFOQueue(1, [tf.int32]), tf.queue.QueueBase)
     True
     """

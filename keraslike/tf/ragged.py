@@ -155,7 +155,6 @@ def segment_ids_to_row_splits(
 ) -> Tensor:
     """The row splits for the row number of each value.
 
-    >>> from keraslike import tf
     >>> tf.ragged.segment_ids_to_row_splits([0, 0, 2]).numpy().tolist()
     [0, 2, 2, 3]
     """
@@ -169,7 +168,6 @@ def segment_ids_to_row_splits(
 def row_splits_to_segment_ids(splits: Any, name: Any = None, out_type: Any = None) -> Tensor:
     """The row number of each value for row splits.
 
-    >>> from keraslike import tf
     >>> tf.ragged.row_splits_to_segment_ids([0, 2, 2, 3]).numpy().tolist()
     [0, 0, 2]
     """
@@ -188,7 +186,6 @@ def stack_dynamic_partitions(
 ) -> RaggedTensor:
     """A ragged tensor whose row `i` has the elements with the number `i` in `partitions`.
 
-    >>> from keraslike import tf
     >>> tf.ragged.stack_dynamic_partitions([10, 20, 30], [0, 1, 0], 2).to_list()
     [[10, 30], [20]]
     """

@@ -187,7 +187,6 @@ def _without(function: Callable, x: Any, axis: int) -> Any:
 def cross(inputs: Sequence[Any], name: str | None = None) -> RaggedTensor:
     """Each combination of the texts or numbers in the same row of several tensors, joined by `_X_`.
 
-    >>> from keraslike import tf
     >>> tf.ragged.cross([[["a"], ["b"]], tf.ragged.constant([["c"], ["d", "e"]])]).to_list()
     [[b'a_X_c'], [b'b_X_d', b'b_X_e']]
     """

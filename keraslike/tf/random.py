@@ -47,7 +47,6 @@ def set_seed(seed: int | None) -> None:
     As in TensorFlow, it does not seed the random numbers of Python and numpy, nor the weights of
     layers, whose seeds come from Python's. `keras.utils.set_random_seed` seeds all of them.
 
-    >>> from keraslike import tf
     >>> tf.random.set_seed(1)
     >>> first = tf.random.uniform([2])
     >>> tf.random.set_seed(1)
@@ -121,7 +120,6 @@ def normal(
 ) -> Tensor:
     """Draws of a normal distribution.
 
-    >>> from keraslike import tf
     >>> tf.random.normal([2, 3]).shape
     TensorShape([2, 3])
     """
@@ -138,7 +136,6 @@ def truncated_normal(
 ) -> Tensor:
     """Draws of a normal distribution within two standard deviations.
 
-    >>> from keraslike import tf
     >>> bool(tf.reduce_max(tf.abs(tf.random.truncated_normal([9]))) <= 2)
     True
     """
@@ -166,7 +163,6 @@ def uniform(
 ) -> Tensor:
     """Draws of a uniform distribution over `[minval, maxval)`.
 
-    >>> from keraslike import tf
     >>> bool(tf.reduce_max(tf.random.uniform([9], maxval=2.0)) < 2)
     True
     """
@@ -187,7 +183,6 @@ def gamma(
 ) -> Tensor:
     """Draws of a gamma distribution.
 
-    >>> from keraslike import tf
     >>> tf.random.gamma([2, 3], 1.0).shape
     TensorShape([2, 3])
     """
@@ -211,7 +206,6 @@ def categorical(
 ) -> Tensor:
     """Random class numbers for each row of logits.
 
-    >>> from keraslike import tf
     >>> tf.random.categorical([[0.0, 0.0]], 5).shape
     TensorShape([1, 5])
     """
@@ -231,7 +225,6 @@ def categorical(
 def shuffle(value: Any, seed: Any = None, name: Any = None) -> Tensor:
     """The slices along the first axis in random order.
 
-    >>> from keraslike import tf
     >>> tf.sort(tf.random.shuffle([1, 2, 3])).numpy().tolist()
     [1, 2, 3]
     """
@@ -246,7 +239,6 @@ def shuffle(value: Any, seed: Any = None, name: Any = None) -> Tensor:
 def stateless_shuffle(value: Any, seed: Any, alg: Any = "auto_select", name: Any = None) -> Tensor:
     """The slices along the first axis in an order determined by a seed of two numbers.
 
-    >>> from keraslike import tf
     >>> tf.random.experimental.stateless_shuffle([1, 2, 3], [8, 9]).numpy().tolist()
     [3, 1, 2]
     """
@@ -291,7 +283,6 @@ def stateless_uniform(
 ) -> Tensor:
     """`uniform`, with draws that a seed of two numbers determines.
 
-    >>> from keraslike import tf
     >>> first, again = (tf.random.stateless_uniform([2], seed=[1, 2]) for _ in range(2))
     >>> bool(tf.reduce_all(first == again))
     True
@@ -320,7 +311,6 @@ def stateless_normal(
 ) -> Tensor:
     """`normal`, with draws that a seed of two numbers determines.
 
-    >>> from keraslike import tf
     >>> tf.random.stateless_normal([2], seed=[1, 2]).shape
     TensorShape([2])
     """
@@ -338,7 +328,6 @@ def stateless_truncated_normal(
 ) -> Tensor:
     """`truncated_normal`, with draws that a seed of two numbers determines.
 
-    >>> from keraslike import tf
     >>> bool(tf.reduce_max(tf.abs(tf.random.stateless_truncated_normal([9], seed=[1, 2]))) <= 2)
     True
     """
@@ -355,7 +344,6 @@ def stateless_gamma(
 ) -> Tensor:
     """`gamma`, with draws that a seed of two numbers determines.
 
-    >>> from keraslike import tf
     >>> tf.random.stateless_gamma([2], seed=[1, 2], alpha=1.0).shape
     TensorShape([2])
     """
@@ -384,7 +372,6 @@ def stateless_poisson(
 ) -> Tensor:
     """Draws of a Poisson distribution, which a seed of two numbers determines.
 
-    >>> from keraslike import tf
     >>> tf.random.stateless_poisson([2], seed=[1, 2], lam=2.0).shape
     TensorShape([2])
     """
@@ -409,7 +396,6 @@ def stateless_binomial(
     """Draws from a binomial distribution, determined by a seed of two numbers: the number of
     successes in `counts` trials with the probability `probs`.
 
-    >>> from keraslike import tf
     >>> tf.random.stateless_binomial([2], seed=[1, 2], counts=5.0, probs=0.5).shape
     TensorShape([2])
     """
@@ -428,7 +414,6 @@ def stateless_categorical(
 ) -> Tensor:
     """`categorical`, with draws that a seed of two numbers determines.
 
-    >>> from keraslike import tf
     >>> tf.random.stateless_categorical([[0.0, 0.0]], 5, seed=[1, 2]).shape
     TensorShape([1, 5])
     """
@@ -445,7 +430,6 @@ def _classes(seed: Any, logits: Any, count: int) -> Any:
 def split(seed: Any, num: int = 2, alg: Any = "auto_select") -> Tensor:
     """New seeds derived from one, in rows.
 
-    >>> from keraslike import tf
     >>> tf.random.split([1, 2], 3).shape
     TensorShape([3, 2])
     """
@@ -456,7 +440,6 @@ def split(seed: Any, num: int = 2, alg: Any = "auto_select") -> Tensor:
 def fold_in(seed: Any, data: Any, alg: Any = "auto_select") -> Tensor:
     """A new seed derived from one and a number.
 
-    >>> from keraslike import tf
     >>> tf.random.fold_in([1, 2], 3).shape
     TensorShape([2])
     """
@@ -469,7 +452,6 @@ def poisson(
 ) -> Tensor:
     """Draws of a Poisson distribution, with `shape` draws for each rate in `lam`.
 
-    >>> from keraslike import tf
     >>> tf.random.poisson([3], 2.0).shape
     TensorShape([3])
     """
@@ -484,7 +466,6 @@ def poisson(
 class Algorithm(enum.IntEnum):
     """The kinds of generators, of which `Generator` has the first.
 
-    >>> from keraslike import tf
     >>> tf.random.Algorithm.PHILOX.value
     1
     """

@@ -1,6 +1,5 @@
 """`tf.raw_ops`: operations by their names in graphs, with keyword arguments only.
 
->>> from keraslike import tf
 >>> tf.raw_ops.MatMul(a=[[1.0, 2.0]], b=[[3.0], [4.0]]).numpy().tolist()
 [[11.0]]
 """
@@ -74,7 +73,6 @@ _BITWISE = {
 def _einsum(inputs: Any, equation: str) -> Any:
     """Sums of products of tensors according to `equation`; see `tf.einsum`.
 
-    >>> from keraslike import tf
     >>> tf.raw_ops.Einsum(inputs=[[1.0, 2.0], [3.0, 4.0]], equation="i,i->").numpy().tolist()
     11.0
     """
@@ -85,7 +83,6 @@ def _select(condition: Any, x: Any, y: Any) -> Any:
     """`x` where a condition of the same shape holds, `y` elsewhere; a condition of one axis selects
     rows.
 
-    >>> from keraslike import tf
     >>> tf.raw_ops.Select(
     ...     condition=[True, False], x=[[1, 2], [3, 4]], y=[[5, 6], [7, 8]]
     ... ).numpy().tolist()
@@ -106,7 +103,6 @@ def _select(condition: Any, x: Any, y: Any) -> Any:
 def _uniform_integers(shape: Any, minval: Any, maxval: Any) -> Any:
     """Draws integers from `minval` up to `maxval` (exclusive), in their dtype.
 
-    >>> from keraslike import tf
     >>> tf.raw_ops.RandomUniformInt(shape=[2], minval=3, maxval=4).numpy().tolist()
     [3, 3]
     """
@@ -126,7 +122,6 @@ def _softmax_loss(features: Any, labels: Any) -> _Losses:
     """The cross-entropies between rows of probabilities and the softmax of logits, and their
     gradients for the logits.
 
-    >>> from keraslike import tf
     >>> loss, gradient = tf.raw_ops.SoftmaxCrossEntropyWithLogits(
     ...     features=[[0.0, 0.0]], labels=[[1.0, 0.0]]
     ... )
@@ -141,7 +136,6 @@ def _sparse_softmax_loss(features: Any, labels: Any) -> _SparseLosses:
     """The cross-entropies between classes and the softmax of logits, and their gradients for the
     logits.
 
-    >>> from keraslike import tf
     >>> loss, gradient = tf.raw_ops.SparseSoftmaxCrossEntropyWithLogits(
     ...     features=[[0.0, 0.0]], labels=[0]
     ... )
@@ -168,7 +162,6 @@ def _batch_norm(
     """Batch normalization over all axes but the channels, the new moving mean and variance (of a
     sample, with n - 1), and those used for the normalization.
 
-    >>> from keraslike import tf
     >>> x, none = tf.constant([[[[1.0]]], [[[3.0]]]]), tf.zeros([0])
     >>> found = tf.raw_ops.FusedBatchNormV3(
     ...     x=x, scale=[1.0], offset=[0.0], mean=none, variance=none
@@ -539,7 +532,7 @@ def _example_of(name: str, function: Callable, ours: dict[str, str]) -> str:
     code = f"{start}{', '.join(named)}){end}"
     if len(code) > 84:
         code = "\n... ".join([start, *(f"    {argument}," for argument in named), f"){end}"])
-    return "\n".join([">>> from keraslike import tf", f">>> {code}", *lines[last:]]).strip()
+    return "\n".join([f">>> {code}", *lines[last:]]).strip()
 
 
 def _all() -> dict[str, Callable]:

@@ -146,7 +146,6 @@ def uniform_candidate_sampler(
     Returns `(sampled_candidates, true_expected_count, sampled_expected_count)`: the classes, and
     the expected number of each true and each sampled class among them.
 
-    >>> from keraslike import tf
     >>> drawn, true, _ = tf.random.uniform_candidate_sampler([[0]], 1, 4, False, 8)
     >>> drawn.shape, true.numpy().tolist()
     (TensorShape([4]), [[0.5]])
@@ -176,7 +175,6 @@ def log_uniform_candidate_sampler(
     `log((c + 2) / (c + 1)) / log(range_max + 1)`: as words are distributed that are numbered by how
     often they occur. For the arguments and results see `uniform_candidate_sampler`.
 
-    >>> from keraslike import tf
     >>> drawn, _, _ = tf.random.log_uniform_candidate_sampler([[0]], 1, 4, True, 8, seed=1)
     >>> drawn.shape
     TensorShape([4])
@@ -207,7 +205,6 @@ def learned_unigram_candidate_sampler(
     a true class in earlier calls with the same arguments. For the arguments and results see
     `uniform_candidate_sampler`. Without a seed each call has its own counts, as in TensorFlow.
 
-    >>> from keraslike import tf
     >>> drawn, true, _ = tf.random.learned_unigram_candidate_sampler([[0]], 1, 4, False, 8, seed=1)
     >>> drawn.shape, true.numpy().tolist()
     (TensorShape([4]), [[0.5]])
@@ -243,7 +240,6 @@ def all_candidate_sampler(
     """All `num_sampled` classes in order, each to be expected once; for the results see
     `uniform_candidate_sampler`.
 
-    >>> from keraslike import tf
     >>> tf.random.all_candidate_sampler([[1]], 1, 3, True)[0].numpy().tolist()
     [0, 1, 2]
     """

@@ -4,7 +4,6 @@ If TensorFlow is available (`keraslike[tensorflow]`, or an interpreter that has 
 SavedModel with it; otherwise it writes a folder with StableHLO, which `load` reads as well.
 
 >>> import os, tempfile
->>> from keraslike import tf
 >>> class Scaled(tf.Module):
 ...     def __init__(self):
 ...         self.w = tf.Variable(2.0)
@@ -65,7 +64,6 @@ class SaveOptions:
 
     Raises NotImplementedError for those that would change the result.
 
-    >>> from keraslike import tf
     >>> tf.saved_model.SaveOptions().save_debug_info
     False
     """
@@ -93,7 +91,6 @@ class SaveOptions:
 class LoadOptions:
     """Options of `load`, which have no effect here.
 
-    >>> from keraslike import tf
     >>> tf.saved_model.LoadOptions().allow_partial_checkpoint
     False
     """

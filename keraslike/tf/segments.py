@@ -103,7 +103,6 @@ def isotonic_regression(inputs: Any, decreasing: bool = True, axis: int = -1) ->
     Args:
         decreasing: `False` for nondecreasing values.
 
-    >>> from keraslike import tf
     >>> values, segments = tf.nn.isotonic_regression([3.0, 1.0, 2.0])
     >>> values.numpy().tolist(), segments.numpy().tolist()
     ([3.0, 1.5, 1.5], [0, 1, 1])

@@ -17,7 +17,6 @@ from keraslike.tf.tensor import Tensor
 def serialize_tensor(tensor: Any, name: str | None = None) -> Tensor:
     """A tensor as the bytes of a `TensorProto`, which `parse_tensor` reads.
 
-    >>> from keraslike import tf
     >>> tf.io.parse_tensor(tf.io.serialize_tensor([1.0]), tf.float32).numpy().tolist()
     [1.0]
     """
@@ -29,7 +28,6 @@ def serialize_tensor(tensor: Any, name: str | None = None) -> Tensor:
 def serialize_sparse(sp_input: Any, out_type: Any = dtypes.string, name: Any = None) -> Tensor:
     """The indices, values and shape of a sparse tensor, each as the bytes of a `TensorProto`.
 
-    >>> from keraslike import tf
     >>> tf.io.serialize_sparse(tf.sparse.from_dense([[0, 5]])).shape
     TensorShape([3])
     """
@@ -41,7 +39,6 @@ def serialize_sparse(sp_input: Any, out_type: Any = dtypes.string, name: Any = N
 def serialize_many_sparse(sp_input: Any, out_type: Any = dtypes.string, name: Any = None) -> Tensor:
     """`serialize_sparse` of each row, which `deserialize_many_sparse` combines again.
 
-    >>> from keraslike import tf
     >>> tf.io.serialize_many_sparse(tf.sparse.from_dense([[0, 5], [6, 0]])).shape
     TensorShape([2, 3])
     """
@@ -60,7 +57,6 @@ def deserialize_many_sparse(
 ) -> SparseTensor:
     """The sparse tensors in rows of `serialize_sparse`, stacked along a new first axis.
 
-    >>> from keraslike import tf
     >>> x = tf.sparse.from_dense([[0, 5], [6, 0]])
     >>> back = tf.io.deserialize_many_sparse(tf.io.serialize_many_sparse(x), tf.int32)
     >>> tf.sparse.to_dense(back).numpy().tolist()
@@ -87,7 +83,6 @@ def parse_tensor(serialized: Any, out_type: Any, name: str | None = None) -> Ten
 
     Raises InvalidArgumentError for other bytes, and for a tensor of another dtype.
 
-    >>> from keraslike import tf
     >>> tf.io.parse_tensor(tf.io.serialize_tensor([1, 2]), tf.int32).numpy().tolist()
     [1, 2]
     """

@@ -31,7 +31,6 @@ def union(a: Any, b: Any, validate_indices: bool = True) -> SparseTensor:
 def intersection(a: Any, b: Any, validate_indices: bool = True) -> SparseTensor:
     """The elements that are in both sets.
 
-    >>> from keraslike import tf
     >>> tf.sparse.to_dense(tf.sets.intersection([[1, 2, 3]], [[2, 3]])).numpy().tolist()
     [[2, 3]]
     """
@@ -41,7 +40,6 @@ def intersection(a: Any, b: Any, validate_indices: bool = True) -> SparseTensor:
 def difference(a: Any, b: Any, aminusb: bool = True, validate_indices: bool = True) -> SparseTensor:
     """The elements of `a` that are not in `b`, or with `aminusb=False` the reverse.
 
-    >>> from keraslike import tf
     >>> tf.sparse.to_dense(tf.sets.difference([[1, 2, 3]], [[2]])).numpy().tolist()
     [[1, 3]]
     """
@@ -53,7 +51,6 @@ def difference(a: Any, b: Any, aminusb: bool = True, validate_indices: bool = Tr
 def size(a: Any, validate_indices: bool = True) -> Tensor:
     """The number of different elements of each set of a sparse tensor, int32.
 
-    >>> from keraslike import tf
     >>> tf.sets.size(tf.sparse.from_dense([[1, 2, 2]])).numpy().tolist()
     [2]
     """

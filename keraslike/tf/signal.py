@@ -48,7 +48,6 @@ rfft, irfft = _real("rfft", jnp.fft.rfft), _real("irfft", jnp.fft.irfft)
 def rfft2d(x: Any, fft_length: Any = None) -> Any:
     """The Fourier transform of real numbers along the last two axes.
 
-    >>> from keraslike import tf
     >>> tf.signal.rfft2d([[1.0, 1.0]]).numpy().tolist()
     [[(2+0j), 0j]]
     """
@@ -59,7 +58,6 @@ def rfft2d(x: Any, fft_length: Any = None) -> Any:
 def irfft2d(x: Any, fft_length: Any = None) -> Any:
     """The inverse of `rfft2d`.
 
-    >>> from keraslike import tf
     >>> tf.signal.irfft2d([[2 + 0j, 0j]]).numpy().tolist()
     [[1.0, 1.0]]
     """
@@ -70,7 +68,6 @@ def irfft2d(x: Any, fft_length: Any = None) -> Any:
 def fftshift(x: Any, axes: Any = None) -> Any:
     """Shifts frequency 0 to the middle.
 
-    >>> from keraslike import tf
     >>> tf.signal.fftshift([0, 1, 2, 3]).numpy().tolist()
     [2, 3, 0, 1]
     """
@@ -81,7 +78,6 @@ def fftshift(x: Any, axes: Any = None) -> Any:
 def ifftshift(x: Any, axes: Any = None) -> Any:
     """The inverse of `fftshift`.
 
-    >>> from keraslike import tf
     >>> tf.signal.ifftshift([2, 3, 0, 1]).numpy().tolist()
     [0, 1, 2, 3]
     """
@@ -99,7 +95,6 @@ def frame(
 ) -> Tensor:
     """Frames of a signal, one every `frame_step` samples.
 
-    >>> from keraslike import tf
     >>> tf.signal.frame([1, 2, 3, 4], 2, 1).numpy().tolist()
     [[1, 2], [2, 3], [3, 4]]
     """
@@ -120,7 +115,6 @@ def _frame(x: Any, length: int, step: int, pad_end: bool, value: float, axis: in
 def overlap_and_add(signal: Any, frame_step: Any, name: Any = None) -> Tensor:
     """The signal composed of frames, with overlaps added.
 
-    >>> from keraslike import tf
     >>> tf.signal.overlap_and_add([[1, 2], [3, 4]], 1).numpy().tolist()
     [1, 5, 4]
     """
@@ -152,7 +146,6 @@ def kaiser_window(
 ) -> Tensor:
     """Kaiser's window.
 
-    >>> from keraslike import tf
     >>> tf.signal.kaiser_window(3, 2.0).numpy().round(4)
     array([0.4387, 1.    , 0.4387], dtype=float32)
     """
@@ -163,7 +156,6 @@ def kaiser_window(
 def vorbis_window(window_length: Any, dtype: Any = dtypes.float32, name: Any = None) -> Tensor:
     """The window of the Vorbis format.
 
-    >>> from keraslike import tf
     >>> tf.signal.vorbis_window(4).numpy().round(4)
     array([0.228 , 0.9737, 0.9737, 0.228 ], dtype=float32)
     """
@@ -177,7 +169,6 @@ def inverse_stft_window_fn(
 ) -> Callable:
     """The window for `inverse_stft` that inverts a `stft` with a given window.
 
-    >>> from keraslike import tf
     >>> window = tf.signal.inverse_stft_window_fn(2)
     >>> window(4, tf.float32).numpy().round(4)
     array([0., 1., 1., 1.], dtype=float32)
@@ -204,7 +195,6 @@ def inverse_stft(
 ) -> Tensor:
     """The inverse of `stft`, exact with the window of `inverse_stft_window_fn`.
 
-    >>> from keraslike import tf
     >>> x = tf.ones([8])
     >>> spectra = tf.signal.stft(x, 4, 2)
     >>> window = tf.signal.inverse_stft_window_fn(2)
@@ -240,7 +230,6 @@ def linear_to_mel_weight_matrix(
 ) -> Tensor:
     """The matrix that converts a spectrogram to bands on the mel scale.
 
-    >>> from keraslike import tf
     >>> tf.signal.linear_to_mel_weight_matrix(2, 5, 8000).shape
     TensorShape([5, 2])
     """
@@ -258,7 +247,6 @@ def linear_to_mel_weight_matrix(
 def mfccs_from_log_mel_spectrograms(log_mel_spectrograms: Any, name: Any = None) -> Tensor:
     """The cepstral coefficients of logarithmic mel spectrograms.
 
-    >>> from keraslike import tf
     >>> tf.signal.mfccs_from_log_mel_spectrograms([[1.0, 1.0]]).numpy().round(4)
     array([[2., 0.]], dtype=float32)
     """
@@ -277,7 +265,6 @@ def stft(
 ) -> Tensor:
     """The Fourier transform of each windowed frame of a signal.
 
-    >>> from keraslike import tf
     >>> tf.signal.stft(tf.ones([8]), 4, 2).shape
     TensorShape([3, 3])
     """
@@ -296,7 +283,6 @@ def dct(x: Any, type: int = 2, n: Any = None, axis: int = -1, norm: str | None =
 
     Raises ValueError for type 1 with a norm, and for another axis.
 
-    >>> from keraslike import tf
     >>> tf.signal.dct([1.0, 1.0]).numpy().round(4).tolist()
     [4.0, 0.0]
     """
@@ -341,7 +327,6 @@ def idct(x: Any, type: int = 2, n: Any = None, axis: int = -1, norm: str | None 
 
     Raises ValueError for a length `n` and for another axis.
 
-    >>> from keraslike import tf
     >>> tf.signal.idct([2.0, 0.0], norm=None).numpy().round(4).tolist()
     [2.0, 2.0]
     """
@@ -357,7 +342,6 @@ def kaiser_bessel_derived_window(
 ) -> Tensor:
     """The Kaiser-Bessel derived window, whose squares sum to 1 where halves of frames overlap.
 
-    >>> from keraslike import tf
     >>> tf.signal.kaiser_bessel_derived_window(4, 2.0).numpy().round(4)
     array([0.4834, 0.8754, 0.8754, 0.4834], dtype=float32)
     """
@@ -385,7 +369,6 @@ def mdct(
 
     Returns `(..., frames, frame_length // 2)`.
 
-    >>> from keraslike import tf
     >>> tf.signal.mdct(tf.ones([8]), 4).shape
     TensorShape([3, 2])
     """
@@ -409,7 +392,6 @@ def inverse_mdct(
     """The inverse of `mdct`; with the same window it is exact except for the first and the last
     half frame.
 
-    >>> from keraslike import tf
     >>> found = tf.signal.inverse_mdct(tf.signal.mdct(tf.ones([8]), 4))
     >>> found.numpy().round(4)[2:6].tolist()
     [1.0, 1.0, 1.0, 1.0]

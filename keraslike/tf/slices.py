@@ -23,7 +23,6 @@ class IndexedSlices(Boxed):
     Functions of tensors convert it to the whole tensor; optimizers and functions that clip
     gradients accept it unconverted.
 
-    >>> from keraslike import tf
     >>> rows = tf.IndexedSlices([[1.0, 2.0]], [1], dense_shape=[3, 2])
     >>> tf.convert_to_tensor(rows).numpy().tolist()
     [[0.0, 0.0], [1.0, 2.0], [0.0, 0.0]]

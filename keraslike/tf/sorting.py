@@ -21,7 +21,6 @@ from keraslike.tf.tensor import WIDE, Tensor, run
 def sort(values: Any, axis: int = -1, direction: str = "ASCENDING", name: Any = None) -> Tensor:
     """The elements, sorted along an axis.
 
-    >>> from keraslike import tf
     >>> tf.sort([3, 1, 2]).numpy().tolist()
     [1, 2, 3]
     """
@@ -58,7 +57,6 @@ def argsort(
 ) -> Tensor:
     """The indices that sort the elements, int32.
 
-    >>> from keraslike import tf
     >>> tf.argsort([3, 1, 2], direction="DESCENDING").numpy().tolist()
     [0, 2, 1]
     """
@@ -85,7 +83,6 @@ def top_k(
 ) -> TopKV2:
     """The `k` largest elements along the last axis, as `values` and `indices`.
 
-    >>> from keraslike import tf
     >>> values, indices = tf.math.top_k([1, 3, 2], 2)
     >>> values.numpy().tolist(), indices.numpy().tolist()
     ([3, 2], [1, 2])
@@ -115,7 +112,6 @@ def unique(x: Any, out_idx: Any = dtypes.int32, name: Any = None) -> Unique:
     element
     in them (`idx`).
 
-    >>> from keraslike import tf
     >>> y, idx = tf.unique([7, 8, 7])
     >>> y.numpy().tolist(), idx.numpy().tolist()
     ([7, 8], [0, 1, 0])
@@ -148,7 +144,6 @@ def searchsorted(
 ) -> Tensor:
     """The positions at which values would be inserted into a sorted sequence.
 
-    >>> from keraslike import tf
     >>> tf.searchsorted([1, 3, 5], [0, 3, 9]).numpy().tolist()
     [0, 1, 3]
     """
@@ -225,7 +220,6 @@ class ListDiff(NamedTuple):
 def list_diff(x: Any, y: Any, out_idx: Any = dtypes.int32) -> ListDiff:
     """The elements of `x` that are not in `y`, in their order, and their indices.
 
-    >>> from keraslike import tf
     >>> [t.numpy().tolist() for t in tf.raw_ops.ListDiff(x=[1, 2, 3, 4], y=[2, 4])]
     [[1, 3], [0, 2]]
     """
@@ -240,7 +234,6 @@ def sequence_mask(
 ) -> Tensor:
     """A mask that is true for the first `lengths[i]` elements of row `i`.
 
-    >>> from keraslike import tf
     >>> tf.sequence_mask([1, 3], 3).numpy().tolist()
     [[True, False, False], [True, True, True]]
     """

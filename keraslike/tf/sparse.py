@@ -87,7 +87,6 @@ def add(a: Any, b: Any, threshold: Any = 0) -> Any:
     Args:
         threshold: sums of two sparse values below this magnitude are removed.
 
-    >>> from keraslike import tf
     >>> x = tf.sparse.from_dense([[0, 1]])
     >>> tf.sparse.to_dense(tf.sparse.add(x, x)).numpy().tolist()
     [[0, 2]]
@@ -231,7 +230,6 @@ def _matmul(values: Any, b: Any, indices: Any, sizes: tuple, of_a: bool, of_b: b
 def softmax(sp_input: Any, name: str | None = None) -> SparseTensor:
     """The softmax over the explicit values of each row (the last axis).
 
-    >>> from keraslike import tf
     >>> tf.sparse.softmax(
     ...     tf.sparse.from_dense([[0.0, 1.0], [1.0, 1.0]])
     ... ).values.numpy().tolist()

@@ -36,7 +36,6 @@ def bincount(
 
     Raises InvalidArgumentError for negative values and for weights of another structure.
 
-    >>> from keraslike import tf
     >>> found = tf.sparse.bincount([[0, 1, 1], [2, 2, 0]], axis=-1)
     >>> tf.sparse.to_dense(found).numpy().tolist()
     [[1, 2, 0], [1, 0, 2]]

@@ -39,7 +39,6 @@ def eye(
 ) -> SparseTensor:
     """A matrix with ones on the diagonal.
 
-    >>> from keraslike import tf
     >>> tf.sparse.to_dense(tf.sparse.eye(2)).numpy().tolist()
     [[1.0, 0.0], [0.0, 1.0]]
     """
@@ -52,7 +51,6 @@ def eye(
 def to_indicator(sp_input: Any, vocab_size: int, name: Any = None) -> Tensor:
     """A tensor that is true at the values, as indices along a last axis of size `vocab_size`.
 
-    >>> from keraslike import tf
     >>> tf.sparse.to_indicator(
     ...     tf.sparse.SparseTensor([[0, 0]], [2], [1, 1]), 4
     ... ).numpy().tolist()
@@ -70,7 +68,6 @@ def _indicate(values: Any, indices: Any, sizes: tuple[int, ...]) -> Any:
 def transpose(sp_input: Any, perm: Any = None, name: str | None = None) -> SparseTensor:
     """The tensor with its axes in another order, by default reversed.
 
-    >>> from keraslike import tf
     >>> tf.sparse.to_dense(tf.sparse.transpose(tf.sparse.from_dense([[0, 1]]))).numpy().tolist()
     [[0], [1]]
     """
@@ -86,7 +83,6 @@ def transpose(sp_input: Any, perm: Any = None, name: str | None = None) -> Spars
 def reshape(sp_input: Any, shape: Any, name: str | None = None) -> SparseTensor:
     """The same elements in another shape; one size may be -1.
 
-    >>> from keraslike import tf
     >>> tf.sparse.to_dense(
     ...     tf.sparse.reshape(tf.sparse.from_dense([0, 1, 2, 0]), [2, 2])
     ... ).numpy().tolist()
@@ -115,7 +111,6 @@ def _reshape(indices: Any, old: tuple[int, ...], new: tuple[int, ...]) -> Any:
 def expand_dims(sp_input: Any, axis: Any = None, name: str | None = None) -> SparseTensor:
     """The tensor with an additional axis of size 1, by default the last.
 
-    >>> from keraslike import tf
     >>> tf.sparse.expand_dims(tf.sparse.from_dense([0, 1]), 0).shape
     TensorShape([1, 2])
     """
@@ -135,7 +130,6 @@ def concat(
     Args:
         expand_nonconcat_dims: whether other sizes may differ; the largest is used.
 
-    >>> from keraslike import tf
     >>> x = tf.sparse.from_dense([[0, 1]])
     >>> tf.sparse.to_dense(tf.sparse.concat(0, [x, x])).numpy().tolist()
     [[0, 1], [0, 1]]
@@ -167,7 +161,6 @@ def concat(
 def slice(sp_input: Any, start: Any, size: Any, name: Any = None) -> SparseTensor:  # noqa: A001
     """The slice that begins at `start`, of `size` at most.
 
-    >>> from keraslike import tf
     >>> x = tf.sparse.from_dense([[0, 1], [2, 3]])
     >>> tf.sparse.to_dense(tf.sparse.slice(x, [0, 1], [2, 1])).numpy().tolist()
     [[1], [3]]
@@ -189,7 +182,6 @@ def split(
 ) -> list[SparseTensor]:
     """`num_split` parts along an axis; the first ones are longer if it does not divide evenly.
 
-    >>> from keraslike import tf
     >>> x = tf.sparse.from_dense([[0, 1], [2, 3]])
     >>> [tf.sparse.to_dense(part).numpy().tolist() for part in tf.sparse.split(x, 2, 1)]
     [[[0], [2]], [[1], [3]]]
@@ -212,7 +204,6 @@ def split(
 def retain(sp_input: Any, to_retain: Any) -> SparseTensor:
     """The tensor with only those values for which the boolean vector `to_retain` is true.
 
-    >>> from keraslike import tf
     >>> x = tf.sparse.from_dense([1, 2])
     >>> tf.sparse.to_dense(tf.sparse.retain(x, [False, True])).numpy().tolist()
     [0, 2]
@@ -234,7 +225,6 @@ def retain(sp_input: Any, to_retain: Any) -> SparseTensor:
 def reset_shape(sp_input: Any, new_shape: Any = None) -> SparseTensor:
     """The tensor with another shape: the smallest that holds the indices, or a given larger one.
 
-    >>> from keraslike import tf
     >>> tf.sparse.reset_shape(tf.sparse.from_dense([0, 1]), [4]).shape
     TensorShape([4])
     """
@@ -251,7 +241,6 @@ def reset_shape(sp_input: Any, new_shape: Any = None) -> SparseTensor:
 def fill_empty_rows(sp_input: Any, default_value: Any, name: Any = None) -> tuple:
     """The tensor with a value at the start of each empty row, and a mask of empty rows.
 
-    >>> from keraslike import tf
     >>> x = tf.sparse.from_dense([[0, 1], [0, 0]])
     >>> filled, empty = tf.sparse.fill_empty_rows(x, 7)
     >>> tf.sparse.to_dense(filled).numpy().tolist(), empty.numpy().tolist()
@@ -273,7 +262,6 @@ def fill_empty_rows(sp_input: Any, default_value: Any, name: Any = None) -> tupl
 def mask(a: Any, mask_indices: Any, name: str | None = None) -> Any:
     """`IndexedSlices` without the rows in `mask_indices`.
 
-    >>> from keraslike import tf
     >>> rows = tf.IndexedSlices([[1.0], [2.0]], [0, 3])
     >>> tf.sparse.mask(rows, [3]).values.numpy().tolist()
     [[1.0]]

@@ -251,7 +251,6 @@ def to_dense(
     Raises InvalidArgumentError for indices that are out of order, repeated or out of bounds. In a
     traced function they are not checked.
 
-    >>> from keraslike import tf
     >>> tf.sparse.to_dense(tf.sparse.SparseTensor([[0, 1]], [5], [1, 2])).numpy().tolist()
     [[0, 5]]
     """
@@ -275,7 +274,6 @@ def _scatter(values: Any, filler: Any, indices: Any, sizes: tuple[int, ...]) -> 
 def reorder(sp_input: Any, name: str | None = None) -> SparseTensor:
     """The same tensor with indices in row-major order.
 
-    >>> from keraslike import tf
     >>> x = tf.sparse.SparseTensor([[1, 0], [0, 0]], [2, 1], [2, 1])
     >>> tf.sparse.reorder(x).values.numpy().tolist()
     [1, 2]

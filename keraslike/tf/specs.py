@@ -216,7 +216,6 @@ def type_spec_from_value(value: Any) -> Any:
 class TypeSpec(abc.ABC):  # noqa: B024
     """The common base class of specs, for `isinstance`.
 
-    >>> from keraslike import tf
     >>> isinstance(tf.TensorSpec([2]), tf.TypeSpec)
     True
     """

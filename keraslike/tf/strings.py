@@ -90,7 +90,6 @@ lower, upper = _case("lower"), _case("upper")
 def strip(input: Any, name: str | None = None) -> Tensor:
     """The texts without leading and trailing whitespace.
 
-    >>> from keraslike import tf
     >>> tf.strings.strip("  text ").numpy()
     b'text'
     """
@@ -187,7 +186,6 @@ def _plain(text: Any) -> bytes:
 def regex_full_match(input: Any, pattern: Any, name: str | None = None) -> Tensor:
     """Whether the whole text matches a pattern, in the syntax that RE2 and Python's `re` share.
 
-    >>> from keraslike import tf
     >>> tf.strings.regex_full_match(["abc", "xyz"], "a.*").numpy().tolist()
     [True, False]
     """
@@ -315,7 +313,6 @@ def split(input: Any, sep: Any = None, maxsplit: int = -1, name: str | None = No
 def bytes_split(input: Any, name: str | None = None) -> Any:
     """A row of the bytes of each text.
 
-    >>> from keraslike import tf
     >>> tf.strings.bytes_split(["ab", "c"]).to_list()
     [[b'a', b'b'], [b'c']]
     """
@@ -339,7 +336,6 @@ def ngrams(
         padding_width: the width of the padding, by default one less than the n-gram.
         preserve_short_sequences: whether a row that is too short becomes one n-gram.
 
-    >>> from keraslike import tf
     >>> tf.strings.ngrams(["a", "b", "c"], 2).numpy().tolist()
     [b'a b', b'b c']
     """
@@ -373,7 +369,6 @@ def unsorted_segment_join(
 ) -> Tensor:
     """The joined texts of each segment.
 
-    >>> from keraslike import tf
     >>> tf.strings.unsorted_segment_join(["a", "b", "c"], [1, 0, 1], 2, ":").numpy().tolist()
     [b'b', b'a:c']
     """

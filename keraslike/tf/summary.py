@@ -1,7 +1,6 @@
 """`tf.summary`: logs values for TensorBoard, from callbacks and custom loops.
 
 >>> import os, tempfile
->>> from keraslike import tf
 >>> with tempfile.TemporaryDirectory() as logs:
 ...     writer = tf.summary.create_file_writer(logs)
 ...     with writer.as_default(step=0):
@@ -48,7 +47,6 @@ _defaults = _Defaults()
 class SummaryWriter:
     """A writer of event files, which `create_file_writer` returns.
 
-    >>> from keraslike import tf
     >>> import tempfile
     >>> isinstance(tf.summary.create_file_writer(tempfile.mkdtemp()), tf.summary.SummaryWriter)
     True
@@ -105,7 +103,6 @@ def create_file_writer(
 ) -> SummaryWriter:
     """A writer of an event file in a directory, both of which it creates.
 
-    >>> from keraslike import tf
     >>> import os, tempfile
     >>> path = tempfile.mkdtemp()
     >>> writer = tf.summary.create_file_writer(path)
@@ -122,7 +119,6 @@ def create_file_writer(
 def flush(writer: SummaryWriter | None = None, name: str | None = None) -> None:
     """Flushes a writer, by default the default one.
 
-    >>> from keraslike import tf
     >>> import tempfile
     >>> writer = tf.summary.create_file_writer(tempfile.mkdtemp())
     >>> tf.summary.flush(writer)
@@ -135,7 +131,6 @@ def flush(writer: SummaryWriter | None = None, name: str | None = None) -> None:
 def record_if(condition: Any) -> contextlib.AbstractContextManager:
     """A context in which values are logged only if the condition, or function, is true.
 
-    >>> from keraslike import tf
     >>> import tempfile
     >>> with (
     ...     tf.summary.create_file_writer(tempfile.mkdtemp()).as_default(),
@@ -152,7 +147,6 @@ def should_record_summaries() -> Any:
 
     In a traced function the result is a tensor if the condition is a tensor.
 
-    >>> from keraslike import tf
     >>> bool(tf.summary.should_record_summaries())
     False
     """
@@ -222,7 +216,6 @@ def _log(write: Callable[..., None], tag: str, data: Any, step: Any, **options: 
 def scalar(name: str, data: Any, step: Any = None, description: str | None = None) -> bool:
     """Logs a number, and returns whether it was logged.
 
-    >>> from keraslike import tf
     >>> import tempfile
     >>> with tf.summary.create_file_writer(tempfile.mkdtemp()).as_default():
     ...     print(bool(tf.summary.scalar("loss", 0.5, step=1)))
@@ -240,7 +233,6 @@ def histogram(
 ) -> bool:
     """Logs a histogram of values, by default with 30 buckets.
 
-    >>> from keraslike import tf
     >>> import tempfile
     >>> with tf.summary.create_file_writer(tempfile.mkdtemp()).as_default():
     ...     print(bool(tf.summary.histogram("weights", [1.0, 2.0], step=1)))
@@ -259,7 +251,6 @@ def image(
 ) -> bool:
     """Logs images `(samples, height, width, channels)`, floats from 0 to 1 or uint8.
 
-    >>> from keraslike import tf
     >>> import tempfile
     >>> with tf.summary.create_file_writer(tempfile.mkdtemp()).as_default():
     ...     print(bool(tf.summary.image("picture", tf.zeros([1, 2, 2, 1]), step=1)))
@@ -280,7 +271,6 @@ def audio(
 ) -> bool:
     """Logs audio `(clips, frames, channels)`, floats from -1 to 1.
 
-    >>> from keraslike import tf
     >>> import tempfile
     >>> with tf.summary.create_file_writer(tempfile.mkdtemp()).as_default():
     ...     print(bool(tf.summary.audio("sound", tf.zeros([1, 8, 1]), 8000, step=1)))
@@ -293,7 +283,6 @@ def audio(
 def create_noop_writer() -> SummaryWriter:
     """A writer that writes nothing.
 
-    >>> from keraslike import tf
     >>> with tf.summary.create_noop_writer().as_default():
     ...     print(bool(tf.summary.scalar("loss", 0.5, step=1)))
     False
@@ -322,7 +311,6 @@ class _Nowhere(SummaryWriter):
 def text(name: str, data: Any, step: Any = None, description: str | None = None) -> bool:
     """Logs text, or an array of texts, which TensorBoard renders as Markdown.
 
-    >>> from keraslike import tf
     >>> import tempfile
     >>> with tf.summary.create_file_writer(tempfile.mkdtemp()).as_default():
     ...     print(bool(tf.summary.text("note", "started", step=1)))
@@ -339,7 +327,6 @@ def write(tag: Any, tensor: Any, step: Any = None, metadata: Any = None, name: A
         tensor: a tensor of numbers or of text, or a function that gives one.
         metadata: a message `SummaryMetadata`, or its bytes.
 
-    >>> from keraslike import tf
     >>> import tempfile
     >>> with tf.summary.create_file_writer(tempfile.mkdtemp()).as_default():
     ...     print(bool(tf.summary.write("values", [1.0, 2.0], step=1)))
@@ -356,7 +343,6 @@ def write(tag: Any, tensor: Any, step: Any = None, metadata: Any = None, name: A
 def graph(graph_data: Any) -> bool:
     """Logs a graph, such as that of a `ConcreteFunction`.
 
-    >>> from keraslike import tf
     >>> import tempfile
     >>> concrete = tf.function(lambda x: x + 1).get_concrete_function(tf.constant(1.0))
     >>> with tf.summary.create_file_writer(tempfile.mkdtemp()).as_default():
@@ -444,7 +430,6 @@ def trace_export(name: Any, step: Any = None, profiler_outdir: Any = None) -> No
 def trace_off() -> None:
     """Ends what `trace_on` began.
 
-    >>> from keraslike import tf
     >>> tf.summary.trace_off()
     """
     if _tracing.directory is not None:

@@ -321,7 +321,6 @@ _conj = _of_complex("conj", jnp.conj)
 def conj(x: Any, name: Any = None) -> Any:
     """The complex conjugate; tensors of real numbers are returned unchanged.
 
-    >>> from keraslike import tf
     >>> tf.math.conj(tf.constant([1 + 2j])).numpy().tolist()
     [(1-2j)]
     """
@@ -337,7 +336,6 @@ angle = _of_complex("angle", jnp.angle, lambda x: jnp.where(x < 0, jnp.pi, 0).as
 def truediv(x: Any, y: Any) -> Any:
     """`x / y`, which for integers is float64, or float32 if they have fewer than 32 bits.
 
-    >>> from keraslike import tf
     >>> tf.truediv(3, 2).numpy().tolist()
     1.5
     """

@@ -32,7 +32,6 @@ from keraslike.tf.tensor import Tensor, _is_inexact, pass_on, precision, raw, ru
 class UnconnectedGradients:
     """The results of `gradient` for a source that the target does not depend on.
 
-    >>> from keraslike import tf
     >>> x, y = tf.Variable(1.0), tf.Variable(2.0)
     >>> with tf.GradientTape() as tape:
     ...     z = 3.0 * x
@@ -57,7 +56,6 @@ class GradientTape:
         persistent: whether more than one gradient may be computed.
         watch_accessed_variables: whether the tape follows all trainable variables that are read.
 
-    >>> from keraslike import tf
     >>> x = tf.constant(3.0)
     >>> with GradientTape() as tape:
     ...     tape.watch(x)

@@ -45,7 +45,6 @@ class Tensor(Boxed):
     `numpy()` returns its value; JAX and numpy functions accept it as an array. It is a pytree with
     the JAX array as its leaf. 64-bit dtypes are kept.
 
-    >>> from keraslike import tf
     >>> x = tf.constant([1, 2])
     >>> isinstance(x, tf.Tensor), x.shape, x.dtype
     (True, TensorShape([2]), tf.int32)

@@ -20,7 +20,6 @@ from keraslike.tf.tape import GradientTape, UnconnectedGradients
 def is_gpu_available(cuda_only: bool = False, min_cuda_compute_capability: Any = None) -> bool:
     """Whether a GPU is available.
 
-    >>> from keraslike import tf
     >>> isinstance(tf.test.is_gpu_available(), bool)
     True
     """
@@ -30,7 +29,6 @@ def is_gpu_available(cuda_only: bool = False, min_cuda_compute_capability: Any =
 def gpu_device_name() -> str:
     """The name of the first GPU, or an empty text if there is none.
 
-    >>> from keraslike import tf
     >>> isinstance(tf.test.gpu_device_name(), str)
     True
     """
@@ -41,7 +39,6 @@ def gpu_device_name() -> str:
 def is_built_with_cuda() -> bool:
     """Whether JAX runs on CUDA.
 
-    >>> from keraslike import tf
     >>> isinstance(tf.test.is_built_with_cuda(), bool)
     True
     """
@@ -51,7 +48,6 @@ def is_built_with_cuda() -> bool:
 def is_built_with_rocm() -> bool:
     """Whether JAX runs on ROCm.
 
-    >>> from keraslike import tf
     >>> tf.test.is_built_with_rocm()
     False
     """
@@ -61,7 +57,6 @@ def is_built_with_rocm() -> bool:
 def is_built_with_gpu_support() -> bool:
     """Whether JAX runs on a GPU.
 
-    >>> from keraslike import tf
     >>> isinstance(tf.test.is_built_with_gpu_support(), bool)
     True
     """
@@ -71,7 +66,6 @@ def is_built_with_gpu_support() -> bool:
 def is_built_with_xla() -> bool:
     """True, since XLA compiles everything.
 
-    >>> from keraslike import tf
     >>> tf.test.is_built_with_xla()
     True
     """
@@ -92,7 +86,6 @@ def main(argv: Any = None) -> None:
 class TestCase(unittest.TestCase):
     """A test case with assertions for tensors, arrays, and structures of these.
 
-    >>> from keraslike import tf
     >>> class Check(tf.test.TestCase):
     ...     def test_sum(self):
     ...         self.assertAllEqual(tf.constant([1, 2]) + 1, [2, 3])
@@ -232,7 +225,6 @@ def compute_gradient(f: Callable, x: Any, delta: float | None = None) -> tuple[l
         x: the arguments, a list.
         delta: half the distance between the values of a difference, by default 1 / 1024.
 
-    >>> from keraslike import tf
     >>> exact, near = tf.test.compute_gradient(tf.square, [tf.constant([1.0, 3.0])])
     >>> exact[0].tolist(), near[0].round(2).tolist()
     ([[2.0, 0.0], [0.0, 6.0]], [[2.0, 0.0], [0.0, 6.0]])

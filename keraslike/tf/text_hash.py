@@ -37,7 +37,6 @@ def to_hash_bucket(input: Any, num_buckets: Any, name: str | None = None) -> Ten
 def to_hash_bucket_fast(input: Any, num_buckets: Any, name: str | None = None) -> Tensor:
     """The bucket of each text, an int64 below `num_buckets`, by FarmHash's Fingerprint64.
 
-    >>> from keraslike import tf
     >>> tf.strings.to_hash_bucket_fast(["a", "b"], 10).numpy().tolist()
     [9, 2]
     """
@@ -53,7 +52,6 @@ def to_hash_bucket_strong(
     Args:
         key: a secret key of two integers, which prevents attacks with colliding texts.
 
-    >>> from keraslike import tf
     >>> tf.strings.to_hash_bucket_strong(["a", "b"], 10, [1, 2]).numpy().tolist()
     [6, 4]
     """

@@ -29,7 +29,6 @@ def is_text(value: Any) -> bool:
 class TextVariable(Boxed):
     """What `tf.Variable` is of text.
 
-    >>> from keraslike import tf
     >>> names = tf.Variable(["a", "b"])
     >>> names[0].assign("c").numpy().tolist()
     [b'c', b'b']

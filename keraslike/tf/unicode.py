@@ -146,7 +146,6 @@ def unicode_decode_with_offsets(
 ) -> tuple[Any, Any]:
     """Like `unicode_decode`, with the byte offset of each character, int64.
 
-    >>> from keraslike import tf
     >>> codes, starts = tf.strings.unicode_decode_with_offsets("ab", "UTF-8")
     >>> codes.numpy().tolist(), starts.numpy().tolist()
     ([97, 98], [0, 1])
@@ -172,7 +171,6 @@ def unicode_split(
 ) -> Any:
     """A row of the characters of each text, in the same encoding.
 
-    >>> from keraslike import tf
     >>> tf.strings.unicode_split("ab", "UTF-8").numpy().tolist()
     [b'a', b'b']
     """
@@ -188,7 +186,6 @@ def unicode_split_with_offsets(
 ) -> tuple[Any, Any]:
     """Like `unicode_split`, with the byte offset of each character, int64.
 
-    >>> from keraslike import tf
     >>> parts, starts = tf.strings.unicode_split_with_offsets("ab", "UTF-8")
     >>> parts.numpy().tolist(), starts.numpy().tolist()
     ([b'a', b'b'], [0, 1])
@@ -276,7 +273,6 @@ def unicode_transcode(
 ) -> Tensor:
     """Texts converted to another encoding: "UTF-8", "UTF-16-BE" or "UTF-32-BE".
 
-    >>> from keraslike import tf
     >>> coded = tf.strings.unicode_transcode("hi", "UTF-8", "UTF-16-BE")
     >>> tf.strings.length(coded).numpy().tolist()
     4

@@ -35,7 +35,6 @@ from keraslike.tf.text_variable import TextVariable, is_text
 class VariableAggregation(enum.Enum):
     """How the values that replicas of a strategy assign to a variable are combined.
 
-    >>> from keraslike import tf
     >>> tf.Variable(1.0, aggregation=tf.VariableAggregation.SUM).numpy().tolist()
     1.0
     """
@@ -46,7 +45,6 @@ class VariableAggregation(enum.Enum):
 class VariableSynchronization(enum.Enum):
     """When the values of replicas are combined: here always immediately.
 
-    >>> from keraslike import tf
     >>> tf.Variable(1.0, synchronization=tf.VariableSynchronization.AUTO).numpy().tolist()
     1.0
     """

@@ -132,7 +132,6 @@ def conv1d(
 ) -> Tensor:
     """Convolution over one axis, channels last.
 
-    >>> from keraslike import tf
     >>> tf.nn.conv1d([[[1.0], [2.0], [3.0]]], [[[1.0]], [[1.0]]], 1, "VALID").numpy().tolist()
     [[[3.0], [5.0]]]
     """
@@ -158,7 +157,6 @@ def convolution(
 
     Raises ValueError for strides combined with dilations.
 
-    >>> from keraslike import tf
     >>> tf.nn.convolution([[[1.0], [2.0], [3.0]]], [[[1.0]], [[1.0]]]).numpy().tolist()
     [[[3.0], [5.0]]]
     """
@@ -174,7 +172,6 @@ def convolution(
 def atrous_conv2d(value: Any, filters: Any, rate: Any, padding: Any, name: Any = None) -> Tensor:
     """A convolution of images with filters whose positions are `rate` pixels apart.
 
-    >>> from keraslike import tf
     >>> x = tf.reshape(tf.range(9.0), [1, 3, 3, 1])
     >>> tf.nn.atrous_conv2d(x, tf.ones([2, 2, 1, 1]), 2, "VALID").numpy().tolist()
     [[[[16.0]]]]
@@ -194,7 +191,6 @@ def depthwise_conv2d(
 ) -> Tensor:
     """A depthwise convolution, of each channel with its own filters.
 
-    >>> from keraslike import tf
     >>> tf.nn.depthwise_conv2d(
     ...     tf.ones([1, 2, 2, 2]), tf.ones([2, 2, 2, 1]), [1, 1, 1, 1], "VALID"
     ... ).numpy().tolist()
@@ -263,7 +259,6 @@ def conv_transpose(
 ) -> Tensor:
     """A transposed convolution over one, two or three axes, according to the rank of `filters`.
 
-    >>> from keraslike import tf
     >>> tf.nn.conv_transpose(
     ...     [[[1.0], [2.0]]], [[[1.0]], [[1.0]]], [1, 4, 1], 2
     ... ).numpy().ravel().tolist()
@@ -286,7 +281,6 @@ def atrous_conv2d_transpose(
     Args:
         filters: `(rows, columns, channels of the output, channels of value)`.
 
-    >>> from keraslike import tf
     >>> x = tf.ones([1, 1, 1, 1])
     >>> tf.nn.atrous_conv2d_transpose(
     ...     x, tf.ones([2, 2, 1, 1]), [1, 3, 3, 1], 2, "VALID"
@@ -362,7 +356,6 @@ def separable_conv2d(
 ) -> Tensor:
     """A depthwise convolution, followed by one with a window of size 1.
 
-    >>> from keraslike import tf
     >>> tf.nn.separable_conv2d(
     ...     tf.ones([1, 2, 2, 2]),
     ...     tf.ones([2, 2, 2, 1]),

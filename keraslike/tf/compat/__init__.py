@@ -54,7 +54,6 @@ def as_str_any(value: Any, encoding: str = "utf-8") -> str:
 def path_to_str(path: Any) -> Any:
     """A path object as str; other values are returned unchanged.
 
-    >>> from keraslike import tf
     >>> import pathlib
     >>> tf.compat.path_to_str(pathlib.PurePosixPath("a/b"))
     'a/b'
@@ -65,7 +64,6 @@ def path_to_str(path: Any) -> Any:
 def forward_compatible(year: int, month: int, day: int) -> bool:
     """True: keraslike has no compatibility window for older versions.
 
-    >>> from keraslike import tf
     >>> tf.compat.forward_compatible(2020, 1, 1)
     True
     """
@@ -76,7 +74,6 @@ def forward_compatible(year: int, month: int, day: int) -> bool:
 def forward_compatibility_horizon(year: int, month: int, day: int) -> Iterator[None]:
     """A block for which another date is assumed; it has no effect.
 
-    >>> from keraslike import tf
     >>> with tf.compat.forward_compatibility_horizon(2018, 8, 2):
     ...     print(tf.compat.forward_compatible(2018, 8, 1))
     True
@@ -87,7 +84,6 @@ def forward_compatibility_horizon(year: int, month: int, day: int) -> Iterator[N
 def dimension_value(dimension: Any) -> int | None:
     """The size along an axis of a shape, `None` for one that is unknown.
 
-    >>> from keraslike import tf
     >>> tf.compat.dimension_value(tf.TensorShape([None, 3])[1])
     3
     """
@@ -98,7 +94,6 @@ def dimension_value(dimension: Any) -> int | None:
 def dimension_at_index(shape: Any, index: int) -> Any:
     """The size along an axis of a shape, `None` for one that is unknown.
 
-    >>> from keraslike import tf
     >>> tf.compat.dimension_at_index(tf.TensorShape([2, 3]), -1)
     3
     """

@@ -177,7 +177,6 @@ def enable_eager_execution(
 ) -> None:
     """Does nothing, since functions always run eagerly.
 
-    >>> from keraslike import tf
     >>> tf.compat.v1.enable_eager_execution()
     """
 
@@ -261,7 +260,6 @@ def convert_to_tensor(
 ) -> Any:
     """`tf.convert_to_tensor`, with TensorFlow 1's order of arguments.
 
-    >>> from keraslike import tf
     >>> tf.compat.v1.convert_to_tensor([1, 2], tf.float32).numpy().tolist()
     [1.0, 2.0]
     """
@@ -272,7 +270,6 @@ def convert_to_tensor(
 def expand_dims(input: Any, axis: Any = None, name: str | None = None, dim: Any = None) -> Any:
     """`tf.expand_dims`, with `dim` as an older name of `axis`.
 
-    >>> from keraslike import tf
     >>> tf.compat.v1.expand_dims([1, 2], dim=0).numpy().tolist()
     [[1, 2]]
     """
@@ -292,7 +289,6 @@ def assign(
 ) -> Any:
     """Sets a variable.
 
-    >>> from keraslike import tf
     >>> v = tf.Variable(1.0)
     >>> tf.compat.v1.assign(v, 5.0).numpy().tolist()
     5.0
@@ -303,7 +299,6 @@ def assign(
 def assign_add(ref: Any, value: Any, use_locking: Any = None, name: Any = None) -> Any:
     """Adds to a variable.
 
-    >>> from keraslike import tf
     >>> v = tf.Variable(1.0)
     >>> tf.compat.v1.assign_add(v, 5.0).numpy().tolist()
     6.0
@@ -314,7 +309,6 @@ def assign_add(ref: Any, value: Any, use_locking: Any = None, name: Any = None) 
 def assign_sub(ref: Any, value: Any, use_locking: Any = None, name: Any = None) -> Any:
     """Subtracts from a variable.
 
-    >>> from keraslike import tf
     >>> v = tf.Variable(1.0)
     >>> tf.compat.v1.assign_sub(v, 5.0).numpy().tolist()
     -4.0
@@ -328,7 +322,6 @@ def assign_sub(ref: Any, value: Any, use_locking: Any = None, name: Any = None) 
 class gfile:  # noqa: N801 (TensorFlow's name)
     """`tf.compat.v1.gfile`: `tf.io.gfile` under older names.
 
-    >>> from keraslike import tf
     >>> tf.compat.v1.gfile.Exists("/no/such/file")
     False
     """
@@ -345,7 +338,6 @@ class gfile:  # noqa: N801 (TensorFlow's name)
 class logging:  # noqa: N801 (TensorFlow's name)
     """`tf.compat.v1.logging`: the logger `tf.get_logger()`.
 
-    >>> from keraslike import tf
     >>> tf.compat.v1.logging.set_verbosity(tf.compat.v1.logging.ERROR)
     >>> tf.compat.v1.logging.get_verbosity()
     40

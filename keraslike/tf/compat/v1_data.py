@@ -14,7 +14,6 @@ from keraslike.tf.tensor import Tensor
 def make_one_shot_iterator(dataset: Any) -> Any:
     """An iterator of a data set, which is that of `iter`.
 
-    >>> from keraslike import tf
     >>> elements = tf.compat.v1.data.make_one_shot_iterator(tf.data.Dataset.range(2))
     >>> int(elements.get_next()), int(elements.get_next())
     (0, 1)
@@ -25,7 +24,6 @@ def make_one_shot_iterator(dataset: Any) -> Any:
 def get_output_types(dataset_or_iterator: Any) -> Any:
     """The dtypes of the elements, in their structure.
 
-    >>> from keraslike import tf
     >>> tf.compat.v1.data.get_output_types(tf.data.Dataset.range(2))
     tf.int64
     """
@@ -35,7 +33,6 @@ def get_output_types(dataset_or_iterator: Any) -> Any:
 def get_output_shapes(dataset_or_iterator: Any) -> Any:
     """The shapes of the elements, in their structure.
 
-    >>> from keraslike import tf
     >>> tf.compat.v1.data.get_output_shapes(tf.data.Dataset.range(2).batch(2))
     TensorShape([None])
     """
@@ -45,7 +42,6 @@ def get_output_shapes(dataset_or_iterator: Any) -> Any:
 def get_output_classes(dataset_or_iterator: Any) -> Any:
     """The classes of the elements, in their structure.
 
-    >>> from keraslike import tf
     >>> tf.compat.v1.data.get_output_classes(tf.data.Dataset.range(2)) is tf.Tensor
     True
     """
@@ -59,7 +55,6 @@ def get_output_classes(dataset_or_iterator: Any) -> Any:
 def tf_record_iterator(path: Any, options: Any = None) -> Iterator[bytes]:
     """The records of a TFRecord file.
 
-    >>> from keraslike import tf
     >>> import os, tempfile
     >>> path = os.path.join(tempfile.mkdtemp(), "records")
     >>> with tf.io.TFRecordWriter(path) as writer:

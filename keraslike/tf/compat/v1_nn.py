@@ -178,7 +178,6 @@ def dilation2d(
 ) -> Tensor:
     """`tf.nn.dilation2d` of images whose channels come last.
 
-    >>> from keraslike import tf
     >>> ones, x = [1, 1, 1, 1], tf.constant([[[[1.0], [2.0]]]])
     >>> tf.compat.v1.nn.dilation2d(x, tf.zeros([1, 2, 1]), ones, ones, "VALID").numpy().tolist()
     [[[[2.0]]]]
@@ -193,7 +192,6 @@ def erosion2d(
 ) -> Tensor:
     """`tf.nn.erosion2d` of images whose channels come last.
 
-    >>> from keraslike import tf
     >>> ones, x = [1, 1, 1, 1], tf.constant([[[[1.0], [2.0]]]])
     >>> tf.compat.v1.nn.erosion2d(x, tf.zeros([1, 2, 1]), ones, ones, "VALID").numpy().tolist()
     [[[[1.0]]]]
@@ -211,7 +209,6 @@ def dropout(
 ) -> Tensor:
     """`tf.nn.dropout`, with the probability to keep an element, or its complement `rate`.
 
-    >>> from keraslike import tf
     >>> tf.compat.v1.nn.dropout([1.0, 2.0], keep_prob=1.0).numpy().tolist()
     [1.0, 2.0]
     """
@@ -227,7 +224,6 @@ def softmax_cross_entropy_with_logits(
 ) -> Tensor:
     """`tf.nn.softmax_cross_entropy_with_logits`, without a gradient for the labels.
 
-    >>> from keraslike import tf
     >>> tf.compat.v1.nn.softmax_cross_entropy_with_logits(
     ...     labels=[[1.0, 0.0]], logits=[[0.0, 0.0]]
     ... ).numpy().round(4)
@@ -257,7 +253,6 @@ def fused_batch_norm(
 
     Returns the normalized values, the mean, and the variance (of a sample, with n - 1).
 
-    >>> from keraslike import tf
     >>> x = tf.constant([[[[1.0]]], [[[3.0]]]])
     >>> y, mean, variance = tf.compat.v1.nn.fused_batch_norm(x, [1.0], [0.0], epsilon=0.0011)
     >>> y.numpy().round(2).ravel().tolist(), mean.numpy().tolist(), variance.numpy().tolist()
@@ -314,7 +309,6 @@ def batch_normalized(
 def xw_plus_b(x: Any, weights: Any, biases: Any, name: Any = None) -> Tensor:
     """`x @ weights + biases`.
 
-    >>> from keraslike import tf
     >>> tf.compat.v1.nn.xw_plus_b([[1.0]], [[2.0]], [3.0]).numpy().tolist()
     [[5.0]]
     """
@@ -324,7 +318,6 @@ def xw_plus_b(x: Any, weights: Any, biases: Any, name: Any = None) -> Tensor:
 def relu_layer(x: Any, weights: Any, biases: Any, name: Any = None) -> Tensor:
     """`max(x @ weights + biases, 0)`.
 
-    >>> from keraslike import tf
     >>> tf.compat.v1.nn.relu_layer([[1.0]], [[2.0]], [-3.0]).numpy().tolist()
     [[0.0]]
     """
@@ -341,7 +334,6 @@ def ctc_beam_search_decoder(
     """`tf.nn.ctc_beam_search_decoder`, with repeated labels merged in the results unless
     `merge_repeated` is false.
 
-    >>> from keraslike import tf
     >>> logits = 9 * tf.one_hot([[0], [2], [0], [1]], 3)
     >>> decoded, _ = tf.compat.v1.nn.ctc_beam_search_decoder(logits, [4])
     >>> tf.sparse.to_dense(decoded[0]).numpy().tolist()
@@ -368,7 +360,6 @@ def ctc_loss(
         ignore_longer_outputs_than_inputs: whether samples with more labels than steps cost 0; else
             they raise InvalidArgumentError.
 
-    >>> from keraslike import tf
     >>> labels = tf.sparse.from_dense([[1]])
     >>> tf.compat.v1.nn.ctc_loss(labels, tf.zeros([2, 1, 3]), [2]).numpy().round(4)
     array([1.0986], dtype=float32)

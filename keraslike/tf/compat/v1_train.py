@@ -12,7 +12,6 @@ from keraslike.tf.tape import GradientTape
 class Optimizer:
     """An optimizer with TensorFlow 1's methods, over one of Keras's.
 
-    >>> from keraslike import tf
     >>> v1 = tf.compat.v1.train
     >>> isinstance(v1.GradientDescentOptimizer(0.1), v1.Optimizer)
     True
@@ -81,7 +80,6 @@ class Optimizer:
 class GradientDescentOptimizer(Optimizer):
     """`v -= learning_rate * g`.
 
-    >>> from keraslike import tf
     >>> v = tf.Variable(1.0)
     >>> optimizer = tf.compat.v1.train.GradientDescentOptimizer(0.25)
     >>> optimizer.minimize(lambda: v * v, var_list=[v])
@@ -98,7 +96,6 @@ class GradientDescentOptimizer(Optimizer):
 class MomentumOptimizer(Optimizer):
     """`a = momentum * a + g`, `v -= learning_rate * a`, or Nesterov's variant.
 
-    >>> from keraslike import tf
     >>> v = tf.Variable(1.0)
     >>> optimizer = tf.compat.v1.train.MomentumOptimizer(0.25, 0.9)
     >>> optimizer.minimize(lambda: v * v, var_list=[v])
@@ -120,7 +117,6 @@ class MomentumOptimizer(Optimizer):
 class AdamOptimizer(Optimizer):
     """Adam, with the `epsilon` of `keras.optimizers.Adam`.
 
-    >>> from keraslike import tf
     >>> v = tf.Variable(1.0)
     >>> optimizer = tf.compat.v1.train.AdamOptimizer(0.25)
     >>> optimizer.minimize(lambda: v * v, var_list=[v])
@@ -143,7 +139,6 @@ class AdamOptimizer(Optimizer):
 class AdagradOptimizer(Optimizer):
     """`a += g**2`, `v -= learning_rate * g / sqrt(a)`.
 
-    >>> from keraslike import tf
     >>> v = tf.Variable(1.0)
     >>> optimizer = tf.compat.v1.train.AdagradOptimizer(0.25)
     >>> optimizer.minimize(lambda: v * v, var_list=[v])

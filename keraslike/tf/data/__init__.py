@@ -1,6 +1,5 @@
 """`tf.data`: the pipelines of `keraslike.data`, with tensors as elements.
 
->>> from keraslike import tf
 >>> dataset = tf.data.Dataset.range(6).map(lambda n: n * n).batch(4)
 >>> [batch.numpy().tolist() for batch in dataset], dataset.element_spec
 ([[0, 1, 4, 9], [16, 25]], TensorSpec(shape=(None,), dtype=tf.int64, name=None))

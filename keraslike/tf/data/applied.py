@@ -20,7 +20,6 @@ class Reducer:
         reduce_func: gives the next state for a state and an element.
         finalize_func: gives the result for the last state.
 
-    >>> from keraslike import tf
     >>> reducer = tf.data.experimental.Reducer(
     ...     lambda key: tf.constant(0, tf.int64), lambda state, n: state + n, lambda state: state
     ... )
@@ -41,7 +40,6 @@ def group_by_reducer(key_func: Callable, reducer: Reducer) -> Callable:
         key_func: gives the key of an element, an integer of 64 bits.
         reducer: what becomes of the elements of a key.
 
-    >>> from keraslike import tf
     >>> reducer = tf.data.experimental.Reducer(
     ...     lambda key: 0, lambda state, n: state + 1, lambda state: state
     ... )
@@ -73,7 +71,6 @@ def pad_to_cardinality(cardinality: Any, mask_key: str = "valid") -> Callable:
     """A function for `Dataset.apply` that adds zeros to a data set of dicts until there are so many
     elements, and says in each whether it was there before.
 
-    >>> from keraslike import tf
     >>> dataset = tf.data.Dataset.from_tensor_slices({"a": [7]})
     >>> padded = dataset.apply(tf.data.experimental.pad_to_cardinality(2))
     >>> [(int(e["a"]), bool(e["valid"])) for e in padded]
@@ -101,7 +98,6 @@ def pad_to_cardinality(cardinality: Any, mask_key: str = "valid") -> Callable:
 def shuffle_and_repeat(buffer_size: Any, count: Any = None, seed: Any = None) -> Callable:
     """`shuffle` and `repeat` as a function for `Dataset.apply`.
 
-    >>> from keraslike import tf
     >>> dataset = tf.data.Dataset.range(2).apply(
     ...     tf.data.experimental.shuffle_and_repeat(2, count=2)
     ... )
@@ -120,7 +116,6 @@ def map_and_batch(
 ) -> Callable:
     """`map` and `batch` as a function for `Dataset.apply`.
 
-    >>> from keraslike import tf
     >>> dataset = tf.data.Dataset.range(4).apply(
     ...     tf.data.experimental.map_and_batch(lambda n: n * n, 2)
     ... )
@@ -140,7 +135,6 @@ def parallel_interleave(
 ) -> Callable:
     """`interleave` as a function for `Dataset.apply`.
 
-    >>> from keraslike import tf
     >>> twice = tf.data.experimental.parallel_interleave(
     ...     lambda n: tf.data.Dataset.from_tensors(n).repeat(2), 2
     ... )
@@ -153,7 +147,6 @@ def parallel_interleave(
 def prefetch_to_device(device: Any, buffer_size: Any = None) -> Callable:
     """`prefetch` as a function for `Dataset.apply`. Tensors are moved to the device by iteration.
 
-    >>> from keraslike import tf
     >>> dataset = tf.data.Dataset.range(2).apply(
     ...     tf.data.experimental.prefetch_to_device("/cpu:0")
     ... )
@@ -166,7 +159,6 @@ def prefetch_to_device(device: Any, buffer_size: Any = None) -> Callable:
 def copy_to_device(target_device: Any, source_device: str = "/cpu:0") -> Callable:
     """A function for `Dataset.apply`. Tensors are moved to the device by iteration.
 
-    >>> from keraslike import tf
     >>> dataset = tf.data.Dataset.range(2).apply(tf.data.experimental.copy_to_device("/cpu:0"))
     >>> [int(n) for n in dataset]
     [0, 1]
@@ -178,7 +170,6 @@ def assert_cardinality(expected_cardinality: Any) -> Callable:
     """A function for `Dataset.apply` that asserts the number of elements. Iteration raises an error
     if there are more or fewer.
 
-    >>> from keraslike import tf
     >>> dataset = tf.data.Dataset.range(9).filter(lambda n: n < 2)
     >>> len(dataset.apply(tf.data.experimental.assert_cardinality(2)))
     2

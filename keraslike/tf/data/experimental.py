@@ -30,7 +30,6 @@ globals().update({_name: getattr(applied, _name) for _name in applied.__all__})
 class TFRecordWriter:
     """Writes a data set of strings to a TFRecord file.
 
-    >>> from keraslike import tf
     >>> import os, tempfile
     >>> path = os.path.join(tempfile.mkdtemp(), "records")
     >>> writer = tf.data.experimental.TFRecordWriter(path)
@@ -56,7 +55,6 @@ class TFRecordWriter:
 class Optional(pipeline.Optional):
     """An element or its absence; an iterator's `get_next_as_optional` returns one.
 
-    >>> from keraslike import tf
     >>> some = tf.data.experimental.Optional.from_value([1, 2])
     >>> bool(some.has_value()), some.get_value().numpy().tolist()
     (True, [1, 2])
@@ -74,7 +72,6 @@ class Optional(pipeline.Optional):
 def get_next_as_optional(iterator: Any) -> Any:
     """The next element of an iterator as an `Optional`, which is empty at the end.
 
-    >>> from keraslike import tf
     >>> elements = iter(tf.data.Dataset.range(1))
     >>> found = [tf.data.experimental.get_next_as_optional(elements) for _ in range(2)]
     >>> [bool(each.has_value()) for each in found]
@@ -86,7 +83,6 @@ def get_next_as_optional(iterator: Any) -> Any:
 class AutoShardPolicy(enum.IntEnum):
     """How data is sharded among workers.
 
-    >>> from keraslike import tf
     >>> tf.data.experimental.AutoShardPolicy.DATA.name
     'DATA'
     """
@@ -100,7 +96,6 @@ SHARD_HINT = -1
 class ExternalStatePolicy(enum.Enum):
     """What TensorFlow's runtime does about state outside of a data set that is saved.
 
-    >>> from keraslike import tf
     >>> tf.data.experimental.ExternalStatePolicy.FAIL.value
     2
     """
@@ -111,7 +106,6 @@ class ExternalStatePolicy(enum.Enum):
 class AutotuneAlgorithm(enum.Enum):
     """How TensorFlow's runtime chooses numbers of threads.
 
-    >>> from keraslike import tf
     >>> tf.data.experimental.AutotuneAlgorithm.HILL_CLIMB.value
     1
     """
@@ -173,7 +167,6 @@ def SqlDataset(  # noqa: N802
         query: the query, in SQL.
         output_types: the dtypes of the columns.
 
-    >>> from keraslike import tf
     >>> rows = tf.data.experimental.SqlDataset(
     ...     "sqlite", ":memory:", "SELECT 1, 'a'", (tf.int32, tf.string)
     ... )
@@ -197,7 +190,6 @@ def SqlDataset(  # noqa: N802
 def cardinality(dataset: Any) -> Any:
     """The number of elements: -1 if it is infinite, -2 if it is unknown.
 
-    >>> from keraslike import tf
     >>> tf.data.experimental.cardinality(tf.data.Dataset.range(5)).numpy().tolist()
     5
     """
@@ -207,7 +199,6 @@ def cardinality(dataset: Any) -> Any:
 def get_single_element(dataset: Any) -> Any:
     """The only element of a data set.
 
-    >>> from keraslike import tf
     >>> tf.data.experimental.get_single_element(tf.data.Dataset.range(7, 8)).numpy().tolist()
     7
     """
@@ -217,7 +208,6 @@ def get_single_element(dataset: Any) -> Any:
 def to_variant(dataset: Any) -> Any:
     """The data set itself, since it need not be wrapped here.
 
-    >>> from keraslike import tf
     >>> tf.data.experimental.to_variant(tf.data.Dataset.range(2)) is not None
     True
     """
@@ -229,7 +219,6 @@ def sample_from_datasets(
 ) -> Any:
     """`Dataset.sample_from_datasets`.
 
-    >>> from keraslike import tf
     >>> datasets = [tf.data.Dataset.range(2), tf.data.Dataset.range(10, 12)]
     >>> sorted(
     ...     int(n)
@@ -245,7 +234,6 @@ def choose_from_datasets(
 ) -> Any:
     """`Dataset.choose_from_datasets`.
 
-    >>> from keraslike import tf
     >>> first, second = tf.data.Dataset.range(2), tf.data.Dataset.range(10, 12)
     >>> order = tf.data.Dataset.from_tensor_slices(tf.constant([1, 0, 1, 0], tf.int64))
     >>> [int(n) for n in tf.data.experimental.choose_from_datasets([first, second], order)]
@@ -263,7 +251,6 @@ def save(
 ) -> None:
     """`Dataset.save`. Raises NotImplementedError for `checkpoint_args`.
 
-    >>> from keraslike import tf
     >>> import tempfile
     >>> path = tempfile.mkdtemp()
     >>> tf.data.experimental.save(tf.data.Dataset.range(2), path)
@@ -280,7 +267,6 @@ def load(
 ) -> Any:
     """`Dataset.load`.
 
-    >>> from keraslike import tf
     >>> import tempfile
     >>> path = tempfile.mkdtemp()
     >>> tf.data.Dataset.range(2).save(path)
@@ -293,7 +279,6 @@ def load(
 def Counter(start: Any = 0, step: Any = 1, dtype: Any = dtypes.int64) -> Any:  # noqa: N802
     """The infinite sequence `start`, `start + step`, ...
 
-    >>> from keraslike import tf
     >>> [int(n) for n in tf.data.experimental.Counter(5).take(2)]
     [5, 6]
     """
@@ -305,7 +290,6 @@ def RandomDataset(  # noqa: N802
 ) -> Any:
     """`Dataset.random`.
 
-    >>> from keraslike import tf
     >>> len(list(tf.data.experimental.RandomDataset(1).take(2)))
     2
     """
@@ -326,7 +310,6 @@ def from_list(elements: list[Any], name: str | None = None) -> Any:
 def at(dataset: Any, index: Any) -> Any:
     """The element with this number.
 
-    >>> from keraslike import tf
     >>> tf.data.experimental.at(tf.data.Dataset.range(5), 3).numpy().tolist()
     3
     """
@@ -347,7 +330,6 @@ def table_from_dataset(
 ) -> Any:
     """A look-up table of a data set's pairs of key and value.
 
-    >>> from keraslike import tf
     >>> pairs = tf.data.Dataset.from_tensor_slices((["a", "b"], [5, 7]))
     >>> table = tf.data.experimental.table_from_dataset(pairs, default_value=-1)
     >>> table.lookup(tf.constant(["b", "z"])).numpy().tolist()
@@ -373,7 +355,6 @@ def index_table_from_dataset(
 ) -> Any:
     """A look-up table from the elements of a data set to their numbers.
 
-    >>> from keraslike import tf
     >>> words = tf.data.Dataset.from_tensor_slices(["a", "b"])
     >>> table = tf.data.experimental.index_table_from_dataset(words)
     >>> table.lookup(tf.constant(["b", "z"])).numpy().tolist()
@@ -388,7 +369,6 @@ def index_table_from_dataset(
 def get_structure(dataset_or_iterator: Any) -> Any:
     """The spec of the elements.
 
-    >>> from keraslike import tf
     >>> tf.data.experimental.get_structure(tf.data.Dataset.range(2)).dtype
     tf.int64
     """
@@ -400,7 +380,6 @@ def parse_example_dataset(
 ) -> Callable:
     """A function for `Dataset.apply` that parses batches of serialized examples.
 
-    >>> from keraslike import tf
     >>> feature = tf.train.Feature(int64_list=tf.train.Int64List(value=[7]))
     >>> example = tf.train.Example(features=tf.train.Features(feature={"a": feature}))
     >>> parse = tf.data.experimental.parse_example_dataset(
@@ -434,7 +413,6 @@ def make_batched_features_dataset(
 ) -> Any:
     """Batches of parsed examples from files of records.
 
-    >>> from keraslike import tf
     >>> import os, tempfile
     >>> path = os.path.join(tempfile.mkdtemp(), "records")
     >>> feature = tf.train.Feature(int64_list=tf.train.Int64List(value=[7]))

@@ -4,7 +4,6 @@ Numbers of Python are int64 and float64 (float32 after
 `experimental_enable_numpy_behavior(prefer_float32=True)`); operands of two dtypes get the one that
 numpy gives their result.
 
->>> from keraslike import tf
 >>> tf.experimental.numpy.add([1, 2], 0.5).numpy().tolist()
 [1.5, 2.5]
 """
@@ -474,9 +473,7 @@ _FUNCTIONS |= {name: _FUNCTIONS[other] for name, other in _SAME.items()}
 
 def _document(name: str, function: Callable) -> None:
     rule = DOCUMENTATION.get(name, "What numpy's function of this name gives.").split("\n\n>>>")[0]
-    function.__doc__ = (
-        f"{rule}\n\n>>> from keraslike import tf\n>>> tnp = tf.experimental.numpy\n{EXAMPLES[name]}"
-    )
+    function.__doc__ = f"{rule}\n\n>>> tnp = tf.experimental.numpy\n{EXAMPLES[name]}"
     function.__name__ = function.__qualname__ = name
 
 

@@ -20,7 +20,6 @@ def _shape(size: Any) -> Any:
 def seed(s: int) -> None:
     """Sets the seed of all later draws.
 
-    >>> from keraslike import tf
     >>> tf.experimental.numpy.random.seed(1)
     """
     if not isinstance(s, (int, np.integer)):
@@ -31,7 +30,6 @@ def seed(s: int) -> None:
 def standard_normal(size: Any = None) -> Tensor:
     """Draws of the normal distribution.
 
-    >>> from keraslike import tf
     >>> tf.experimental.numpy.random.standard_normal([2, 3]).shape
     TensorShape([2, 3])
     """
@@ -41,7 +39,6 @@ def standard_normal(size: Any = None) -> Tensor:
 def randn(*args: int) -> Tensor:
     """Draws of the normal distribution.
 
-    >>> from keraslike import tf
     >>> tf.experimental.numpy.random.randn(2, 3).dtype
     tf.float64
     """
@@ -51,7 +48,6 @@ def randn(*args: int) -> Tensor:
 def uniform(low: Any = 0.0, high: Any = 1.0, size: Any = None) -> Tensor:
     """Draws of the uniform distribution over `[low, high)`.
 
-    >>> from keraslike import tf
     >>> tf.experimental.numpy.random.uniform(1.0, 2.0, [3]).shape
     TensorShape([3])
     """
@@ -64,7 +60,6 @@ def uniform(low: Any = 0.0, high: Any = 1.0, size: Any = None) -> Tensor:
 def random(size: Any = None) -> Tensor:
     """Draws of the uniform distribution over `[0, 1)`.
 
-    >>> from keraslike import tf
     >>> tf.experimental.numpy.random.random([3]).shape
     TensorShape([3])
     """
@@ -74,7 +69,6 @@ def random(size: Any = None) -> Tensor:
 def rand(*size: int) -> Tensor:
     """Draws of the uniform distribution over `[0, 1)`.
 
-    >>> from keraslike import tf
     >>> tf.experimental.numpy.random.rand(3, 2).shape
     TensorShape([3, 2])
     """
@@ -84,7 +78,6 @@ def rand(*size: int) -> Tensor:
 def poisson(lam: Any = 1.0, size: Any = None) -> Tensor:
     """Draws of the Poisson distribution.
 
-    >>> from keraslike import tf
     >>> tf.experimental.numpy.random.poisson(2.0, [3]).dtype
     tf.int64
     """
@@ -94,7 +87,6 @@ def poisson(lam: Any = 1.0, size: Any = None) -> Tensor:
 def randint(low: Any, high: Any = None, size: Any = None, dtype: Any = np.int64) -> Tensor:
     """Draws of the integers from `low` up to and without `high`, or of those below `low`.
 
-    >>> from keraslike import tf
     >>> bool(tf.reduce_all(tf.experimental.numpy.random.randint(3, size=[9]) < 3))
     True
     """

@@ -23,7 +23,6 @@ def prefer_float32(wanted: bool) -> None:
 def result_type(*arrays_and_dtypes: Any) -> dtypes.DType:
     """The dtype that numpy gives what is computed of several arrays, numbers or dtypes.
 
-    >>> from keraslike import tf
     >>> tf.experimental.numpy.result_type(tf.constant(1), np.float32)
     tf.float64
     """

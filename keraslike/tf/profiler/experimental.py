@@ -22,7 +22,6 @@ _running: list[str] = []
 class ProfilerOptions(NamedTuple):
     """What a profiler records of the host, of Python and of devices, from 0 (nothing) on.
 
-    >>> from keraslike import tf
     >>> tf.profiler.experimental.ProfilerOptions(python_tracer_level=1).python_tracer_level
     1
     """
@@ -62,7 +61,6 @@ def stop(save: bool = True) -> None:
 
     Raises UnavailableError if no profiler records.
 
-    >>> from keraslike import tf
     >>> tf.profiler.experimental.stop()
     Traceback (most recent call last):
         ...
@@ -98,7 +96,6 @@ class Profile:
 class Trace:
     """A block that is shown by a name in what is recorded; with `step_num`, as a step.
 
-    >>> from keraslike import tf
     >>> with tf.profiler.experimental.Trace("train", step_num=1, _r=1):
     ...     print("a step")
     a step
