@@ -24,13 +24,11 @@ def batches(data: Any, steps: int | None = None, lists: bool = True) -> Iterator
 
     Raises TypeError for other things.
     """
-    if hasattr(data, "num_batches") and hasattr(data, "__getitem__"):
-        found: Iterable[Any] = (data[i] for i in range(data.num_batches))
-    elif is_batch(data) or (lists and isinstance(data, (list, tuple))):
+    if is_batch(data) or (lists and isinstance(data, (list, tuple))):
         yield data
         return
     elif hasattr(data, "__iter__") and not isinstance(data, (str, bytes, dict)):
-        found = data
+        found: Iterable[Any] = data
     else:
         raise TypeError(
             f"Unsupported data type: {type(data)}. `adapt` takes an array, a PyDataset, or an "

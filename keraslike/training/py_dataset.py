@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -36,6 +37,8 @@ class PyDataset:
     """
 
     can_prefetch = True  # A thread may request batches while a step runs.
+    # For subclasses, as those of Keras 2's `Sequence`, that do not call this class's `__init__`.
+    workers, use_multiprocessing, max_queue_size = 1, False, 10
 
     def __init__(
         self, workers: int = 1, use_multiprocessing: bool = False, max_queue_size: int = 10
@@ -46,9 +49,18 @@ class PyDataset:
     def __getitem__(self, index: int) -> Any:
         raise NotImplementedError(f"{type(self).__name__} has no __getitem__() method.")
 
+    def __iter__(self) -> Iterator[Any]:
+        # A StopIteration in `__getitem__` is an error here, and not the end of the data.
+        return (self[n] for n in self._numbers())
+
+    def _numbers(self) -> Iterable[int]:
+        return itertools.count() if self.num_batches is None else range(self.num_batches)
+
     @property
     def num_batches(self) -> int | None:
         """The number of batches in an epoch; `None` if `steps_per_epoch` determines it."""
+        if not hasattr(self, "__len__"):
+            raise NotImplementedError(f"{type(self).__name__} has no __len__() or num_batches.")
         return len(self)  # type: ignore[arg-type]
 
     def part(self, index: int, rows: Rows) -> tuple[Any, int]:
@@ -80,7 +92,7 @@ class PyDataset:
         numbers = map(int, numbers)
         make = self.__getitem__ if rows is None else lambda n: Share(*self.part(n, rows))
         if self.workers <= 1 and not self.use_multiprocessing:
-            return map(make, numbers)
+            return (make(n) for n in numbers)  # See `__iter__`.
         if rows is not None:
             executor: Any = ThreadPoolExecutor(max(1, self.workers))
         else:

@@ -91,10 +91,9 @@ def _samples(dataset: Any) -> tuple[Any, int]:
             raise ValueError("Received an empty dataset.")
         return found, len(found)
     if isinstance(dataset, PyDataset):
-        batches = dataset.num_batches
-        if batches is None:
+        if dataset.num_batches is None:
             raise ValueError("dataset must have an end. Received: a PyDataset without a length")
-        return _apart(dataset[i] for i in range(batches))
+        return _apart(dataset)
     if hasattr(dataset, "__next__") or hasattr(dataset, "batch_size"):  # of torch's loaders
         return _apart(dataset)
     if hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__"):

@@ -67,6 +67,30 @@ def test_processes_that_make_batches(expected):
     assert dataset.ended == 1
 
 
+class Sequence(Dataset):
+    """As those of Keras 2, it does not call `PyDataset.__init__`."""
+
+    def __init__(self, ends=13):
+        self.ends = ends
+
+    def __getitem__(self, n):
+        if n == self.ends:
+            raise StopIteration
+        return super().__getitem__(n)
+
+
+def test_a_dataset_that_does_not_call_its_base(expected):
+    assert model().fit(Sequence(), shuffle=False, verbose=0).history == expected
+    assert len(list(Sequence())) == 13  # The base class defines the iteration, as in Keras.
+    with pytest.raises(NotImplementedError, match="no __len__"):
+        keras.utils.PyDataset().num_batches  # noqa: B018
+
+
+def test_a_batch_that_raises_stop_iteration_does_not_shorten_the_data():
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        model().predict(Sequence(ends=3), verbose=0)
+
+
 def test_arrays_that_do_not_fit_on_the_device(monkeypatch, expected):
     monkeypatch.setattr("keraslike.training.loop._resident_limit", lambda: 0)
     history = model().fit(X, Y, batch_size=16, shuffle=False, verbose=0).history
