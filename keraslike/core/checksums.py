@@ -1,11 +1,14 @@
-"""CRC-32C checksums, which detect damaged records of files."""
+"""CRC-32C and CRC-32 checksums, which detect damaged records of files."""
 
 from __future__ import annotations
 
 import functools
 import itertools
+import os
 import struct
+import zlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -13,16 +16,18 @@ import numpy as np
 _SHORT = 1024
 # Records are split into parts of at most this many bytes, whose states are computed in parallel.
 _PART = 64
+# The polynomials of CRC-32C and of CRC-32, which is `zlib.crc32`, in reversed bit order.
+_CASTAGNOLI, _ISO = 0x82F63B78, 0xEDB88320
 
 
-def _table() -> np.ndarray:
+def _table(polynomial: int) -> np.ndarray:
     crc = np.arange(256, dtype=np.uint32)
     for _ in range(8):
-        crc = np.where(crc & 1, crc >> 1 ^ np.uint32(0x82F63B78), crc >> 1)
+        crc = np.where(crc & 1, crc >> 1 ^ np.uint32(polynomial), crc >> 1)
     return crc
 
 
-_TABLE = _table()
+_TABLE = _table(_CASTAGNOLI)
 _LIST = _TABLE.tolist()
 
 
@@ -36,13 +41,13 @@ def _pairs() -> np.ndarray:
 
 
 @functools.cache
-def _shifts(level: int) -> np.ndarray:
+def _shifts(level: int, polynomial: int = _CASTAGNOLI) -> np.ndarray:
     """How `2**level` bytes of zeros change a state, for each value of each of its bytes."""
     values = np.arange(256, dtype=np.uint32)
     states = np.stack([values << np.uint32(8 * byte) for byte in range(4)])
     if not level:
-        return _TABLE[states & 255] ^ states >> 8
-    before = _shifts(level - 1)
+        return _table(polynomial)[states & 255] ^ states >> 8
+    before = _shifts(level - 1, polynomial)
     return _shifted(_shifted(states, before), before)
 
 
@@ -87,7 +92,7 @@ def crc32c(records: Sequence[bytes]) -> list[int]:
     return [n if size >= 4 else _one(r) for n, size, r in zip(found, sizes, records)]
 
 
-def joined(first: int, second: int, length: int) -> int:
+def joined(first: int, second: int, length: int, polynomial: int = _CASTAGNOLI) -> int:
     """The checksum of two concatenated pieces of data, computed from their checksums and the length
     of the second.
 
@@ -97,8 +102,45 @@ def joined(first: int, second: int, length: int) -> int:
     states = np.array([first], np.uint32)
     for level in range(length.bit_length()):
         if length >> level & 1:
-            states = _shifted(states, _shifts(level))
+            states = _shifted(states, _shifts(level, polynomial))
     return int(states[0]) ^ second
+
+
+# The bytes that are read at a time, so that they are in the cache when their checksum is computed,
+# and the fewest bytes for which a thread is started.
+_PIECE, _LEAST = 1 << 20, 8 << 20
+
+
+def crc32_of_file(descriptor: int, begin: int, size: int) -> int:
+    """The CRC-32 of `size` bytes of an open file from `begin` on, or of those that it has.
+
+    Each of several threads computes it for a part: reading and `zlib.crc32` release Python's lock.
+    """
+    at_once = hasattr(os, "preadv")
+    count = max(1, min(os.cpu_count() or 1, 8, size // _LEAST)) if at_once else 1
+    ends = [size * i // count for i in range(count + 1)]
+
+    def part(number: int) -> tuple[int, int]:
+        found, place, piece = 0, ends[number], memoryview(bytearray(_PIECE))
+        while True:
+            wanted = piece[: ends[number + 1] - place]
+            if at_once:
+                n = os.preadv(descriptor, [wanted], begin + place)
+            else:
+                os.lseek(descriptor, begin + place, os.SEEK_SET)
+                n = len(data := os.read(descriptor, len(wanted)))
+                wanted[:n] = data
+            if not n:
+                return found, place - ends[number]
+            found, place = zlib.crc32(piece[:n], found), place + n
+
+    if count == 1:
+        return part(0)[0]
+    found = 0
+    with ThreadPoolExecutor(count) as threads:
+        for checksum, length in threads.map(part, range(count)):
+            found = joined(found, checksum, length, _ISO)
+    return found
 
 
 def _one(data: bytes) -> int:

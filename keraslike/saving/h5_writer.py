@@ -11,7 +11,8 @@ import contextlib
 import io
 import os
 from collections.abc import Iterator
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import IO, Any
 
 import jax
 import numpy as np
@@ -158,3 +159,43 @@ def pieces_of(data: Any) -> Iterator[Any]:
     view = memoryview(data).cast("B")
     for i in range(0, len(view), _CHUNK):
         yield view[i : i + _CHUNK]
+
+
+class WriteBehind:
+    """A file that another thread writes to, while the caller computes checksums of what it writes.
+
+    What is written must not be changed afterwards. An error of a write is raised by the next call
+    of another method, and when the block ends.
+    """
+
+    def __init__(self, file: IO[bytes]):
+        self._file, self._thread = file, ThreadPoolExecutor(1)
+        self._pending: list[Future] = []
+
+    def __enter__(self) -> WriteBehind:
+        return self
+
+    def __exit__(self, kind: Any, *_: Any) -> None:
+        self._thread.shutdown(cancel_futures=kind is not None)
+        if kind is None:
+            self._finish()
+
+    def write(self, data: Any) -> int:
+        self._pending.append(self._thread.submit(self._file.write, data))
+        return len(data)
+
+    def _finish(self) -> None:
+        while self._pending:
+            self._pending.pop(0).result()
+
+    def tell(self) -> int:
+        self._finish()
+        return self._file.tell()
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._finish()
+        return self._file.seek(offset, whence)
+
+    def flush(self) -> None:
+        self._finish()
+        self._file.flush()

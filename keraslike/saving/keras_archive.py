@@ -25,9 +25,10 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 from keraslike.core import json_texts, registry, serialization
+from keraslike.core.checksums import crc32_of_file
 from keraslike.core.errors import DamagedFile, naming_file
 from keraslike.saving import old_config, seal
-from keraslike.saving.h5_writer import pieces_of
+from keraslike.saving.h5_writer import WriteBehind, pieces_of
 from keraslike.saving.old_names import origin_of
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
@@ -83,7 +84,7 @@ def write(
         assets: files by their paths.
     """
     target = replacing(to) if isinstance(to, str) else contextlib.nullcontext(to)
-    with target as file, zipfile.ZipFile(file, "w") as archive:
+    with target as file, WriteBehind(file) as behind, zipfile.ZipFile(behind, "w") as archive:
         for name, data in _members(config, weights, assets):
             if name == WEIGHTS:
                 _write_pieces(archive, name, data)
@@ -205,12 +206,7 @@ class Stored(io.RawIOBase):
 
     def checksum(self) -> int:
         """The CRC-32 of the whole part."""
-        found, piece = 0, memoryview(bytearray(1 << 20))
-        self.seek(0)
-        while n := self.readinto(piece):
-            found = zlib.crc32(piece[:n], found)
-        self.seek(0)
-        return found
+        return crc32_of_file(self._descriptor, self._begin, self._size)
 
     def close(self) -> None:
         if not self.closed:

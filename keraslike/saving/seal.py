@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any
 
-from keraslike.saving.h5_writer import pieces_of
+from keraslike.core.checksums import crc32_of_file
+from keraslike.saving.h5_writer import WriteBehind, pieces_of
 
 # The end of a file that was written here: this marker, then the CRC-32 of everything before it. For
 # HDF5 it lies outside of the file, so that every reader ignores it and every writer removes it.
@@ -20,15 +20,10 @@ def write(file: IO[bytes], data: Any) -> bytes:
     """Writes an HDF5 file, an `Image` or bytes, followed by a seal, which is returned: `check_seal`
     uses it to detect changes of the file."""
     checksum = 0
-
-    def add(piece: Any) -> None:
-        nonlocal checksum
-        checksum = zlib.crc32(piece, checksum)
-
-    with ThreadPoolExecutor(1) as beside:  # Computing it takes as long as writing.
+    with WriteBehind(file) as behind:
         for piece in pieces_of(data):
-            beside.submit(add, piece)
-            file.write(piece)
+            behind.write(piece)
+            checksum = zlib.crc32(piece, checksum)
     file.write(seal := _sealed(checksum))
     return seal
 
@@ -53,9 +48,6 @@ def check_seal(path: str) -> None:
     if not seal.startswith(_SEAL):
         return
     with open(path, "rb") as file:
-        found, left = 0, size
-        while left:
-            piece = file.read(min(left, 1 << 20))
-            found, left = zlib.crc32(piece, found), left - len(piece)
+        found = crc32_of_file(file.fileno(), 0, size)
     if seal != _sealed(found):
         raise ValueError(f"'{path}' is damaged: its checksum is not that of what it holds.")

@@ -6,6 +6,7 @@ import io
 import os
 import tracemalloc
 import zipfile
+import zlib
 
 import h5py
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 import keraslike as keras
+from keraslike.core import checksums
 from keraslike.saving import h5_writer, keras_archive, weights_h5
 
 from .small_models import weights_equal
@@ -134,6 +136,15 @@ def test_weights_that_are_packed_or_damaged(tmp_path):
         model.load_weights(tmp_path / "model.keras")
     for a, b in zip(model.get_weights(), before):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("begin, size", [(0, 0), (5, 999), (3, 17 << 20), (0, 18 << 20)])
+def test_the_checksum_of_a_part_of_a_file_is_joined_from_those_of_threads(tmp_path, begin, size):
+    data = np.random.default_rng(0).bytes(17 << 20)
+    (tmp_path / "data").write_bytes(data)
+    with open(tmp_path / "data", "rb") as file:
+        found = checksums.crc32_of_file(file.fileno(), begin, size)
+    assert found == zlib.crc32(data[begin : begin + size])
 
 
 @pytest.mark.parametrize(
