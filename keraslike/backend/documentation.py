@@ -1,68 +1,10 @@
-"""The docstrings of those functions of `keras.backend` that are one line in a table."""
+"""The docstrings of those functions of `keras.backend` that are one line in a table, of which some
+are those of the operations with the same name."""
 
-from keraslike.ops.documentation import read
+from keraslike.ops.documentation import DOCUMENTATION as OPS
+from keraslike.ops.documentation import read, with_x_and_y
 
 _TEXT = """
-abs
-`|x|`, element by element.
->>> abs([-1.5, 2.0]).tolist()
-[1.5, 2.0]
-
-cos
-The cosine of angles in radians.
->>> cos([0.0]).tolist()
-[1.0]
-
-equal
-Whether `x == y`, element by element.
->>> equal([1, 2], [1, 3]).tolist()
-[True, False]
-
-exp
-`e**x`.
->>> exp([0.0]).tolist()
-[1.0]
-
-greater
-Whether `x > y`, element by element.
->>> greater([1, 3], 2).tolist()
-[False, True]
-
-greater_equal
-Whether `x >= y`, element by element.
->>> greater_equal([1, 2], 2).tolist()
-[False, True]
-
-less
-Whether `x < y`, element by element.
->>> less([1, 3], 2).tolist()
-[True, False]
-
-less_equal
-Whether `x <= y`, element by element.
->>> less_equal([2, 3], 2).tolist()
-[True, False]
-
-log
-The natural logarithm; NaN below 0.
->>> log([1.0]).tolist()
-[0.0]
-
-maximum
-The larger of two values, element by element.
->>> maximum([1.0, 5.0], 3.0).tolist()
-[3.0, 5.0]
-
-minimum
-The smaller of two values, element by element.
->>> minimum([1.0, 5.0], 3.0).tolist()
-[1.0, 3.0]
-
-not_equal
-Whether `x != y`, element by element.
->>> not_equal([1, 2], [1, 3]).tolist()
-[False, True]
-
 pow
 `x ** a`.
 >>> pow([2.0, 3.0], 2).tolist()
@@ -73,75 +15,15 @@ The nearest whole numbers, of two as near the even one.
 >>> round([0.5, 1.6]).tolist()
 [0.0, 2.0]
 
-sigmoid
-`1 / (1 + exp(-x))`.
->>> sigmoid([0.0]).tolist()
-[0.5]
-
-sign
--1, 0 or 1, as `x` is negative, 0 or positive.
->>> sign([-2.0, 0.0, 3.0]).tolist()
-[-1.0, 0.0, 1.0]
-
-sin
-The sine of angles in radians.
->>> sin([0.0]).tolist()
-[0.0]
-
 sqrt
 `sqrt(max(x, 0))`.
 >>> sqrt([4.0, -1.0]).tolist()
 [2.0, 0.0]
 
-square
-`x * x`.
->>> square([2.0, -3.0]).tolist()
-[4.0, 9.0]
-
-tanh
-The hyperbolic tangent.
->>> tanh([0.0]).tolist()
-[0.0]
-
-all
-Whether all values along axes are true (not 0).
->>> all([[1, 0], [1, 1]], axis=1).tolist()
-[False, True]
-
-any
-Whether any value along axes is true (not 0).
->>> any([[1, 0], [0, 0]], axis=1).tolist()
-[True, False]
-
-argmax
-The index of the largest value along an axis.
->>> argmax([[1, 4], [3, 2]]).tolist()
-[1, 0]
-
-argmin
-The index of the smallest value along an axis.
->>> argmin([[1, 4], [3, 2]]).tolist()
-[0, 1]
-
-cumprod
-The products of the values up to each one along an axis.
->>> cumprod([1, 2, 3]).tolist()
-[1, 2, 6]
-
-cumsum
-The sums of the values up to each one along an axis.
->>> cumsum([1, 2, 3]).tolist()
-[1, 3, 6]
-
 max
 The largest value along axes.
 >>> max([[1, 4], [3, 2]], axis=1).tolist()
 [4, 3]
-
-mean
-The mean of the values along axes.
->>> mean([[1.0, 3.0]], axis=1).tolist()
-[2.0]
 
 min
 The smallest value along axes.
@@ -152,21 +34,6 @@ prod
 The product of the values along axes.
 >>> prod([2, 3, 4]).tolist()
 24
-
-std
-The standard deviation of the values along axes.
->>> std([1.0, 3.0]).tolist()
-1.0
-
-sum
-The sum of the values along axes.
->>> sum([[1, 2], [3, 4]], axis=0).tolist()
-[4, 6]
-
-var
-The variance of the values along axes.
->>> var([1.0, 3.0]).tolist()
-1.0
 
 l2_normalize
 `x / sqrt(max(sum(x**2), 1e-12))`, the sum along axes.
@@ -253,11 +120,6 @@ The axes in reversed order.
 >>> transpose([[1, 2], [3, 4]]).tolist()
 [[1, 3], [2, 4]]
 
-dot
-The sum of products over the last axis of `x` and the last but one of `y`.
->>> dot([[1, 2]], [[3], [4]]).tolist()
-[[11]]
-
 cast
 The values in another dtype.
 >>> cast([1.7, 2.0], "int32").tolist()
@@ -313,19 +175,9 @@ Ones.
 >>> ones((2,)).tolist()
 [1.0, 1.0]
 
-ones_like
-Ones in the shape of `x`.
->>> ones_like([3.0, 4.0]).tolist()
-[1.0, 1.0]
-
 zeros
 Zeros.
 >>> zeros((2,)).tolist()
-[0.0, 0.0]
-
-zeros_like
-Zeros in the shape of `x`.
->>> zeros_like([3.0, 4.0]).tolist()
 [0.0, 0.0]
 
 one_hot
@@ -428,16 +280,6 @@ relu
 >>> relu([-1.0, 2.0]).tolist()
 [0.0, 2.0]
 
-softplus
-`log(1 + exp(x))`, without overflow.
->>> softplus([100.0]).tolist()
-[100.0]
-
-softsign
-`x / (1 + |x|)`.
->>> softsign([1.0, -3.0]).tolist()
-[0.5, -0.75]
-
 conv1d
 The convolution of `(samples, steps, channels)` with a kernel `(size, channels, filters)`.
 >>> conv1d(ones((1, 4, 2)), ones((2, 2, 3))).shape
@@ -525,4 +367,4 @@ map_fn
 [2.0, 3.0]
 """
 
-DOCUMENTATION = read(_TEXT)
+DOCUMENTATION = {n: with_x_and_y(text) for n, text in OPS.items()} | read(_TEXT)

@@ -1,6 +1,8 @@
 """The documentation, with an example each, of ops that are defined in one line from functions of
 JAX."""
 
+import re
+
 _TEXT = """
 abs
 `|x|`, element by element; of a complex number its absolute value.
@@ -403,7 +405,7 @@ The logarithms of the determinants of positive definite Hermitian matrices `(...
 Array(1.792, dtype=float32)
 
 log
-The natural logarithm; NaN below 0.
+The natural logarithm; -inf at 0, NaN below.
 >>> log([1.0, 2.7182817]).round(4)
 Array([0., 1.], dtype=float32)
 
@@ -813,3 +815,16 @@ def read(text: str) -> dict[str, str]:
 
 
 DOCUMENTATION = read(_TEXT)
+
+_RESULT = re.compile(r"(?m)^>>> (\w+\(.*\))(\.\w+\(\d*\))$")
+
+
+def for_tensors(name: str, module: str) -> str:
+    """The documentation of an op, as that of the function of `tf` with the same name and result."""
+    text = _RESULT.sub(rf">>> {module}.\1.numpy()\2", DOCUMENTATION[name])
+    return text.replace("\nArray(", "\narray(")
+
+
+def with_x_and_y(text: str) -> str:
+    """The documentation of an op for a function whose arguments are `x` and `y`."""
+    return text.replace("x1", "x").replace("x2", "y")

@@ -1,45 +1,26 @@
 """The docstrings of functions that are made by tables rather than by a `def`. The outputs of the
 examples are TensorFlow's.
 
-The first table is for `tf.math`. Names in the second table begin with their module, unless it is
-`tf` or `tf.math`.
+The first table is for functions of `tf.math` that differ from the operation of `keraslike.ops` with
+the same name, or have none. Names in the second table begin with their module, unless it is `tf` or
+`tf.math`.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from keraslike.ops.documentation import read
+from keraslike.ops.documentation import for_tensors, read, with_x_and_y
 
 _TEXT = """
-abs
-The absolute value `|x|`; of complex numbers the modulus.
->>> tf.math.abs([-2.0, 3.0]).numpy().tolist()
-[2.0, 3.0]
-
-sign
--1, 0 or 1 by the sign of each element.
->>> tf.math.sign([-2.0, 0.0, 5.0]).numpy().tolist()
-[-1.0, 0.0, 1.0]
-
-negative
-`-x`.
->>> tf.math.negative([1.0, -2.0]).numpy().tolist()
-[-1.0, 2.0]
-
-square
-`x * x`.
->>> tf.math.square([2.0, -3.0]).numpy().tolist()
-[4.0, 9.0]
-
 zeros_like
 Zeros of the tensor's shape and dtype.
->>> tf.math.zeros_like([1.0, 2.0]).numpy().tolist()
+>>> tf.zeros_like([1.0, 2.0]).numpy().tolist()
 [0.0, 0.0]
 
 ones_like
 Ones of the tensor's shape and dtype.
->>> tf.math.ones_like([3.0, 2.0]).numpy().tolist()
+>>> tf.ones_like([3.0, 2.0]).numpy().tolist()
 [1.0, 1.0]
 
 round
@@ -51,16 +32,6 @@ rint
 The nearest whole number; halves go to the even one.
 >>> tf.math.rint([0.5, 1.5, -1.2]).numpy().tolist()
 [0.0, 2.0, -1.0]
-
-floor
-The largest whole number that is not above `x`.
->>> tf.math.floor([1.5, -1.5]).numpy().tolist()
-[1.0, -2.0]
-
-ceil
-The smallest whole number that is not below `x`.
->>> tf.math.ceil([1.5, -1.5]).numpy().tolist()
-[2.0, -1.0]
 
 logical_not
 True where `x` is False.
@@ -82,51 +53,6 @@ Whether each element is infinite.
 >>> tf.math.is_inf([1.0, float("inf")]).numpy().tolist()
 [False, True]
 
-sqrt
-The square root; NaN for negative numbers.
->>> tf.math.sqrt([4.0, 9.0]).numpy().tolist()
-[2.0, 3.0]
-
-rsqrt
-`1 / sqrt(x)`.
->>> tf.math.rsqrt([4.0, 0.25]).numpy().tolist()
-[0.5, 2.0]
-
-exp
-`e**x`.
->>> tf.math.exp([0.0, float("-inf")]).numpy().tolist()
-[1.0, 0.0]
-
-expm1
-`e**x - 1`, accurate near 0.
->>> tf.math.expm1([0.0, float("-inf")]).numpy().tolist()
-[0.0, -1.0]
-
-log
-The natural logarithm; -inf at 0, NaN for negative numbers.
->>> tf.math.log([1.0, 0.0]).numpy().tolist()
-[0.0, -inf]
-
-log1p
-`log(1 + x)`, accurate near 0.
->>> tf.math.log1p([0.0, -1.0]).numpy().tolist()
-[0.0, -inf]
-
-sin
-The sine of angles in radians.
->>> tf.math.sin([0.0]).numpy().tolist()
-[0.0]
-
-cos
-The cosine of angles in radians.
->>> tf.math.cos([0.0]).numpy().tolist()
-[1.0]
-
-tan
-The tangent of angles in radians.
->>> tf.math.tan([0.0]).numpy().tolist()
-[0.0]
-
 asin
 The angle in radians whose sine is `x`.
 >>> tf.math.asin([0.0]).numpy().tolist()
@@ -141,21 +67,6 @@ atan
 The angle in radians whose tangent is `x`.
 >>> tf.math.atan([0.0]).numpy().tolist()
 [0.0]
-
-sinh
-`(exp(x) - exp(-x)) / 2`.
->>> tf.math.sinh([0.0]).numpy().tolist()
-[0.0]
-
-cosh
-`(exp(x) + exp(-x)) / 2`.
->>> tf.math.cosh([0.0]).numpy().tolist()
-[1.0]
-
-tanh
-`(exp(x) - exp(-x)) / (exp(x) + exp(-x))`.
->>> tf.math.tanh([0.0, 20.0]).numpy().tolist()
-[0.0, 1.0]
 
 asinh
 The inverse of `sinh`.
@@ -172,60 +83,10 @@ The inverse of `tanh`; infinite at -1 and 1.
 >>> tf.math.atanh([0.0, 1.0]).numpy().tolist()
 [0.0, inf]
 
-sigmoid
-`1 / (1 + exp(-x))`.
->>> tf.math.sigmoid([0.0]).numpy().tolist()
-[0.5]
-
-log_sigmoid
-`-log(1 + exp(-x))`.
->>> tf.math.log_sigmoid([100.0]).numpy().tolist()
-[-0.0]
-
-erf
-The error function, `2 / sqrt(pi)` times the integral of `exp(-t**2)` from 0 to `x`.
->>> tf.math.erf([0.0, 5.0]).numpy().tolist()
-[0.0, 1.0]
-
-erfc
-`1 - erf(x)`, accurate where `erf` is near 1.
->>> tf.math.erfc([0.0]).numpy().tolist()
-[1.0]
-
-erfinv
-The inverse of `erf`; infinite at -1 and 1.
->>> tf.math.erfinv([0.0, 1.0]).numpy().tolist()
-[0.0, inf]
-
-softplus
-`log(1 + exp(x))`.
->>> tf.math.softplus([100.0]).numpy().tolist()
-[100.0]
-
-softsign
-`x / (1 + abs(x))`.
->>> tf.math.softsign([1.0, -3.0]).numpy().tolist()
-[0.5, -0.75]
-
-reciprocal
-`1 / x`.
->>> tf.math.reciprocal([2.0, -4.0]).numpy().tolist()
-[0.5, -0.25]
-
 add
 `x + y`; strings are concatenated.
 >>> tf.math.add([1.0, 2.0], 3.0).numpy().tolist()
 [4.0, 5.0]
-
-subtract
-`x - y`.
->>> tf.math.subtract([1.0, 2.0], 3.0).numpy().tolist()
-[-2.0, -1.0]
-
-multiply
-`x * y`, element by element.
->>> tf.math.multiply([1.0, 2.0], 3.0).numpy().tolist()
-[3.0, 6.0]
 
 floormod
 `x - floor(x / y) * y`, which has the sign of `y`.
@@ -236,16 +97,6 @@ pow
 `x**y`.
 >>> tf.math.pow([2.0, 3.0], 2.0).numpy().tolist()
 [4.0, 9.0]
-
-maximum
-The larger of `x` and `y`; NaN if either is NaN.
->>> tf.math.maximum([1.0, 5.0], 3.0).numpy().tolist()
-[3.0, 5.0]
-
-minimum
-The smaller of `x` and `y`; NaN if either is NaN.
->>> tf.math.minimum([1.0, 5.0], 3.0).numpy().tolist()
-[1.0, 3.0]
 
 divide_no_nan
 `x / y`, and 0 where `y` is 0.
@@ -261,36 +112,6 @@ floordiv
 `floor(x / y)`.
 >>> tf.math.floordiv([7, -7], 2).numpy().tolist()
 [3, -4]
-
-equal
-Whether `x == y`.
->>> tf.math.equal([1, 2], 2).numpy().tolist()
-[False, True]
-
-not_equal
-Whether `x != y`.
->>> tf.math.not_equal([1, 2], 2).numpy().tolist()
-[True, False]
-
-less
-Whether `x < y`.
->>> tf.math.less([1, 2], 2).numpy().tolist()
-[True, False]
-
-less_equal
-Whether `x <= y`.
->>> tf.math.less_equal([1, 2], 2).numpy().tolist()
-[True, True]
-
-greater
-Whether `x > y`.
->>> tf.math.greater([1, 2], 1).numpy().tolist()
-[False, True]
-
-greater_equal
-Whether `x >= y`.
->>> tf.math.greater_equal([1, 2], 2).numpy().tolist()
-[False, True]
 
 logical_and
 True where both `x` and `y` are True.
@@ -483,7 +304,13 @@ Whether each element is greater than the one before it.
 False
 """
 
-DOCUMENTATION = read(_TEXT)
+_OF_MATH = read(_TEXT)
+
+
+def of_math(name: str) -> str:
+    """The docstring of a function of `tf.math`."""
+    return _OF_MATH.get(name) or with_x_and_y(for_tensors(name, "tf.math"))
+
 
 _MADE = r"""
 argmax

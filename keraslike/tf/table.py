@@ -123,7 +123,7 @@ def _from_table() -> dict[str, Callable]:
                 made[name] = operation(name, kind.split()[0], constant)(
                     _checked(name, fn, kind.endswith("float"))
                 )
-            made[name].__doc__ = documentation.DOCUMENTATION[name]
+            made[name].__doc__ = documentation.of_math(name)
             made[name].__module__ = "keraslike.tf"
     return made
 
@@ -239,7 +239,7 @@ def _like(name: str, number: int) -> Callable:
 
 zeros_like, ones_like = _like("zeros_like", 0), _like("ones_like", 1)
 for _function in (zeros_like, ones_like):
-    _function.__doc__ = documentation.DOCUMENTATION[_function.__name__]
+    _function.__doc__ = documentation.of_math(_function.__name__)
     _function.__module__ = "keraslike.tf"
 
 
@@ -294,7 +294,7 @@ _MORE = {  # name: (function, tensors, those by which no gradient is taken)
 }
 for _name, (_function, _tensors, _constant) in _MORE.items():
     globals()[_name] = operation(_name, _tensors, _constant)(_function)
-    globals()[_name].__doc__ = documentation.DOCUMENTATION[_name]
+    globals()[_name].__doc__ = documentation.of_math(_name)
     globals()[_name].__module__ = "keraslike.tf"
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from keraslike.ops.documentation import DOCUMENTATION
+from keraslike.ops.documentation import DOCUMENTATION, for_tensors
 from keraslike.tf import bitwise, dtypes, indexing, linalg, operators, ops, table
 from keraslike.tf import math as tf_math
 from keraslike.tf.conversion import constant
@@ -473,7 +473,10 @@ _FUNCTIONS |= {name: _FUNCTIONS[other] for name, other in _SAME.items()}
 
 def _document(name: str, function: Callable) -> None:
     rule = DOCUMENTATION.get(name, "What numpy's function of this name gives.").split("\n\n>>>")[0]
-    function.__doc__ = f"{rule}\n\n>>> tnp = tf.experimental.numpy\n{EXAMPLES[name]}"
+    # Its results are float64 where those of the op are float32.
+    example = EXAMPLES.get(name) or for_tensors(name, "tnp").replace(", dtype=float32", "")
+    example = example.removeprefix(f"{rule}\n\n")
+    function.__doc__ = f"{rule}\n\n>>> tnp = tf.experimental.numpy\n{example}"
     function.__name__ = function.__qualname__ = name
 
 
