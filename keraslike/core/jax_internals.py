@@ -45,6 +45,11 @@ from jaxlib import utils
 # Whether jax has initialized its devices; environment variables have no effect afterwards.
 backends_are_initialized = xla_bridge.backends_are_initialized
 
+# What a question about unknown sizes raises that has no answer for all of them.
+Inconclusive: Any = getattr(jax.errors, "InconclusiveDimensionOperation", None)
+if Inconclusive is None:  # jax before 0.11
+    Inconclusive = jax.core.InconclusiveDimensionOperation
+
 # The class of concrete arrays, which does not include tracers. Its instances can have attributes.
 Computed = array.ArrayImpl
 

@@ -21,6 +21,7 @@ from jax import export
 from keraslike.core import base, context, dtypes, jax_internals, lowering, rng
 from keraslike.core.boxed import unbox
 from keraslike.core.guards import Locks, known_guards
+from keraslike.core.jax_internals import Inconclusive
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.text import Text
 from keraslike.layers.input_spec import InputSpec
@@ -28,10 +29,6 @@ from keraslike.layers.layer import Layer
 from keraslike.models.model import Model
 from keraslike.models.sequential import Sequential
 from keraslike.ops import cpu
-
-Inconclusive: Any = getattr(jax.errors, "InconclusiveDimensionOperation", None)
-if Inconclusive is None:  # jax before 0.11
-    Inconclusive = jax.core.InconclusiveDimensionOperation
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 _MULTIPLES = (2, 4, 8, 16, 32, 64)

@@ -17,7 +17,8 @@ import numpy as np
 from jax.extend.core import Literal
 
 from keraslike.core import dtypes
-from keraslike.export.endpoints import Endpoint, Inconclusive, is_spec
+from keraslike.core.jax_internals import Inconclusive
+from keraslike.export.endpoints import Endpoint, is_spec
 
 _CALLS = ("jit", "pjit", "custom_jvp_call", "custom_vjp_call", "closed_call", "checkpoint", "remat")
 _ARITHMETIC = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Pow: "pow"}

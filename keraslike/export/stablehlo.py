@@ -108,11 +108,12 @@ def write(
         }
         if modules:
             about["program"] = _write_module(folder, f"{number}.mlirbc", exported)
-            about["gradient"] = None
+            gradient = None
             # A program without a gradient, such as a loop of unknown length, is exported alone.
             with contextlib.suppress(Exception):
                 gradient = endpoint.export_gradient(exported, owners, list(arrays))
-                about["gradient"] = _write_module(folder, f"{number}.gradient.mlirbc", gradient)
+            name = f"{number}.gradient.mlirbc"
+            about["gradient"] = gradient and _write_module(folder, name, gradient)
         described.append(about)
     manifest = {
         "format": FORMAT,

@@ -354,6 +354,19 @@ def test_a_mistake_in_a_function_with_open_sizes_is_told_as_it_is():
             traced(tf.ones(3))
 
 
+def test_an_error_that_is_not_about_sizes_is_raised_at_once():
+    traces = []
+
+    @tf.function
+    def wrong(x):
+        traces.append(x.shape)
+        return {}["absent"]
+
+    with pytest.raises(KeyError):
+        wrong.get_concrete_function(tf.TensorSpec([None]))
+    assert len(traces) == 1
+
+
 @pytest.mark.parametrize(
     "shapes, count", [([1, 2, 3, 4], 2), ([(1, 2), (2, 2), (3, 2), (3, 3), (5, 5)], 3)]
 )
