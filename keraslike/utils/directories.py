@@ -13,7 +13,7 @@ import numpy as np
 from keraslike.core import arguments, foreign, messages
 from keraslike.core.annotations import checked
 from keraslike.data import AUTOTUNE, UNKNOWN, Dataset, resizing
-from keraslike.utils.images import load_img
+from keraslike.utils.images import load_img, pixels_of
 
 _IMAGES = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
 _PROGRESS_INTERVAL = 5.0  # seconds between messages while files are being listed
@@ -92,6 +92,8 @@ def image_dataset_from_directory(
     if not isinstance(size, (list, tuple)) or len(size) != 2:
         _refuse("image_size", "Invalid `image_size` value. Expected a tuple of 2 integers", size)
     height, width = map(int, size)
+    if height < 1 or width < 1:
+        _refuse("image_size", "`image_size` must be positive", image_size)
     method = interpolation.lower()
     if method not in resizing.METHODS:
         allowed = f"Argument `interpolation` should be one of {resizing.METHODS}"
@@ -104,7 +106,8 @@ def image_dataset_from_directory(
     size = (height, width)
 
     def load(path: str) -> np.ndarray:
-        image = np.asarray(load_img(path, color_mode))
+        read = pixels_of if format == "tf" else load_img
+        image = np.asarray(read(path, color_mode))
         image = image[:, :, None] if image.ndim == 2 else image
         if pad_to_aspect_ratio and format == "tf":
             image = resizing.resize_with_pad(image, size, method)
@@ -196,7 +199,7 @@ def audio_dataset_from_directory(
     Args:
         sampling_rate: the samples per second of the results, by default those of each file.
         output_sequence_length: the length to which results are padded with zeros or truncated. If
-            it is `None`, they are padded to the longest in their batch.
+            it is `None`, they are padded to the longest in their batch, and to the most channels.
         ragged: whether batches are `RaggedTensor`s instead.
         directory, labels, label_mode, class_names, batch_size, shuffle, seed, validation_split,
             subset, follow_links, verbose, skip_broken: see `image_dataset_from_directory`.
@@ -238,8 +241,9 @@ def audio_dataset_from_directory(
             return combine(list(sounds)), np.stack(given)
         if ragged:
             return _ragged(elements)
-        length = max(map(len, elements))
-        return np.stack([np.pad(s, ((0, length - len(s)), (0, 0))) for s in elements])
+        length, channels = np.max([s.shape for s in elements], 0)
+        padding = [((0, length - len(s)), (0, channels - s.shape[1])) for s in elements]
+        return np.stack(list(map(np.pad, elements, padding)))
 
     files = _Files("audio files", (".wav",), directory, labels, label_mode, class_names, "tf")
     files.find(shuffle, seed, validation_split, subset, follow_links, verbose)
@@ -255,7 +259,7 @@ def _wav(path: str) -> tuple[int, np.ndarray]:
         sound = (sound.astype("float32") - 128) / 128
     elif sound.dtype.kind == "i":
         sound = sound / np.float32(-float(np.iinfo(sound.dtype).min))
-    return rate, np.asarray(sound, "float32").reshape(len(sound), -1)
+    return rate, np.asarray(sound if sound.ndim == 2 else sound[:, None], "float32")
 
 
 def _ragged(sounds: list[np.ndarray]) -> Any:

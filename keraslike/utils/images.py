@@ -143,8 +143,7 @@ def load_img(
         )
     with image.open(path) as img:
         img.load()
-    if img.mode not in _MODES[color_mode]:
-        img = img.convert(_MODES[color_mode][0])
+    img = _of_mode(img, color_mode)
     if target_size is None or img.size == (target_size[1], target_size[0]):
         return img
     height, width = target_size
@@ -155,6 +154,29 @@ def load_img(
         left, top = (img.width - wide) // 2, (img.height - high) // 2
         box = (left, top, left + wide, top + high)
     return img.resize((width, height), image.Resampling[interpolation.upper()], box=box)
+
+
+def pixels_of(path: Any, color_mode: str) -> np.ndarray:
+    """The pixels of an image file in 8 bits, as TensorFlow decodes them.
+
+    Of 16 bits these are the upper 8, where Pillow's conversion to colors would saturate.
+
+    >>> file = io.BytesIO()
+    >>> array_to_img(np.full((1, 2, 1), 0x1234), scale=False).convert("I;16").save(file, "png")
+    >>> pixels_of(file, "rgb").tolist(), np.asarray(load_img(file)).tolist()
+    ([[[18, 18, 18], [18, 18, 18]]], [[[255, 255, 255], [255, 255, 255]]])
+    """
+    image = _pillow("image_dataset_from_directory()")
+    with image.open(path) as img:
+        img.load()
+    if img.mode.startswith("I;16"):
+        img = image.fromarray((np.asarray(img) >> 8).astype("uint8"))
+    return np.asarray(_of_mode(img, color_mode))
+
+
+def _of_mode(img: Any, color_mode: str) -> Any:
+    modes = _MODES[color_mode]
+    return img if img.mode in modes else img.convert(modes[0])
 
 
 @checked

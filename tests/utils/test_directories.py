@@ -6,6 +6,8 @@ import pathlib
 
 import numpy as np
 import pytest
+from PIL import Image
+from scipy.io import wavfile
 
 import keraslike
 from keraslike import utils as U
@@ -101,6 +103,24 @@ def test_sounds_are_resampled_and_ragged(folder):
     assert batch.row_lengths().numpy().tolist() == lengths
 
 
+def test_silence_and_sounds_with_more_channels_are_padded(tmp_path):
+    for name, shape in (("0", (0, 1)), ("1", (2, 1)), ("2", (1, 2))):
+        wavfile.write(tmp_path / f"{name}.wav", 1000, np.full(shape, 2**14, "int16"))
+    (batch,) = U.audio_dataset_from_directory(tmp_path, labels=None, shuffle=False, verbose=False)
+    nothing, half = [0.0, 0.0], [0.5, 0.0]
+    assert batch.tolist() == [[nothing, nothing], [half, half], [[0.5, 0.5], nothing]]
+
+
+@pytest.mark.parametrize("color_mode", ["grayscale", "rgb", "rgba"])
+def test_of_16_bits_the_upper_8_are_taken(tmp_path, color_mode):
+    pixels = np.array([[0x1234, 0xFFFF], [0, 0x80FF]], "uint16")
+    Image.fromarray(pixels).save(tmp_path / "0.png")
+    (batch,) = U.image_dataset_from_directory(
+        tmp_path, labels=None, image_size=(2, 2), color_mode=color_mode, verbose=False
+    )
+    assert batch[0, :, :, 0].tolist() == [[0x12, 0xFF], [0, 0x80]]
+
+
 def test_strings_come_with_format_grain(folder):
     (texts,) = U.text_dataset_from_directory(
         folder, labels=None, shuffle=False, max_length=8, format="grain", verbose=False
@@ -126,6 +146,7 @@ def test_what_is_found_is_told(folder, capsys):
         ({"format": "other"}, "`format` should be"),
         ({"interpolation": "other"}, "`interpolation` should be one of"),
         ({"image_size": (1, 2, 3)}, "Invalid `image_size`"),
+        ({"image_size": (0, 2)}, "`image_size` must be positive"),
         ({"labels": [0] * 11, "class_names": ["a"]}, "only pass `class_names` if"),
         ({"labels": None, "class_names": ["a"]}, "`class_names`"),
         ({"labels": [0]}, "lengths of `labels` to match"),
