@@ -466,6 +466,12 @@ datasets.npz_utils: load_npz=datasets.files.read_npz
 dtype_policies.dtype_policy: core.policies.QUANTIZATION_MODES
   _get_quantized_dtype_policy_by_str=core.policies.get_quantized
 initializers.random_initializers: initializers.compute_fans
+layers.convolutional.base_conv: BaseConv=layers.convolutional._Conv
+layers.convolutional.base_conv_transpose: BaseConvTranspose=layers.transposed._ConvTranspose
+layers.convolutional.base_depthwise_conv: BaseDepthwiseConv=layers.depthwise._DepthwiseConv
+layers.convolutional.base_separable_conv: BaseSeparableConv=layers.depthwise._SeparableConv
+layers.pooling.base_global_pooling: BaseGlobalPooling=layers.pooling._GlobalPooling
+layers.pooling.base_pooling: BasePooling=layers.pooling._Pooling
 layers.preprocessing.feature_space: utils.feature_space.Cross .Feature .TFDIdentity
 layers.preprocessing.index_lookup: layers.index_lookup.IndexLookup
 layers.merging.base_merge: layers.merging.Merge

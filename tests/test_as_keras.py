@@ -126,6 +126,7 @@ def test_what_packages_use_of_source_modules():
     import keraslike
     from keras.src.api_export import keras_export
     from keras.src.backend.common.backend_utils import canonicalize_axis
+    from keras.src.layers.convolutional.base_conv import BaseConv
     from keras.src.layers.merging.base_merge import Merge
     from keras.src.saving.keras_saveable import KerasSaveable
     from keras.src.saving.saving_lib import _walk_saveable
@@ -146,6 +147,7 @@ def test_what_packages_use_of_source_modules():
     assert dict(_walk_saveable(layer))["inner"] is layer.inner
     (x, y, _), (x_val, _, _) = train_validation_split((np.ones(4), np.zeros(4), None), 0.25)
     assert len(x) == len(y) == 3 and len(x_val) == 1
+    assert issubclass(keraslike.layers.Conv2D, BaseConv)
     assert canonicalize_axis(-1, 3) == 2 and standardize_tuple(2, 2, "strides") == (2, 2)
     with pytest.raises(ValueError, match="strides"):
         filter_traceback(standardize_tuple)((1, 2, 3), 2, "strides")

@@ -206,6 +206,8 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
     _boxes = False  # Whether callers get results as boxed arrays: see `boxed.Answers`.
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
+        if "_stands_for" in vars(cls):  # A class of `tf.keras`, which has no instances of its own.
+            return
         super().__init_subclass__(pytree=False, **kwargs)
         check_constructor(cls)
         if "_shown_defaults" in vars(cls):

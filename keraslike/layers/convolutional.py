@@ -131,22 +131,17 @@ class _Conv(Adaptable, Convolutional):
         self._add_bias(self.filters)
         self._adapt_built()
 
-    def call(self, inputs: jax.Array) -> jax.Array:
-        padding = self.padding
-        if padding == "causal":  # No output depends on a later step.
-            before = self.dilation_rate[0] * (self.kernel_size[0] - 1)
-            (steps,) = spatial_axes(1, self.data_format)
-            inputs = jnp.pad(inputs, [(before if a == steps else 0, 0) for a in range(3)])
-            padding = "valid"
-        outputs = convolution.conv(
-            inputs,
-            self._merged(),
-            self.strides,
-            padding,
-            self.data_format,
-            self.dilation_rate,
+    def convolution_op(self, inputs: jax.Array, kernel: jax.Array) -> jax.Array:
+        """The convolution alone, without bias and activation, which a subclass may override."""
+        return self._convolve(inputs, kernel, self.padding)
+
+    def _convolve(self, inputs: jax.Array, kernel: jax.Array, padding: str) -> jax.Array:
+        return convolution.conv(
+            inputs, kernel, self.strides, padding, self.data_format, self.dilation_rate
         )
-        return self._finished(outputs)
+
+    def call(self, inputs: jax.Array) -> jax.Array:
+        return self._finished(self.convolution_op(inputs, self._merged()))
 
 
 class Conv1D(_Conv):
@@ -171,6 +166,15 @@ class Conv1D(_Conv):
     """
 
     rank = 1
+
+    def call(self, inputs: jax.Array) -> jax.Array:
+        padding = self.padding
+        if padding == "causal":  # No output depends on a later step.
+            before = self.dilation_rate[0] * (self.kernel_size[0] - 1)
+            (steps,) = spatial_axes(1, self.data_format)
+            inputs = jnp.pad(inputs, [(before if a == steps else 0, 0) for a in range(3)])
+            padding = "valid"
+        return self._finished(self._convolve(inputs, self._merged(), padding))
 
 
 class Conv2D(_Conv):

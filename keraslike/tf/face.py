@@ -66,15 +66,36 @@ def _shown(value: Any) -> Any:
     return value
 
 
+class _Function:
+    """A function of keraslike whose eager results are tensors. The two are equal, so that
+    `layer.activation == tf.keras.activations.relu` holds whichever of them a layer has."""
+
+    def __init__(self, function: Any):
+        functools.update_wrapper(self, function)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        with context.using(boxes=True):
+            return in_boxes(self.__wrapped__, args, kwargs)
+
+    def __eq__(self, other: Any) -> bool:
+        return other is self or other is self.__wrapped__
+
+    def __hash__(self) -> int:
+        return hash(self.__wrapped__)
+
+    def __repr__(self) -> str:
+        return repr(self.__wrapped__)
+
+    def __reduce__(self) -> tuple[Any, tuple[Any]]:
+        return function_of, (self.__wrapped__,)
+
+
 @functools.cache
 def function_of(function: Any) -> Any:
     """A function of keraslike whose eager results are tensors."""
-
-    @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        with context.using(boxes=True):
-            return in_boxes(function, args, kwargs)
-
+    if isinstance(function, _Function):
+        return function
+    call = _Function(function)
     registry.publish_as(call, function)
     return call
 
@@ -84,8 +105,16 @@ def function_of(function: Any) -> Any:
 
 class _Stand(type):
     """The metaclass of classes of `tf.keras`, each of which stands for a class of keraslike: it
-    creates objects of that class, and `isinstance` and `issubclass` treat it as that class. Classes
-    derived from it are ordinary classes."""
+    creates objects of that class, equals it, and `isinstance` and `issubclass` treat it as that
+    class. Classes derived from it are ordinary classes."""
+
+    def __eq__(cls, other: Any) -> bool:
+        if not isinstance(other, type):
+            return NotImplemented
+        return vars(cls).get("_stands_for", cls) is vars(other).get("_stands_for", other)
+
+    def __hash__(cls) -> int:
+        return type.__hash__(vars(cls).get("_stands_for", cls))
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         stands_for = vars(cls).get("_stands_for")

@@ -136,8 +136,12 @@ class EarlyStopping(MonitorCallback):
     def on_train_begin(self, logs: dict | None = None) -> None:
         self._begin()
 
+    def get_monitor_value(self, logs: dict | None) -> float | None:
+        """The value that is compared, which a subclass may compute from several."""
+        return self._value(logs)
+
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        value = self._value(logs)
+        value = self.get_monitor_value(logs)
         if value is None or epoch < self.start_from_epoch:
             return
         if self.restore_best_weights and self.best_weights is None:

@@ -316,3 +316,27 @@ def test_another_number_of_channels():
             layer(jnp.ones((1, 4, 4, 3)))
     with pytest.raises(ValueError, match="3 channels, the kernel is for 2"):
         ops.conv_transpose(jnp.ones((1, 4, 3)), jnp.ones((2, 5, 2)))
+
+
+def test_a_subclass_has_a_convolution_of_its_own(rng):
+    def standardized(kernel):
+        return (kernel - ops.mean(kernel, (0, 1, 2))) / ops.std(kernel, (0, 1, 2))
+
+    class Overriding(layers.Conv2D):
+        def convolution_op(self, inputs, kernel):
+            return super().convolution_op(inputs, standardized(kernel))
+
+    class Calling(layers.Conv2D):
+        def call(self, inputs):
+            return self.convolution_op(inputs, standardized(self.kernel)) + self.bias
+
+    x = draw(rng, (2, 5, 5, 2))
+    results = []
+    for cls in (Overriding, Calling, layers.Conv2D):
+        layer = cls(3, 3, strides=2, bias_initializer="ones")
+        layer.build(x.shape)
+        kernel = draw(np.random.default_rng(1), (3, 3, 2, 3))
+        layer.kernel.assign(kernel if cls is not layers.Conv2D else standardized(kernel))
+        results.append(layer(x))
+    np.testing.assert_allclose(results[0], results[2], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(results[1], results[2], rtol=1e-5, atol=1e-5)

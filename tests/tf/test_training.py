@@ -1,5 +1,8 @@
 """Tapes around models: what the built-in step does, by hand."""
 
+import copy
+import pickle
+
 import jax
 import numpy as np
 import pytest
@@ -341,3 +344,20 @@ def test_a_model_whose_sizes_are_values_is_built_by_its_first_batch():
     # what Keras with TensorFlow gives
     np.testing.assert_allclose(history.history["loss"], [25, 21.436897, 18.38163], rtol=1e-5)
     np.testing.assert_allclose(model.norm.moving_mean, [1.3125, 1.3125])
+
+
+def test_names_of_tf_keras_equal_those_of_keras():
+    layer = tf.keras.layers.Dense(2, activation="relu")
+    relu, dense = tf.keras.activations.relu, tf.keras.layers.Dense
+    assert layer.activation == relu and layer.activation in [relu] and relu != tf.nn.relu
+    assert layer.activation != tf.keras.activations.elu and tf.keras.activations.get("relu") == relu
+    assert type(layer) == dense and dense == keras.layers.Dense  # noqa: E721
+    assert {dense: 1}[type(layer)] == 1 and type(layer) != tf.keras.layers.Layer  # noqa: E721
+
+    class Own(dense):
+        pass
+
+    assert Own != dense and Own == Own and len({Own, dense, keras.layers.Dense}) == 2
+    assert pickle.loads(pickle.dumps(relu)) is relu and copy.deepcopy(relu) is relu
+    assert isinstance(relu(np.ones(2)), tf.Tensor) and relu.__name__ == "relu"
+    assert jax.tree.structure(layer) == jax.tree.structure(layer)

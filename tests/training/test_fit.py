@@ -327,6 +327,17 @@ def test_an_epoch_that_ends_in_an_error_leaves_the_history_of_those_before(monke
     assert history.epoch == [0, 1] and len(history.history["loss"]) == 2
 
 
+def test_early_stopping_by_a_value_of_its_own():
+    class Falling(keras.callbacks.EarlyStopping):
+        def get_monitor_value(self, logs):
+            return -logs["loss"]  # which rises from epoch to epoch
+
+    model = keras.Sequential([keras.layers.Dense(1, kernel_initializer="ones")])
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    x = np.ones((4, 1))
+    assert len(model.fit(x, 0 * x, epochs=5, verbose=0, callbacks=[Falling("loss")]).epoch) == 2
+
+
 def test_early_stopping_restores_the_best_weights():
     model = make(optimizer=keras.optimizers.SGD(0.05))
     kept = []
