@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import errors
 from jax import export
 
@@ -359,7 +360,7 @@ def output_spec(
     symbols = [i for i, x in enumerate(flat) if isinstance(x, KerasTensor)]
     numbers = [i for i in symbols if flat[i].dtype != "string"]
     texts: dict[int, Text] = {}
-    is_sparse: list[bool] = []  # One entry for each output.
+    kinds: list[str] = []  # One entry for each output.
 
     def traced(*tensors: Any) -> Any:
         values = [texts.get(i, x) for i, x in enumerate(flat)]
@@ -368,12 +369,16 @@ def output_spec(
         a, k = jax.tree.unflatten(treedef, values)
         # A symbolic tensor has a shape, but not the shapes of a sparse array's components.
         out = function(*a, **k)
-        is_sparse[:] = map(sparsity.is_sparse, jax.tree.leaves(out, is_leaf=sparsity.is_sparse))
-        return jax.tree.map(
-            lambda x: jnp.zeros(x.shape, x.dtype) if sparsity.is_sparse(x) else x,
-            out,
-            is_leaf=sparsity.is_sparse,
-        )
+
+        def is_unknown(x: Any) -> bool:
+            return _kind(x) != ""
+
+        def numbers_for(x: Any) -> Any:
+            kind = _kind(x)
+            return jnp.zeros(x.shape, bool if kind == "string" else x.dtype) if kind else x
+
+        kinds[:] = map(_kind, jax.tree.leaves(out, is_leaf=is_unknown))
+        return jax.tree.map(numbers_for, out, is_leaf=is_unknown)
 
     def trace(size: probing.Size) -> Any:
         shapes = {
@@ -405,8 +410,18 @@ def output_spec(
         if spec is None:
             raise _in_users_words(error) from None
     specs, outputs = jax.tree.flatten(spec)
-    found = [KerasTensor(show_shape(s.shape), s.dtype, k) for s, k in zip(specs, is_sparse)]
+    found = [
+        KerasTensor(show_shape(s.shape), kind if kind == "string" else s.dtype, kind == "sparse")
+        for s, kind in zip(specs, kinds)
+    ]
     return jax.tree.unflatten(outputs, found)
+
+
+def _kind(x: Any) -> str:
+    """`"sparse"` or `"string"` for an array that JAX does not know, otherwise nothing."""
+    if isinstance(x, Text) or (isinstance(x, np.ndarray) and x.dtype.kind == "O"):
+        return "string"
+    return "sparse" if sparsity.is_sparse(x) else ""
 
 
 def _in_users_words(error: Exception) -> Exception:

@@ -8,6 +8,7 @@ function on the actual texts and traces again.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -16,17 +17,20 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core import context
+from keraslike.core.boxed import Answers
+from keraslike.core.errors import NeedsPython
 from keraslike.core.jax_internals import put
 
 # The key of a function, and the shape in which it receives the texts as far as it may differ
 # between batches of one model.
 Key = tuple[Any, ...]
+Place = str | tuple[Any, Key]
 
 
 class Wanted(Exception):
     """A function was applied to texts that are not available in a trace."""
 
-    def __init__(self, place: str, key: Key, function: Callable):
+    def __init__(self, place: Place, key: Key, function: Callable):
         super().__init__("Texts were asked for in a compiled function, which has none.")
         self.place, self.key, self.function = place, key, function
 
@@ -37,8 +41,9 @@ class Text:
     Args:
         values: an array of bytes; `None` in a trace.
         shape: the shape that the receiver sees, by default that of the values.
-        results: the results of functions applied to the texts, by the functions' keys.
-        place: its position in a batch.
+        results: the results of functions applied to the texts, by the functions' keys; these may be
+            texts as well.
+        place: its position in a batch or, for a result, that of its argument and the key.
 
     >>> text = Text(as_bytes(np.array(["a", "bc"])))
     >>> text.apply("sizes", lambda texts: np.array([len(t) for t in texts]), None).tolist()
@@ -53,7 +58,7 @@ class Text:
         values: np.ndarray | None,
         shape: tuple | None = None,
         results: dict[Key, Any] | None = None,
-        place: str = "",
+        place: Place = "",
     ):
         self.values, self.place = values, place
         self.shape = values.shape if shape is None else shape  # type: ignore[union-attr]
@@ -63,11 +68,20 @@ class Text:
     def ndim(self) -> int:
         return len(self.shape)
 
+    def _as_tensor(self) -> np.ndarray:
+        """The texts as an array of bytes, for functions of text.
+
+        Raises NeedsPython in a trace; in one of shapes of known sizes, the texts stand for any.
+        """
+        if self.values is not None:
+            return self.values.reshape(self.shape)
+        if context.state.symbolic:
+            return np.full([operator.index(n) for n in self.shape], _ANY, object)
+        raise NeedsPython("Text cannot enter a compiled program: XLA has no strings.")
+
     def decoded(self) -> np.ndarray:
         """The texts as an array of Python's strings."""
-        if self.values is None:
-            self._refuse()
-        values: Any = self.values
+        values = self._as_tensor()
         out = np.empty(values.size, object)
         out[:] = [item.decode("utf-8", "replace") for item in values.reshape(-1).tolist()]
         return out.reshape(self.shape)
@@ -77,7 +91,7 @@ class Text:
         return Text(self.values, shape, self.results, self.place)
 
     def apply(self, name: Any, function: Callable, spec: Callable[[tuple], Any] | None) -> Any:
-        """Applies a function from an array of bytes to an array of numbers.
+        """Applies a function from an array of bytes to an array of numbers or of bytes.
 
         Args:
             name: a key that distinguishes the function from others.
@@ -87,6 +101,8 @@ class Text:
         key = (name, len(self.shape), *self.shape[1:])
         if self.values is not None:
             out = np.asarray(function(self.values.reshape(self.shape)))
+            if out.dtype == object:
+                return Text(out)
             if not context.trace_state_clean():
                 return jnp.asarray(out)
             return put(out.astype(jax.dtypes.canonicalize_dtype(out.dtype), copy=False))
@@ -110,8 +126,23 @@ class Text:
             "Hashing."
         )
 
-    __jax_array__ = __array__ = __add__ = __radd__ = __mul__ = __rmul__ = __getitem__ = _refuse
+    __jax_array__ = __array__ = __mul__ = __rmul__ = _refuse
 
+    def _by_tensor(name: str) -> Callable:  # type: ignore[misc]  # noqa: N805
+        def operate(self: Text, *args: Any) -> Any:
+            if Answers.box is None:
+                self._refuse()
+            return getattr(Answers.box(self._as_tensor()), name)(*args)  # type: ignore[misc]
+
+        return operate
+
+    __getitem__, __add__, __radd__ = map(_by_tensor, ("__getitem__", "__add__", "__radd__"))
+    __eq__, __ne__ = map(_by_tensor, ("__eq__", "__ne__"))  # type: ignore[assignment]
+    __hash__ = object.__hash__
+
+
+# What texts of unknown values are in a trace of shapes: one word, which is also a number.
+_ANY = b"0"
 
 jax.tree_util.register_pytree_node(
     Text,
@@ -145,20 +176,29 @@ class Functions:
 
     def __init__(self) -> None:
         # Keyed by the position of the texts in the batch.
-        self._known: dict[str, dict[Key, Callable]] = {}
+        self._known: dict[Place, dict[Key, Callable]] = {}
 
     def applied(self, batch: Any) -> Any:
         """The batch with the results of all known functions added to its texts."""
 
         def ready(path: Any, x: Any) -> Any:
-            if not is_text(x) or x.values is None:
-                return x
-            place = jax.tree_util.keystr(path)
-            known = list(self._known.get(place, {}).items())
-            made = {key: f(x.values) for key, f in known if key not in x.results}
-            return Text(x.values, x.shape, {**x.results, **made}, place)
+            is_known = is_text(x) and x.values is not None
+            return self._with_results(x, jax.tree_util.keystr(path)) if is_known else x
 
         return jax.tree_util.tree_map_with_path(ready, batch, is_leaf=is_text)
+
+    def _with_results(self, text: Text, place: Place) -> Text:
+        results = dict(text.results)
+        for key, function in list(self._known.get(place, {}).items()):
+            found: Any = results.get(key)
+            if found is None or (is_text(found) and found.values is None):
+                found = function(text.values)
+                if isinstance(found, np.ndarray) and found.dtype == object:
+                    found = Text(found)
+            results[key] = (
+                self._with_results(found, (place, key)) if isinstance(found, Text) else found
+            )
+        return Text(text.values, text.shape, results, place)
 
     def run(self, function: Callable, batch: Any) -> Any:
         """`function(batch)`, called again with the results of the text functions that it asks
@@ -189,6 +229,25 @@ def of_lists(value: Any) -> Text | None:
 def outside(tree: Any) -> Any:
     """Replaces texts in lists, tuples and dicts by arrays of Python strings."""
     return jax.tree.map(lambda x: x.decoded() if is_text(x) else x, tree, is_leaf=is_text)
+
+
+def no_text(tree: Any) -> Any:
+    """The results of what a program computes. Raises NeedsPython if they include text."""
+    if holds_text(tree):
+        raise NeedsPython("Text cannot be a result of a compiled program: XLA has no strings.")
+    return tree
+
+
+def without_values(tree: Any) -> Any:
+    """The tree with its texts as they are in a trace."""
+
+    def bare(x: Any) -> Any:
+        if not is_text(x):
+            return x
+        results = {key: bare(result) for key, result in x.results.items()}
+        return Text(None, x.shape, results, x.place)
+
+    return jax.tree.map(bare, tree, is_leaf=is_text)
 
 
 def keeping_text(function: Callable, tree: Any) -> Any:

@@ -97,7 +97,7 @@ class Lambda(Layer):
     [9.0]
     """
 
-    _keeps_sparse = True
+    _keeps_sparse = _takes_text = _is_users = True
 
     def __init__(
         self,
@@ -192,7 +192,7 @@ class InputLayer(Layer):
     (None, 8)
     """
 
-    _keeps_sparse = _takes_text = True
+    _keeps_sparse = _takes_text = _is_users = True
 
     def __init__(
         self,

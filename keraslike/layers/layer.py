@@ -37,7 +37,7 @@ from keraslike.core.static import AutoName
 from keraslike.core.structures import map_items
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.tracebacks import entry, handled, is_ours, shorten
-from keraslike.layers import keras_names
+from keraslike.layers import keras_names, text_maps
 from keraslike.layers.input_spec import check_inputs
 from keraslike.layers.layer_building import LayerBuilding, guard_build
 from keraslike.layers.layer_state import LayerState
@@ -81,7 +81,7 @@ class Layer(
     """
 
     _untracked = base.Object._untracked | {
-        *("_inbound_nodes", "_complete", "_build_lock", "_given_integers", "_path"),
+        *("_inbound_nodes", "_complete", "_build_lock", "_given_dtypes", "_path"),
         *("_creation_number", "_sublayer_ranks", "_sublayer_places", "_called"),
     }
     _transient = base.Object._transient | {
@@ -110,6 +110,7 @@ class Layer(
     _is_quantized = False
     _keeps_sparse = True  # Whether `call` accepts sparse arrays.
     _takes_text = True  # Whether `call` accepts text.
+    _is_users = False  # Whether `call` is a user's code.
     # Keras's names. The first says whether inputs are converted to JAX arrays, the second whether
     # other values may be passed by position.
     _convert_input_args = True
@@ -174,6 +175,8 @@ class Layer(
             cls._keeps_sparse = not is_ours(cls, "layers")
         if "call" in vars(cls) and "_takes_text" not in vars(cls):
             cls._takes_text = not is_ours(cls, "layers")
+        if "call" in vars(cls) and "_is_users" not in vars(cls):
+            cls._is_users = not is_ours(cls)
         if "compute_output_shape" in vars(cls):
             cls.compute_output_shape = given_shapes(cls.compute_output_shape)
 
@@ -355,6 +358,10 @@ class Layer(
             kwargs = {k: self._convert_input(v) for k, v in kwargs.items()}
         if symbolic.is_symbolic(args, kwargs):
             return self.symbolic_call(*args, **kwargs)
+        if self._is_users:
+            outputs = text_maps.mapped(self, args, kwargs)
+            if outputs is not MISSED:
+                return outputs
         if self.built and not state.held:
             outputs = Repeated.run_layer(self, args, kwargs)
             if outputs is not MISSED:
@@ -478,7 +485,7 @@ class Layer(
             return x
         if isinstance(x, (dict, list, tuple)):
             return map_items(self._convert_input, x)
-        if x is None or isinstance(x, bool):
+        if x is None or isinstance(x, bool) or (self._keeps_sparse and hasattr(x, "row_splits")):
             return x
         found = foreign.array_of(x)  # An array of torch, pandas or another library.
         if found is not None and found.dtype.kind in "SO" and not foreign.is_frame(x):

@@ -15,7 +15,7 @@ from keraslike.core import context
 from keraslike.core.errors import InvalidArgument, NeedsPython
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.tracebacks import handled, is_ours, shorten
-from keraslike.layers.shapes import as_shapes, integers_in, map_shapes, shapes_of
+from keraslike.layers.shapes import as_shapes, given_dtypes_in, map_shapes, shapes_of
 from keraslike.layers.signatures import call_names, parameters_of
 
 
@@ -78,7 +78,7 @@ class LayerBuilding:
     def _build_by_call(self, *input_shape: Any, **shapes: Any) -> None:
         known = any(s is not None for s in (*input_shape, *shapes.values()))
         if known and not all(o.built for o in self._sublayers):
-            dtypes = iter(vars(self).pop("_given_integers", ()))
+            dtypes = iter(vars(self).pop("_given_dtypes", ()))
 
             def symbol(shape: Any) -> KerasTensor:
                 return KerasTensor(shape, next(dtypes, None) or self.compute_dtype)
@@ -122,7 +122,7 @@ class LayerBuilding:
                 }
         else:
             shapes, by_name = self._shapes_for(type(self).build, args, kwargs)
-            vars(self)["_given_integers"] = integers_in(self._first_of(args, kwargs))
+            vars(self)["_given_dtypes"] = given_dtypes_in(self._first_of(args, kwargs))
             try:
                 self.build(*shapes, **by_name)
             except NeedsPython:  # The call needs values; it builds the sublayers.
@@ -130,7 +130,7 @@ class LayerBuilding:
                     raise
                 self.built = self._complete = True
             finally:
-                vars(self).pop("_given_integers", None)
+                vars(self).pop("_given_dtypes", None)
 
     def _shapes_for(
         self, method: Callable, args: tuple, kwargs: dict[str, Any]

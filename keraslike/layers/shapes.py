@@ -50,9 +50,9 @@ def shapes_of(inputs: Any) -> Any:
     return map_items(shapes_of, inputs)
 
 
-def integers_in(inputs: Any) -> list[str | None]:
-    """The dtypes of integer and boolean arrays in an argument, and `None` for others, in the order
-    of `shapes_of`."""
+def given_dtypes_in(inputs: Any) -> list[str | None]:
+    """The dtypes of text, integer and boolean arrays in an argument, and `None` for others, in the
+    order of `shapes_of`."""
     found: list[str | None] = []
 
     def visit(x: Any) -> Any:
@@ -60,7 +60,7 @@ def integers_in(inputs: Any) -> list[str | None]:
             return map_items(visit, x)
         dtype = getattr(x, "dtype", None)
         dtype = str(getattr(dtype, "name", dtype))
-        found.append(dtype if dtype.startswith(("int", "uint", "bool")) else None)
+        found.append(dtype if dtype.startswith(("int", "uint", "bool", "string")) else None)
 
     visit(inputs)
     return found

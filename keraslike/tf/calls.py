@@ -18,11 +18,12 @@ from keraslike.core.context import trace_state_clean
 from keraslike.core.errors import NeedsPython
 from keraslike.core.scopes import StatelessScope
 from keraslike.core.symbolic import KerasTensor
-from keraslike.core.text import Functions, Text, as_bytes
+from keraslike.core.text import Functions, Text, as_bytes, no_text, without_values
 from keraslike.layers.layer import Layer
 from keraslike.tf import dependence
 from keraslike.tf.derivatives import CHOICES
 from keraslike.tf.dtypes import DType
+from keraslike.tf.moves import moves
 from keraslike.tf.operation import is_shared_number
 from keraslike.tf.recording import Node, Pullbacks, has_tracer, keep, trains
 from keraslike.tf.surroundings import Surroundings
@@ -43,14 +44,20 @@ def _split(tree: Any, tensors: list[Any]) -> Any:
         return _Place(len(tensors) - 1)
     if isinstance(tree, Boxed):
         return _split(tree._as_tensor(), tensors)
+    if type(tree) is Text and tree.values is not None:
+        return _split(tree._as_tensor(), tensors)
     if type(tree) is Text:
-        results = [_split(jnp.asarray(x), tensors) for x in tree.results.values()]
+        results = [_split(_array(x), tensors) for x in tree.results.values()]
         return (Text, (tree.shape, tree.place, tuple(tree.results), tuple(results)))
     if type(tree) in (list, tuple):
         return (type(tree), tuple([_split(item, tensors) for item in tree]))
     if type(tree) is dict:
         return (dict, tuple([(key, _split(item, tensors)) for key, item in tree.items()]))
     return (None, tree)
+
+
+def _array(x: Any) -> Any:
+    return x if type(x) is Text else jnp.asarray(x)
 
 
 def _joined(spec: Any, values: Sequence[Any]) -> Any:
@@ -81,7 +88,8 @@ def take(function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any = N
             with context.using(tapes=()):
                 return unbox(function(*args, **kwargs))
         with WIDE(True) if _asks_wide(args, kwargs) else contextlib.nullcontext():
-            return run(_call, tensors, (CHOICES.get(function, function), spec), own=False)
+            moving = moves(_call) if getattr(function, "__name__", "") in _MOVES else _call
+            return run(moving, tensors, (CHOICES.get(function, function), spec), own=False)
     if any(map(_is_text, tensors)):
         args, kwargs = _joined(spec, [_as_text(x) if _is_text(x) else x for x in tensors])
     if isinstance(owner, Layer) and not owner.built:
@@ -91,9 +99,23 @@ def take(function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any = N
 
     def call(given: tuple) -> Any:
         numbers: list[Any] = []
-        return _call_owner(function, owner, _split(given, numbers), numbers)
+        return _call_owner(function, owner, _split(without_values(given), numbers), numbers)
 
-    return _calls_of(owner).of_text.run(call, (args, kwargs))
+    calls = _calls_of(owner)
+    if not calls.reads_text:
+        try:
+            return calls.of_text.run(call, (args, kwargs))
+        except NeedsPython:
+            _calls_of(owner).reads_text = True
+    return _call_owner(function, owner, spec, tensors)
+
+
+# Ops that only move elements, and therefore take text.
+_MOVES = frozenset(
+    ("broadcast_to", "concatenate", "expand_dims", "flip", "moveaxis", "ravel", "repeat", "reshape")
+    + ("roll", "slice", "split", "squeeze", "stack", "swapaxes", "take", "take_along_axis", "tile")
+    + ("transpose", "unstack", "where")
+)
 
 
 def _asks_wide(args: tuple, kwargs: dict[str, Any]) -> bool:
@@ -317,7 +339,7 @@ class _OwnerCall:
             for place, mask in zip(self.masked, masks):
                 context.set_mask(tensors[place], mask)
             args, kwargs = _joined(self.spec, tensors)
-            out = unbox(self.method(*args, **kwargs))
+            out = no_text(unbox(self.method(*args, **kwargs)))
             given = {id(t): i for i, t in enumerate(tensors)}
             self.passed = [given.get(id(leaf)) for leaf in jax.tree.leaves(out)]
             added = self.owner._added_losses() if isinstance(self.owner, Layer) else []
@@ -391,6 +413,7 @@ def _call_with(calls: _Calls, method: Callable, owner: Any, spec: Any, tensors: 
     chosen = [v for v, m in zip(values, mask) if m]
     others = [v for v, m in zip(values, mask) if not m]
     others += [m for _, m in masks if m is not None]
+    call.by_values = call.by_values or any(map(_is_text, values))
     compiled = not call.by_values and trace_state_clean() and not has_tracer(values)
     pullbacks = []
     with precision(values):
@@ -495,6 +518,7 @@ class _Calls:
         self._surroundings = Surroundings(owner)
         self._compiled: dict[Any, _OwnerCall] = {}
         self.of_text = Functions()
+        self.reads_text = False  # whether a call with text uses it itself, which needs Python
 
     def add(self, variables: list[Any]) -> None:
         """Adds inputs that a call reads and that do not belong to the object."""

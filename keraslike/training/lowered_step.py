@@ -11,7 +11,7 @@ from flax import errors
 
 from keraslike.core import base, context, lowering, rng
 from keraslike.core.guards import Locks, guards_of
-from keraslike.core.text import Functions
+from keraslike.core.text import Functions, no_text
 from keraslike.training.arrays import Batch
 from keraslike.training.pace import LOOPED, Pace, work
 from keraslike.training.placement import Placement
@@ -104,6 +104,8 @@ class LoweredStep:
                     self._noted[id(v)] = (v, True)
             if self._outsiders():
                 raise errors.TraceContextError("The step uses variables beside its model's.")
+            if self.jit:
+                no_text(result)
             drawn = None if new[-1] is stream else new[-1]
             if drawn is not None and not self._draws:
                 self._draws = True

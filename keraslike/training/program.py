@@ -17,6 +17,7 @@ import numpy as np
 from flax import errors
 
 from keraslike.core import context, host, lowering
+from keraslike.core.boxed import unbox
 from keraslike.core.compilation import BLOCK, adapt_memory, compiler_options, uses_blocks
 from keraslike.core.guards import Locks
 from keraslike.core.jax_internals import compile_trace, put
@@ -189,7 +190,7 @@ class Program(LoweredStep):
         lowering.write([self.state[i] for i in new], list(new.values()))
         if drawn is not None:
             lowering.write([self.stream], [drawn])
-        return results
+        return unbox(results)
 
     def _attempt(self, function: Callable, args: tuple) -> Any:
         """Dispatches the compiled function and writes its outputs back."""

@@ -18,7 +18,7 @@ from keraslike.core.boxed import unbox
 from keraslike.core.errors import NeedsPython
 from keraslike.core.scopes import StatelessScope
 from keraslike.core.symbolic import KerasTensor
-from keraslike.core.text import is_text
+from keraslike.core.text import holds_text, is_text
 from keraslike.core.tracebacks import is_ours
 from keraslike.layers.layer import Layer
 from keraslike.training import stateless
@@ -318,7 +318,8 @@ class Steps(Compiled):
         elif mode == "train" and self.optimizer is not None:
             self.optimizer.build(self.trainable_variables)
         loss = self._compile_loss if self._has_own_loss() and mode != "predict" else None
-        if not stateful and (loss is not None and not loss.built or self._has_users_code()):
+        unsettled = loss is not None and not loss.built
+        if not stateful and (unsettled or self._has_users_code() or holds_text(example)):
             self._program_of(mode).settle(example)
 
     def _has_users_code(self) -> bool:
