@@ -151,17 +151,15 @@ LinearOperatorCirculant = _operator_of(
 # -- of other operators ---------------------------------------------------------------------------
 
 
-class LinearOperatorKronecker(LinearOperator):
-    """The Kronecker product of operators.
+class _OfOperators(LinearOperator):
+    """A matrix made of several others: how their names are joined, and its sizes from theirs."""
 
-    >>> one, two = (tf.linalg.LinearOperatorDiag(d) for d in ([1.0, 2.0], [3.0, 4.0]))
-    >>> tf.linalg.LinearOperatorKronecker([one, two]).diag_part().numpy().tolist()
-    [3.0, 4.0, 6.0, 8.0]
-    """
+    _between_names: str
+    _size_of: Callable[..., int]
 
     def __init__(self, operators: Sequence[LinearOperator], **hints: Any):
         self._operators = check_operators(operators)
-        name = hints.pop("name", "_x_".join(o.name for o in self._operators))
+        name = hints.pop("name", self._between_names.join(o.name for o in self._operators))
         said = {n: all(getattr(o, n) for o in self._operators) or None for n in HINTS[:3]}
         super().__init__(self._operators[0].dtype, name=name, **hints_of(hints, **said))
 
@@ -170,10 +168,21 @@ class LinearOperatorKronecker(LinearOperator):
     def _shape(self) -> Sequence[int]:
         batch = np.broadcast_shapes(*(tuple(o.batch_shape) for o in self._operators))
         sizes = [
-            math.prod(getattr(o, n) for o in self._operators)
+            type(self)._size_of(getattr(o, n) for o in self._operators)
             for n in ("range_dimension", "domain_dimension")
         ]
         return (*batch, *sizes)
+
+
+class LinearOperatorKronecker(_OfOperators):
+    """The Kronecker product of operators.
+
+    >>> one, two = (tf.linalg.LinearOperatorDiag(d) for d in ([1.0, 2.0], [3.0, 4.0]))
+    >>> tf.linalg.LinearOperatorKronecker([one, two]).diag_part().numpy().tolist()
+    [3.0, 4.0, 6.0, 8.0]
+    """
+
+    _between_names, _size_of = "_x_", math.prod
 
     def to_dense(self, name: Any = None) -> Tensor:
         found = self._operators[0].to_dense()
@@ -200,7 +209,7 @@ class LinearOperatorKronecker(LinearOperator):
         )
 
 
-class LinearOperatorBlockDiag(LinearOperator):
+class LinearOperatorBlockDiag(_OfOperators):
     """Operators along the diagonal of a matrix.
 
     >>> one = tf.linalg.LinearOperatorFullMatrix([[1.0, 2.0], [3.0, 4.0]])
@@ -209,21 +218,7 @@ class LinearOperatorBlockDiag(LinearOperator):
     [3.0, 7.0, 10.0]
     """
 
-    def __init__(self, operators: Sequence[LinearOperator], **hints: Any):
-        self._operators = check_operators(operators)
-        name = hints.pop("name", "_ds_".join(o.name for o in self._operators))
-        said = {n: all(getattr(o, n) for o in self._operators) or None for n in HINTS[:3]}
-        super().__init__(self._operators[0].dtype, name=name, **hints_of(hints, **said))
-
-    operators = property(lambda self: self._operators)
-
-    def _shape(self) -> Sequence[int]:
-        batch = np.broadcast_shapes(*(tuple(o.batch_shape) for o in self._operators))
-        rows, columns = (
-            sum(getattr(o, n) for o in self._operators)
-            for n in ("range_dimension", "domain_dimension")
-        )
-        return (*batch, rows, columns)
+    _between_names, _size_of = "_ds_", sum
 
     def _each(self, x: Any, rows: bool, apply: Callable) -> Any:
         sizes = [o.range_dimension if rows else o.domain_dimension for o in self._operators]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from keraslike.tf.conversion import convert_to_tensor
@@ -80,6 +83,25 @@ def compute_weighted_loss(
     return tf.math.divide_no_nan(total, count)
 
 
+def _reduced(losses: Callable) -> Callable:
+    """A function that weights and reduces the losses of elements that another one returns."""
+    own = inspect.signature(losses)
+    common = inspect.signature(compute_weighted_loss).parameters
+    tail = [common[name] for name in ("scope", "loss_collection", "reduction")]
+    signature = own.replace(parameters=[*own.parameters.values(), *tail])
+
+    @functools.wraps(losses)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        given = bound.arguments
+        values = losses(**{name: given[name] for name in own.parameters})
+        return compute_weighted_loss(values, given["weights"], reduction=given["reduction"])
+
+    call.__signature__ = signature  # type: ignore[attr-defined]
+    return call
+
+
 def _pair(labels: Any, predictions: Any) -> tuple[Any, Any]:
     tf = library()
     labels, predictions = (tf.cast(convert_to_tensor(x), tf.float32) for x in (labels, predictions))
@@ -91,145 +113,81 @@ def _pair(labels: Any, predictions: Any) -> tuple[Any, Any]:
     return labels, predictions
 
 
-def absolute_difference(
-    labels: Any,
-    predictions: Any,
-    weights: Any = 1.0,
-    scope: str | None = None,
-    loss_collection: Any = None,
-    reduction: str = _BY_NONZERO,
-) -> Any:
+@_reduced
+def absolute_difference(labels: Any, predictions: Any, weights: Any = 1.0) -> Any:
     """`|predictions - labels|`."""
     labels, predictions = _pair(labels, predictions)
-    return compute_weighted_loss(library().abs(predictions - labels), weights, reduction=reduction)
+    return library().abs(predictions - labels)
 
 
-def mean_squared_error(
-    labels: Any,
-    predictions: Any,
-    weights: Any = 1.0,
-    scope: str | None = None,
-    loss_collection: Any = None,
-    reduction: str = _BY_NONZERO,
-) -> Any:
+@_reduced
+def mean_squared_error(labels: Any, predictions: Any, weights: Any = 1.0) -> Any:
     """`(predictions - labels)**2`."""
     labels, predictions = _pair(labels, predictions)
-    return compute_weighted_loss((predictions - labels) ** 2, weights, reduction=reduction)
+    return (predictions - labels) ** 2
 
 
-def huber_loss(
-    labels: Any,
-    predictions: Any,
-    weights: Any = 1.0,
-    delta: float = 1.0,
-    scope: str | None = None,
-    loss_collection: Any = None,
-    reduction: str = _BY_NONZERO,
-) -> Any:
+@_reduced
+def huber_loss(labels: Any, predictions: Any, weights: Any = 1.0, delta: float = 1.0) -> Any:
     """Half the squared error, linear for errors above `delta`."""
     tf = library()
     labels, predictions = _pair(labels, predictions)
     error = tf.abs(predictions - labels)
     near = tf.minimum(error, delta)
-    return compute_weighted_loss(
-        0.5 * near**2 + delta * (error - near), weights, reduction=reduction
-    )
+    return 0.5 * near**2 + delta * (error - near)
 
 
-def log_loss(
-    labels: Any,
-    predictions: Any,
-    weights: Any = 1.0,
-    epsilon: float = 1e-7,
-    scope: str | None = None,
-    loss_collection: Any = None,
-    reduction: str = _BY_NONZERO,
-) -> Any:
+@_reduced
+def log_loss(labels: Any, predictions: Any, weights: Any = 1.0, epsilon: float = 1e-7) -> Any:
     """The cross-entropy of the probabilities of two classes."""
-    tf = library()
+    log = library().math.log
     labels, predictions = _pair(labels, predictions)
-    losses = -labels * tf.math.log(predictions + epsilon) - (1 - labels) * tf.math.log(
-        1 - predictions + epsilon
-    )
-    return compute_weighted_loss(losses, weights, reduction=reduction)
+    return -labels * log(predictions + epsilon) - (1 - labels) * log(1 - predictions + epsilon)
 
 
-def hinge_loss(
-    labels: Any,
-    logits: Any,
-    weights: Any = 1.0,
-    scope: str | None = None,
-    loss_collection: Any = None,
-    reduction: str = _BY_NONZERO,
-) -> Any:
+@_reduced
+def hinge_loss(labels: Any, logits: Any, weights: Any = 1.0) -> Any:
     """`max(0, 1 - y * logits)` with y of -1 and 1 for labels of 0 and 1."""
     labels, logits = _pair(labels, logits)
-    return compute_weighted_loss(
-        library().nn.relu(1 - (2 * labels - 1) * logits), weights, reduction=reduction
-    )
+    return library().nn.relu(1 - (2 * labels - 1) * logits)
 
 
+@_reduced
 def cosine_distance(
-    labels: Any,
-    predictions: Any,
-    axis: int | None = None,
-    weights: Any = 1.0,
-    scope: str | None = None,
-    loss_collection: Any = None,
-    reduction: str = _BY_NONZERO,
+    labels: Any, predictions: Any, axis: int | None = None, weights: Any = 1.0
 ) -> Any:
     """One minus the scalar product along an axis, for tensors of length one along it."""
     if axis is None:
         raise ValueError("You must specify argument `axis`.")
     labels, predictions = _pair(labels, predictions)
-    losses = 1 - library().reduce_sum(labels * predictions, axis=axis, keepdims=True)
-    return compute_weighted_loss(losses, weights, reduction=reduction)
+    return 1 - library().reduce_sum(labels * predictions, axis=axis, keepdims=True)
 
 
+@_reduced
 def sigmoid_cross_entropy(
-    multi_class_labels: Any,
-    logits: Any,
-    weights: Any = 1.0,
-    label_smoothing: float = 0,
-    scope: str | None = None,
-    loss_collection: Any = None,
-    reduction: str = _BY_NONZERO,
+    multi_class_labels: Any, logits: Any, weights: Any = 1.0, label_smoothing: float = 0
 ) -> Any:
     """The cross-entropy of logits of two classes each."""
     labels, logits = _pair(multi_class_labels, logits)
     labels = labels * (1 - label_smoothing) + 0.5 * label_smoothing
-    losses = library().nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits)
-    return compute_weighted_loss(losses, weights, reduction=reduction)
+    return library().nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits)
 
 
+@_reduced
 def softmax_cross_entropy(
-    onehot_labels: Any,
-    logits: Any,
-    weights: Any = 1.0,
-    label_smoothing: float = 0,
-    scope: str | None = None,
-    loss_collection: Any = None,
-    reduction: str = _BY_NONZERO,
+    onehot_labels: Any, logits: Any, weights: Any = 1.0, label_smoothing: float = 0
 ) -> Any:
     """The cross-entropy of logits along the last axis."""
     tf = library()
     labels, logits = _pair(onehot_labels, logits)
     labels = labels * (1 - label_smoothing) + label_smoothing / int(labels.shape[-1])
-    losses = tf.nn.softmax_cross_entropy_with_logits(tf.stop_gradient(labels), logits)
-    return compute_weighted_loss(losses, weights, reduction=reduction)
+    return tf.nn.softmax_cross_entropy_with_logits(tf.stop_gradient(labels), logits)
 
 
-def sparse_softmax_cross_entropy(
-    labels: Any,
-    logits: Any,
-    weights: Any = 1.0,
-    scope: str | None = None,
-    loss_collection: Any = None,
-    reduction: str = _BY_NONZERO,
-) -> Any:
+@_reduced
+def sparse_softmax_cross_entropy(labels: Any, logits: Any, weights: Any = 1.0) -> Any:
     """The cross-entropy of logits along the last axis, for class numbers."""
-    losses = library().nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
-    return compute_weighted_loss(losses, weights, reduction=reduction)
+    return library().nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
 
 
 __all__ = [
