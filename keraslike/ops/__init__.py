@@ -1,4 +1,4 @@
-"""Functions on arrays and KerasTensors: NumPy's, those of networks, control flow."""
+"""Functions of arrays and KerasTensors: those of NumPy, of neural networks, and control flow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""NumPy's functions that make arrays, give them other shapes and put them together."""
+"""NumPy's functions that create, reshape and join arrays."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def array(x: Any, dtype: Any = None) -> jax.Array:
 
 
 def zeros(shape: Sequence[int] | int, dtype: Any = None) -> jax.Array:
-    """Zeros, of `floatx()` where no dtype is given.
+    """Zeros, of the dtype `floatx()` if none is given.
 
     >>> zeros((2,)).tolist()
     [0.0, 0.0]
@@ -43,7 +43,7 @@ def zeros(shape: Sequence[int] | int, dtype: Any = None) -> jax.Array:
 
 
 def ones(shape: Sequence[int] | int, dtype: Any = None) -> jax.Array:
-    """Ones, of `floatx()` where no dtype is given.
+    """Ones, of the dtype `floatx()` if none is given.
 
     >>> ones((2,)).tolist()
     [1.0, 1.0]
@@ -61,7 +61,7 @@ def empty(shape: Sequence[int] | int, dtype: Any = None) -> jax.Array:
 
 
 def full(shape: Sequence[int] | int, fill_value: Any, dtype: Any = None) -> jax.Array:
-    """The same value everywhere, of `floatx()` where no dtype is given.
+    """The same value everywhere, of the dtype `floatx()` if none is given.
 
     >>> full((2,), 7.0).tolist()
     [7.0, 7.0]
@@ -182,7 +182,7 @@ def full_like(x: Any, fill_value: Any, dtype: Any = None) -> jax.Array:
 
 @op
 def reshape(x: Any, newshape: Sequence[int] | int) -> jax.Array:
-    """The values in another shape; a size of -1 is what is left.
+    """The values in another shape; a size of -1 follows from the others.
 
     >>> reshape([1.0, 2.0, 3.0, 4.0], (2, -1)).shape
     (2, 2)
@@ -212,7 +212,7 @@ def get_item(x: Any, key: Any) -> Any:
 
 @op
 def expand_dims(x: Any, axis: int | Sequence[int]) -> jax.Array:
-    """`x` with an axis of size 1 put in.
+    """`x` with an additional axis of size 1.
 
     >>> expand_dims([1, 2], 0).shape
     (1, 2)
@@ -232,7 +232,7 @@ def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> jax.Array:
 
 @op
 def transpose(x: Any, axes: Sequence[int] | None = None) -> jax.Array:
-    """The axes in another order, reversed where none is given.
+    """The axes in another order, by default reversed.
 
     >>> transpose([[1, 2], [3, 4]]).tolist()
     [[1, 3], [2, 4]]
@@ -283,7 +283,7 @@ def broadcast_to(x: Any, shape: Sequence[int]) -> jax.Array:
 
 @op
 def rearrange(tensor: Any, pattern: str, **axes_lengths: int) -> jax.Array:
-    """The axes in another order, some of them taken apart or put together.
+    """The axes in another order, some of them split or merged.
 
     Args:
         tensor: any array.
@@ -356,7 +356,7 @@ def hstack(xs: Sequence[Any]) -> jax.Array:
 
 @op
 def dstack(xs: Sequence[Any]) -> jax.Array:
-    """Arrays joined along their third axis, vectors and matrices as what lies at one place of it.
+    """Arrays joined along their third axis, which vectors and matrices receive.
 
     >>> dstack([[1.0, 2.0], [3.0, 4.0]]).tolist()
     [[[1.0, 3.0], [2.0, 4.0]]]
@@ -445,7 +445,7 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> jax.Array:
 
 @op
 def flip(x: Any, axis: Any = None) -> jax.Array:
-    """The order along axes reversed.
+    """`x` with the order along axes reversed.
 
     >>> flip([1, 2, 3]).tolist()
     [3, 2, 1]
@@ -455,7 +455,7 @@ def flip(x: Any, axis: Any = None) -> jax.Array:
 
 @op
 def roll(x: Any, shift: Any, axis: Any = None) -> jax.Array:
-    """Elements moved along axes, those that fall off coming in again.
+    """Elements shifted along axes; those shifted beyond the end reappear at the beginning.
 
     >>> roll([1, 2, 3], 1).tolist()
     [3, 1, 2]
@@ -465,7 +465,7 @@ def roll(x: Any, shift: Any, axis: Any = None) -> jax.Array:
 
 @op
 def rot90(array: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> jax.Array:
-    """Turned by 90 degrees `k` times in the plane of two axes.
+    """`x` rotated by 90 degrees `k` times in the plane of two axes.
 
     >>> rot90([[1, 2], [3, 4]]).tolist()
     [[2, 4], [1, 3]]
@@ -475,7 +475,7 @@ def rot90(array: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> jax.Array:
 
 @op
 def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = None) -> jax.Array:
-    """`x` with `(before, after)` values put around it along each axis.
+    """`x` with `(before, after)` additional values along each axis.
 
     >>> pad([1.0], ((1, 2),)).tolist()
     [0.0, 1.0, 0.0, 0.0]
@@ -514,7 +514,7 @@ def ndim(x: Any) -> int:
 
 @op
 def size(x: Any) -> Any:
-    """The number of elements, an integer; of a KerasTensor one that has it for a value.
+    """The number of elements: an integer or, for a KerasTensor, a KerasTensor with this value.
 
     >>> size([[1, 2], [3, 4]])
     4

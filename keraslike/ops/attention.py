@@ -41,9 +41,9 @@ def dot_product_attention(
         key: `(batch, sources, groups, dim)`; each of the `groups` serves `heads / groups` heads.
         value: `(batch, sources, groups, value_dim)`.
         bias: added to the scores; broadcasts to `(batch, heads, targets, sources)`.
-        mask: of the same shape; where it is false a target does not see a source.
+        mask: of the same shape; where it is false, a target does not attend to a source.
         scale: `1 / sqrt(dim)` if omitted.
-        is_causal: whether target `i` sees no source after the `i`-th.
+        is_causal: whether target `i` attends to no source after the `i`-th.
         flash_attention: whether a GPU must use cuDNN's fused kernel; by default XLA's code runs.
         attn_logits_soft_cap: must be left out.
 

@@ -1,4 +1,4 @@
-"""Bounding boxes: their formats, how they move with images, and how well two of them match."""
+"""Bounding boxes: their formats, their transformations with images, and their overlap."""
 
 from __future__ import annotations
 
@@ -62,12 +62,12 @@ def convert_format(
     """Boxes in another format.
 
     Args:
-        boxes: `(..., 4)`, or a dict with such under `"boxes"`, which gives a dict.
+        boxes: `(..., 4)`, or a dict with this array under `"boxes"`, which results in a dict.
         source: `"xyxy"` (left, top, right, bottom), `"yxyx"`, `"xywh"` (left, top, width, height),
             `"center_xywh"`, `"center_yxhw"`, or one of these but the last with `"rel_"` before it:
             shares of the image's width and height.
         target: likewise.
-        height, width: of the image, for `"rel_"`.
+        height, width: those of the image, for `"rel_"`.
         dtype: of the result.
 
     Raises ValueError for another format or shape, and where `height` and `width` are missing.
@@ -113,7 +113,7 @@ def clip_to_image_size(
     width: Any = None,
     bounding_box_format: str = "xyxy",
 ) -> dict[str, Any]:
-    """Boxes cut off at the image's edges; the labels of those of which nothing is left become -1.
+    """Boxes clipped to the image; the labels of boxes outside of it become -1.
 
     Args:
         bounding_boxes: a dict of `"boxes"` and, if they have them, `"labels"`.
@@ -167,7 +167,7 @@ def affine_transform(
     center_y: Any = None,
     bounding_box_format: str = "xyxy",
 ) -> jax.Array:
-    """The boxes around `(batch, boxes, 4)` that were turned, moved, scaled and sheared.
+    """The bounding boxes of rotated, shifted, scaled and sheared boxes `(batch, boxes, 4)`.
 
     Args:
         boxes: in the format `"xyxy"`.
@@ -210,7 +210,7 @@ def affine_transform(
 def crop(
     boxes: Any, top: Any, left: Any, height: Any, width: Any, bounding_box_format: str = "xyxy"
 ) -> jax.Array:
-    """Boxes in a part of an image, cut off at its edges.
+    """Boxes in a part of an image, clipped to it.
 
     >>> crop([[1.0, 2.0, 9.0, 4.0]], top=1, left=2, height=4, width=4).tolist()
     [[0.0, 1.0, 4.0, 3.0]]
@@ -229,7 +229,7 @@ def pad(
     width: Any = None,
     bounding_box_format: str = "xyxy",
 ) -> jax.Array:
-    """Boxes in an image that was made larger at its top and its left; its size does not matter.
+    """Boxes in an image that was padded at its top and its left; its size has no effect.
 
     >>> pad([[1.0, 2.0, 9.0, 4.0]], top=1, left=2).tolist()
     [[3.0, 3.0, 11.0, 5.0]]
@@ -268,7 +268,8 @@ def encode_box_to_deltas(
     variance: Sequence[float] | None = None,
     image_shape: Sequence[int] | None = None,
 ) -> jax.Array:
-    """Boxes as differences from anchors: of the middle in sizes of the anchor, of sizes the log.
+    """Boxes as differences from anchors: the distance of the centers relative to the anchor's
+    size, and the logarithm of the ratio of sizes.
 
     Args:
         anchors: `(anchors, 4)`.
@@ -304,7 +305,7 @@ def decode_deltas_to_boxes(
     variance: Sequence[float] | None = None,
     image_shape: Sequence[int] | None = None,
 ) -> Any:
-    """The boxes that `encode_box_to_deltas` made differences of; both may be dicts by level.
+    """The inverse of `encode_box_to_deltas`; both arguments may be dicts by level.
 
     >>> decode_deltas_to_boxes([[0, 0, 2, 2]], [[0.5, 0.5, 0.0, 0.0]], "xyxy", "xyxy").tolist()
     [[1.0, 1.0, 3.0, 3.0]]
@@ -335,15 +336,15 @@ def compute_iou(
     mask_val: float = -1,
     image_shape: Sequence[int] | None = None,
 ) -> jax.Array:
-    """The common area over the area of both, of each of `boxes1` with each of `boxes2`.
+    """The intersection over union (IoU) of each of `boxes1` with each of `boxes2`.
 
     Args:
         boxes1: `(n, 4)` or `(batch, n, 4)`.
         boxes2: `(m, 4)` or `(batch, m, 4)`.
         bounding_box_format: of both, see `convert_format`.
-        use_masking: whether boxes whose numbers are all negative, which stand for none, give
-            `mask_val`.
-        mask_val: see there.
+        use_masking: whether the result is `mask_val` for boxes whose numbers are all negative,
+            which represent no box.
+        mask_val: see `use_masking`.
         image_shape: `(height, width, channels)`, for formats that begin with `"rel_"`.
 
     Returns `(n, m)`, or `(batch, n, m)` where one of them is a batch.
@@ -385,12 +386,12 @@ def compute_ciou(
     bounding_box_format: str,
     image_shape: Sequence[int] | None = None,
 ) -> jax.Array:
-    """How well each box matches the one at its place, complete IoU (Zheng et al. 2020).
+    """The complete IoU (Zheng et al. 2020) of each box with the one at the same position.
 
     Args:
         boxes1, boxes2: `(..., 4)`.
         bounding_box_format: of both, see `convert_format`; not one that begins with `"rel_"`.
-        image_shape: is not looked at.
+        image_shape: ignored.
 
     >>> compute_ciou([[0.0, 0.0, 2.0, 2.0]], [[0.0, 0.0, 2.0, 2.0]], "xyxy").round(3).tolist()
     [1.0]

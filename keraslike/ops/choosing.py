@@ -1,4 +1,4 @@
-"""NumPy's functions that choose elements of arrays and that order and count them."""
+"""NumPy's functions that select, sort and count elements of arrays."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def take(x: Any, indices: Any, axis: int | None = None) -> jax.Array:
 
 @op
 def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> jax.Array:
-    """Along an axis, the elements that an array of indices of the same rank names.
+    """The elements along an axis at the positions in an array of indices of the same rank.
 
     >>> take_along_axis([[1, 2], [3, 4]], [[1], [0]], axis=1).tolist()
     [[2], [3]]
@@ -58,7 +58,7 @@ def argsort(x: Any, axis: int | None = -1) -> jax.Array:
 
 @op
 def argpartition(x: Any, kth: int, axis: int | None = -1) -> jax.Array:
-    """The indices that put the value that belongs at place `kth` there, smaller ones before it.
+    """The indices that move the `kth` smallest value to position `kth`, after all smaller ones.
 
     >>> argpartition([3.0, 1.0, 2.0], 0)[0].tolist()
     1
@@ -69,7 +69,7 @@ def argpartition(x: Any, kth: int, axis: int | None = -1) -> jax.Array:
 
 @op
 def unravel_index(indices: Any, shape: Sequence[int]) -> tuple[jax.Array, ...]:
-    """The indices along each axis of an array of a shape, of those of the flattened one.
+    """The indices along each axis of an array, from those in the flattened array.
 
     >>> [int(i) for i in unravel_index(5, (2, 3))]
     [1, 2]
@@ -110,11 +110,11 @@ def unique(
 
     Args:
         sorted: whether they are in ascending order.
-        return_index: also give where each comes first.
-        return_inverse: also give which of them each value of `x` is.
-        return_counts: also give how often each comes.
-        size: how many results there are, cut off or filled up; within `jit` it must be given.
-        fill_value: what fills them up, the first result where it is `None`.
+        return_index: whether to return the first position of each.
+        return_inverse: whether to return the index of each value of `x` in the result.
+        return_counts: whether to return the number of occurrences of each.
+        size: the number of results, truncated or padded; required within `jit`.
+        fill_value: the padding, by default the first result.
 
     >>> unique([3, 1, 3]).tolist()
     [1, 3]
@@ -177,7 +177,7 @@ def digitize(x: Any, bins: Any) -> jax.Array:
 
 @op
 def bincount(x: Any, weights: Any = None, minlength: int = 0, sparse: bool = False) -> jax.Array:
-    """How often each integer is there, or the sum of its weights.
+    """The number of occurrences of each integer, or the sum of its weights.
 
     Under `jit` integers of `minlength` and more are left out, for the size must be known.
 

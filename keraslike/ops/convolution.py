@@ -165,9 +165,9 @@ def conv(
         strides: from one window to the next, along each spatial axis.
         padding: `"valid"`, or `"same"` for windows that reach beyond the edge, into zeros.
         data_format: `"channels_last"` or `"channels_first"`.
-        dilation_rate: the distance between the inputs that meet neighbours of the kernel.
+        dilation_rate: the distance between the inputs of neighbouring elements of the kernel.
 
-    Raises ValueError if the channels do not fit the kernel or nothing would come out.
+    Raises ValueError if the channels do not fit the kernel or the result would be empty.
 
     >>> conv(jnp.ones((1, 4, 1)), jnp.ones((2, 1, 1))).ravel().tolist()
     [2.0, 2.0, 2.0]

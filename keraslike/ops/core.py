@@ -130,7 +130,7 @@ def stop_gradient(variable: Any) -> jax.Array:
 
 @op
 def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[jax.Array]:
-    """The parts along an axis, which is gone from them.
+    """The parts along an axis, without that axis.
 
     >>> [part.tolist() for part in unstack([[1, 2], [3, 4]])]
     [[1, 2], [3, 4]]
@@ -174,7 +174,7 @@ def cond(pred: Any, true_fn: Callable, false_fn: Callable) -> Any:
 
 @op
 def switch(index: Any, branches: Sequence[Callable], *operands: Any) -> Any:
-    """`branches[index](*operands)`, the index being clamped to those there are.
+    """`branches[index](*operands)`, with the index clamped to the valid range.
 
     >>> switch(1, [lambda x: x + 1, lambda x: x * 10], 2.0).tolist()
     20.0
@@ -186,7 +186,7 @@ def switch(index: Any, branches: Sequence[Callable], *operands: Any) -> Any:
 def while_loop(
     cond: Callable, body: Callable, loop_vars: Any, maximum_iterations: int | None = None
 ) -> Any:
-    """`loop_vars = body(*loop_vars)` as long as `cond(*loop_vars)`, at most so many times.
+    """`loop_vars = body(*loop_vars)` while `cond(*loop_vars)`, at most `maximum_iterations` times.
 
     >>> int(while_loop(lambda i: i < 10, lambda i: (i + 3,), (0,))[0])
     12
@@ -227,7 +227,7 @@ def scan(
     reverse: bool = False,
     unroll: int | bool = 1,
 ) -> tuple[Any, Any]:
-    """`carry, y = f(carry, x)` along the first axis of `xs`; gives the last carry and all `y`.
+    """`carry, y = f(carry, x)` along the first axis of `xs`; returns the last carry and all `y`.
 
     >>> total, sums = scan(lambda c, x: (c + x, c + x), 0.0, jnp.array([1.0, 2.0]))
     >>> float(total), sums.tolist()
@@ -297,7 +297,7 @@ def scatter(indices: Any, values: Any, shape: Sequence[int]) -> jax.Array:
 def scatter_update(
     inputs: Any, indices: Any, updates: Any, reduction: str | None = None
 ) -> jax.Array:
-    """`inputs` with values replaced at indices, or added, multiplied, or the extreme taken.
+    """`inputs` with values at indices replaced by `updates`, or combined with them.
 
     Args:
         inputs: the array; it is not changed.
@@ -328,7 +328,7 @@ def _coordinates(indices: Any) -> tuple[jax.Array, ...]:
 
 @op
 def slice(inputs: Any, start_indices: Any, shape: Sequence[int]) -> jax.Array:
-    """The part of a shape that begins at indices; a size of -1 is all that is left.
+    """The part of a given shape that begins at indices; a size of -1 extends to the end.
 
     >>> slice([1.0, 2.0, 3.0], (1,), (2,)).tolist()
     [2.0, 3.0]

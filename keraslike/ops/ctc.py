@@ -66,16 +66,17 @@ def ctc_decode(
     merge_repeated: bool = True,
     mask_index: int | None = 0,
 ) -> tuple[jax.Array, jax.Array]:
-    """The labels that are most likely what a sequence of scores says.
+    """The most probable labels for a sequence of scores.
 
     Args:
         inputs: `(batch, steps, classes)`, logits.
-        sequence_lengths: `(batch,)`, how many steps of each row count.
+        sequence_lengths: `(batch,)`, the number of valid steps in each row.
         strategy: `"greedy"` takes the most probable class at each step; `"beam_search"` adds up all
             ways to read the same labels, of the `beam_width` likeliest so far.
-        top_paths: how many readings a beam search gives, the most probable first.
-        merge_repeated: whether the greedy strategy takes equal neighbours for one label.
-        mask_index: the class that stands for no label, the last one where `None`.
+        top_paths: the number of label sequences that a beam search returns, the most probable
+            first.
+        merge_repeated: whether the greedy strategy merges equal neighbouring labels.
+        mask_index: the class of the blank, by default the last one.
 
     Returns the labels, int32 `(paths, batch, steps)` filled up with -1, and scores
     `(batch, paths)`: minus the sum of the logits taken if greedy, else log probabilities.

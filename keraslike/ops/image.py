@@ -111,8 +111,8 @@ def resize(
         size: `(height, width)` of the results.
         interpolation: `"bilinear"`, `"nearest"`, `"bicubic"`, `"lanczos3"` or `"lanczos5"`.
         antialias: whether smaller images are smoothed.
-        crop_to_aspect_ratio: cut off what would be distorted.
-        pad_to_aspect_ratio: or add `fill_value` around an image instead.
+        crop_to_aspect_ratio: whether to crop an image instead of distorting it.
+        pad_to_aspect_ratio: whether to pad an image with `fill_value` instead.
         fill_mode: must be `"constant"`.
         data_format: `"channels_last"` or `"channels_first"`.
 
@@ -192,7 +192,7 @@ def pad_images(
     target_width: int | None = None,
     data_format: str | None = None,
 ) -> jax.Array:
-    """Images with zeros around them; of each direction two of the three numbers are given.
+    """Images padded with zeros; for each direction two of the three numbers are given.
 
     >>> pad_images(jnp.ones((2, 2, 3)), 1, 0, target_height=5, target_width=4).shape
     (5, 4, 3)
@@ -220,7 +220,7 @@ def crop_images(
     target_width: int | None = None,
     data_format: str | None = None,
 ) -> jax.Array:
-    """Parts of images; of each direction two of the three numbers are given.
+    """Parts of images; for each direction two of the three numbers are given.
 
     >>> crop_images(jnp.ones((4, 5, 3)), 1, 0, target_height=2, target_width=2).shape
     (2, 2, 3)

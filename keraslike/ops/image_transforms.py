@@ -25,13 +25,13 @@ _FILL_MODES = ("constant", "nearest", "wrap", "mirror", "reflect")
 def map_coordinates(
     inputs: Any, coordinates: Any, order: int, fill_mode: str = "constant", fill_value: float = 0
 ) -> jax.Array:
-    """The values at places between those of an array, by interpolation.
+    """The values at positions between the elements of an array, by interpolation.
 
     Args:
         inputs: any array.
         coordinates: a row for each axis of `inputs`, of any shape.
         order: 0 for the nearest value, 1 for linear interpolation.
-        fill_mode: what is beyond the edge: `"constant"`, `"nearest"`, `"wrap"`, `"mirror"` or
+        fill_mode: the values beyond the edge: `"constant"`, `"nearest"`, `"wrap"`, `"mirror"` or
             `"reflect"`.
         fill_value: the constant.
 
@@ -101,7 +101,7 @@ def affine_transform(
     fill_value: float = 0,
     data_format: str | None = None,
 ) -> jax.Array:
-    """Images moved, turned, scaled and sheared.
+    """Images shifted, rotated, scaled and sheared.
 
     Args:
         images: `(height, width, channels)`, or a batch of them.
@@ -145,14 +145,14 @@ def perspective_transform(
     fill_value: float = 0,
     data_format: str | None = None,
 ) -> jax.Array:
-    """Images seen from another side: four points of each are moved to four others.
+    """Images in another perspective: four points of each are mapped to four others.
 
     Args:
         images: `(height, width, channels)`, or a batch of them.
-        start_points: `(4, 2)`, `(x, y)` of the four points, or such for each image.
-        end_points: where they are in the result.
+        start_points: `(4, 2)`, `(x, y)` of the four points, or one such array for each image.
+        end_points: their positions in the result.
         interpolation: `"bilinear"` or `"nearest"`.
-        fill_value: what is there where the image does not reach.
+        fill_value: the value outside of the image.
         data_format: `"channels_last"` or `"channels_first"`.
 
     >>> corners = [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]
@@ -207,11 +207,11 @@ def elastic_transform(
     seed: Any = None,
     data_format: str | None = None,
 ) -> jax.Array:
-    """Images whose pixels are moved at random, neighbours much alike (Simard et al. 2003).
+    """Images whose pixels are shifted by a smooth random field (Simard et al. 2003).
 
     Args:
         images: `(height, width, channels)`, or a batch of them.
-        alpha: how far they are moved.
+        alpha: the scale of the shifts.
         sigma: the standard deviation of the smoothing, a number; the smaller, the rougher.
         interpolation: `"bilinear"` or `"nearest"`.
         fill_mode: as in `map_coordinates`.
@@ -267,16 +267,16 @@ def scale_and_translate(
     method: str,
     antialias: bool = True,
 ) -> jax.Array:
-    """Arrays stretched and moved along some axes.
+    """Arrays scaled and shifted along some axes.
 
     Args:
         images: any array.
-        output_shape: of the result.
+        output_shape: the shape of the result.
         scale: a factor for each of `spatial_dims`.
-        translation: so far the result is moved along each of them.
+        translation: the shift of the result along each of them.
         spatial_dims: the axes.
         method: `"linear"`, `"cubic"` (and `bi-`, `tri-` before them), `"lanczos3"`, `"lanczos5"`.
-        antialias: whether what becomes smaller is smoothed.
+        antialias: whether images are smoothed when they become smaller.
 
     >>> scale_and_translate(jnp.ones(2), (4,), [2.0], [0.0], (0,), "linear").tolist()
     [1.0, 1.0, 1.0, 1.0]
@@ -342,7 +342,7 @@ def gaussian_blur(
 
 @op
 def sobel_edges(images: Any, data_format: str | None = None) -> jax.Array:
-    """How much a batch of images changes downwards and to the right, along a new last axis.
+    """The vertical and the horizontal gradient of a batch of images, along a new last axis.
 
     >>> sobel_edges(jnp.ones((1, 4, 4, 3))).shape
     (1, 4, 4, 3, 2)

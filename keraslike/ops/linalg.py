@@ -76,7 +76,7 @@ def cholesky_inverse(x: Any, upper: bool = False) -> jax.Array:
 
 @op
 def lu_factor(x: Any) -> tuple[jax.Array, jax.Array]:
-    """The factors of a matrix, a lower and an upper triangle in one, and which rows changed places.
+    """The LU factors of a matrix, in one array, and the pivots: the exchanged rows.
 
     >>> lu_factor([[2.0, 0.0], [1.0, 1.0]])[0].tolist()
     [[2.0, 0.0], [0.5, 1.0]]
@@ -164,7 +164,7 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> jax.Array:
 
 @op
 def matrix_rank(x: Any, tol: float | None = None) -> jax.Array:
-    """How many singular values of a matrix are larger than `tol`, by default a rounding error.
+    """The number of singular values of a matrix larger than `tol`, by default a rounding error.
 
     >>> int(matrix_rank([[1.0, 2.0], [2.0, 4.0]]))
     1

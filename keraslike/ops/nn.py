@@ -149,7 +149,7 @@ def threshold(x: Any, threshold: float, default_value: float) -> jax.Array:
 def softmax(x: Any, axis: int | Sequence[int] | None = -1) -> jax.Array:
     """`exp(x) / sum(exp(x))` along axes, all of them where `None`.
 
-    Warns of an axis of size 1, along which all is 1.
+    Warns if the axis has size 1, since all results are then 1.
 
     >>> softmax([0.0, 0.0]).tolist()
     [0.5, 0.5]
@@ -377,7 +377,8 @@ def psnr(x1: Any, x2: Any, max_val: Any) -> jax.Array:
 def one_hot(
     x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False
 ) -> Any:
-    """Ones at the classes' places along a new axis, zeros elsewhere and for classes not there.
+    """Ones at the positions of the classes along a new axis, zeros elsewhere; a class out of
+    range has only zeros.
 
     With `sparse` the result is a sparse array of JAX's, which keeps the ones only.
 
@@ -476,7 +477,7 @@ def sparse_categorical_crossentropy(
 ) -> jax.Array:
     """`-log(output[target])` along the axis of the classes, `target` being their numbers.
 
-    A class that is not there contributes 0, as in `one_hot`.
+    A class out of range contributes 0, as in `one_hot`.
 
     >>> sparse_categorical_crossentropy([1], [[0.5, 0.5]]).round(4)
     Array([0.6931], dtype=float32)

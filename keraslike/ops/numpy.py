@@ -245,11 +245,11 @@ nancumprod = _cumulative(jnp.nancumprod)
 
 @op
 def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> jax.Array:
-    """The integral of `y` along an axis by straight lines between its values.
+    """The integral of `y` along an axis by the trapezoidal rule.
 
     Args:
         y: the values.
-        x: where they are; `dx` apart where it is `None`.
+        x: their positions; by default they are `dx` apart.
 
     >>> float(trapezoid([1.0, 2.0, 3.0]))
     4.0
@@ -264,8 +264,8 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> jax.Array:
 
     Args:
         x: a vector.
-        N: how many powers, as many as elements where it is `None`.
-        increasing: whether the lowest comes first.
+        N: the number of powers, by default that of elements.
+        increasing: whether the lowest power comes first.
 
     >>> vander([2.0, 3.0], 3).tolist()
     [[4.0, 2.0, 1.0], [9.0, 3.0, 1.0]]
@@ -286,12 +286,12 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> jax.Array:
 def histogram(
     x: Any, bins: int = 10, range: tuple[float, float] | None = None
 ) -> tuple[jax.Array, jax.Array]:
-    """How many values of a vector lie in each of `bins` equal parts of a range, and their edges.
+    """The numbers of values of a vector in `bins` equal intervals of a range, and their edges.
 
     Args:
         x: a vector.
-        bins: how many parts there are.
-        range: its two ends; the smallest and the largest value where it is `None`.
+        bins: the number of intervals.
+        range: its two ends, by default the smallest and the largest value.
 
     >>> histogram([0.0, 1.0, 4.0], bins=2)[0].tolist()
     [2.0, 1.0]
@@ -317,7 +317,7 @@ def histogram(
 
 @op
 def correlate(x1: Any, x2: Any, mode: str = "valid") -> jax.Array:
-    """The sums of products of two vectors, one moved along the other.
+    """The cross-correlation of two vectors: the sums of their products at each offset.
 
     Args:
         mode: `"valid"` where they overlap wholly, `"full"` wherever they do, `"same"` for as many
@@ -340,7 +340,7 @@ def isin(x1: Any, x2: Any, assume_unique: bool = False, invert: bool = False) ->
 
 
 def vectorize(pyfunc: Callable, *, excluded: Any = None, signature: str | None = None) -> Callable:
-    """A function of elements as one of arrays, whose elements it is applied to.
+    """A function of elements as a function of arrays.
 
     Args:
         pyfunc: of arrays without axes, or with those that `signature` names.
@@ -360,7 +360,7 @@ def vectorize(pyfunc: Callable, *, excluded: Any = None, signature: str | None =
 
 @op
 def clip(x: Any, x_min: Any, x_max: Any) -> jax.Array:
-    """Values moved into `[x_min, x_max]`.
+    """Values limited to `[x_min, x_max]`.
 
     >>> clip([-1.0, 5.0], 0, 2).tolist()
     [0.0, 2.0]
@@ -455,7 +455,7 @@ def isclose(
 def allclose(
     x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> jax.Array:
-    """Whether all values are close as `isclose` has it.
+    """Whether all values are close in the sense of `isclose`.
 
     >>> bool(allclose([1.0, 2.0], [1.0, 2.0 + 1e-7]))
     True
@@ -491,7 +491,7 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> jax.Array:
 
 @op
 def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> jax.Array:
-    """The sum of products that a formula names.
+    """The sum of products in the notation of Einstein, such as `"ij,jk->ik"`.
 
     >>> einsum("ij,j->i", [[1.0, 2.0]], [3.0, 4.0]).tolist()
     [11.0]

@@ -1,4 +1,4 @@
-"""Fourier transforms, sequences cut out of a signal, and windows."""
+"""Fourier transforms, frames of a signal, and windows."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def rfft(x: Any, fft_length: int | None = None) -> tuple[jax.Array, jax.Array]:
     """The Fourier transform along the last axis of real numbers, as real and imaginary part.
 
     Args:
-        x: `(..., n)`, cut off or filled up with zeros to `fft_length` if that is given.
+        x: `(..., n)`, truncated or padded with zeros to `fft_length` if that is given.
         fft_length: the number of values that are transformed.
 
     Returns two arrays `(..., fft_length // 2 + 1)`: the other frequencies are their conjugates.
@@ -100,8 +100,8 @@ def extract_sequences(x: Any, sequence_length: int, sequence_stride: int) -> jax
     """Parts of `x`, `(..., n)`, along a new axis: `(..., count, sequence_length)`.
 
     Args:
-        sequence_length: of each part.
-        sequence_stride: from the begin of one part to that of the next.
+        sequence_length: the length of each part.
+        sequence_stride: the distance between the beginnings of two parts.
 
     >>> extract_sequences([1, 2, 3, 4], 2, 1).tolist()
     [[1, 2], [2, 3], [3, 4]]
@@ -190,8 +190,8 @@ def stft(
         x: the signal, `(..., n)`, of floats.
         sequence_length: the length of a part.
         sequence_stride: from one part to the next.
-        fft_length: how many values are transformed, the part in the middle and zeros around it.
-        window: by what a part is multiplied: `"hann"`, `"hamming"`, a vector or `None`.
+        fft_length: the number of values that are transformed: a part, with zeros around it.
+        window: the factors of a part: `"hann"`, `"hamming"`, a vector or `None`.
         center: whether the signal is mirrored at its ends, so that the middle of the first part
             is its first value.
 
@@ -224,7 +224,7 @@ def istft(
 
     Args:
         x: real and imaginary part, `(..., count, fft_length // 2 + 1)`.
-        length: of the signal; as long as the parts reach where it is `None`.
+        length: the length of the signal, by default as far as the parts reach.
 
     >>> x = jnp.arange(16.0)
     >>> [round(v, 3) for v in istft(stft(x, 8, 2, 8), 8, 2, 8).tolist()[:3]]

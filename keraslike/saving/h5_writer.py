@@ -75,7 +75,7 @@ class Image(io.RawIOBase):
         return done
 
     def _own(self, begin: int, end: int) -> Iterator[memoryview]:
-        """The bytes that HDF5 has written there."""
+        """The bytes of this range that HDF5 itself wrote."""
         while begin < end:
             number, first = divmod(begin, _BLOCK)
             n = min(_BLOCK - first, end - begin)
@@ -88,7 +88,8 @@ class Image(io.RawIOBase):
         """Makes a dataset for an array, which must not be changed afterwards.
 
         Args:
-            owner: what is to be kept as long as the memory of the array is needed.
+            owner: the object that holds the memory of the array; it is kept alive until the array
+                is written.
         """
         from h5py import h5d, h5p
 
@@ -137,7 +138,8 @@ def dataset_of(group: Any, name: str, array: np.ndarray, owner: Any) -> Any:
     """Makes a dataset of an array in a group of any file.
 
     Args:
-        owner: whose the memory of the array is: of an array of JAX nobody changes it.
+        owner: the object that holds the memory of the array. The memory of a JAX array never
+            changes, so it is written later; that of others is copied now.
     """
     import h5py
 

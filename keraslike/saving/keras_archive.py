@@ -1,9 +1,8 @@
 """The `.keras` file: a zip of `config.json`, `metadata.json`, `model.weights.h5` and `assets/`, as
 Keras's.
 
-What is read may come from anywhere, so sizes and names are checked before anything is unpacked;
-nothing is ever written from the archive to the disk. Whatever is wrong is a ValueError that names
-the file.
+Files are untrusted, so sizes and names are checked before anything is unpacked, and nothing in the
+archive is written to the disk. Every fault raises a ValueError that names the file.
 """
 
 from __future__ import annotations

@@ -1,17 +1,18 @@
 """The whole model in one HDF5 file (`.h5`, `.hdf5`), Keras's older format.
 
-The config lies in the attribute `model_config`, the arguments of `compile` in `training_config`,
-both JSON. The weights of each layer right below the model are a list, those that train first, in
-`model_weights/<layer>`, whose attribute `weight_names` gives their order; the model's own are in
-`model_weights/top_level_model_weights`, the optimizer's state is in `optimizer_weights`. Weights
-find their place by order, not by name.
+The attribute `model_config` contains the config and `training_config` the arguments of `compile`,
+both as JSON. The weights of each layer directly below the model are a list, the trainable ones
+first, in `model_weights/<layer>`, whose attribute `weight_names` gives their order. The model's own
+weights are in `model_weights/top_level_model_weights`, the optimizer's state is in
+`optimizer_weights`. Weights are matched by order, not by name.
 
-What is written is what Keras 3 writes. What is read may be as old as Keras 1: every config is
-brought into Keras 3's form first (`old_config`) and then goes the way of a `.keras` file.
+Files are written as Keras 3 writes them. Files of all versions from Keras 1 on are read: each
+config is first converted to the form of Keras 3 (`old_config`) and then treated like that of a
+`.keras` file.
 
-Beyond what Keras writes, and passed over by it when it reads: in the group `keraslike`, laid out
-as a weights file is, the random streams and what a class's own `save_own_variables` saves. The
-format has no place for what `save_assets` writes.
+The group `keraslike`, which Keras ignores, has the layout of a weights file. It contains the random
+streams and what a class's own `save_own_variables` saves. The format has no place for the files of
+`save_assets`.
 """
 
 from __future__ import annotations
@@ -291,7 +292,7 @@ def load(
     """Loads the weights and the random streams of an open `h5py.File` into a model.
 
     Args:
-        skip_mismatch: leave weights that do not fit as they are, with a warning for each.
+        skip_mismatch: whether to leave weights that do not fit unchanged, with a warning for each.
         by_name: match layers by their names, and leave those that the file does not have.
 
     Raises ValueError, having changed nothing, where something does not fit.

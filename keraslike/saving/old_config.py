@@ -65,8 +65,8 @@ def modern(value: Any, family: str, origin: Origin) -> Any:
 
     Args:
         value: a config, or a part of one.
-        family: the family of the objects that it is of, where it tells no module.
-        origin: of the file.
+        family: the family of the object, for entries that name no module.
+        origin: the version that wrote the file.
     """
     if isinstance(value, list):
         return [modern(v, family, origin) for v in value]
@@ -188,7 +188,7 @@ def _in_current_form(
 ) -> tuple[str, dict[str, Any]]:
     """The class and the arguments that correspond to one of Keras's older classes.
 
-    Raises ValueError for an argument that Keras 3 has not, and without which it is another model.
+    Raises ValueError for an argument that Keras 3 does not have and that changes the model.
     """
     config = dict(config)
     if isinstance(config.get("axis"), list) and len(config["axis"]) == 1:

@@ -20,10 +20,10 @@ class Origin:
     """The version of Keras that wrote a file.
 
     Args:
-        version: major, minor and further numbers. A file that does not tell is taken as Keras 2.
-        in_tensorflow: whether it was TensorFlow's own Keras, not the package of that name, whose
-            rules were others until TensorFlow's took its place with version 2.4.
-        backend: `"tensorflow"`, `"theano"`, ..., or `None` where the file does not tell.
+        version: major, minor and further numbers. A file without a version counts as Keras 2.
+        in_tensorflow: whether it was `tf.keras` and not the package `keras`. The two had different
+            rules until `tf.keras` replaced the package with version 2.4.
+        backend: `"tensorflow"`, `"theano"`, ..., or `None` if it is not recorded.
     """
 
     version: tuple[int, ...] = (2,)

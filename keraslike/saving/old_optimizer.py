@@ -30,13 +30,13 @@ def is_older(config: Any, origin: Origin) -> bool:
 
 
 def arguments(name: str, config: dict[str, Any], origin: Origin, older: bool) -> dict[str, Any]:
-    """The arguments with which Keras 3's optimizer computes what the file's did.
+    """The arguments with which the current optimizer computes what the one in the file did.
 
     Args:
-        name: of the class.
-        config: with the names of today.
-        origin: of the file.
-        older: whether it is of the older family.
+        name: the name of its class.
+        config: its config, with current names of arguments.
+        origin: the version that wrote the file.
+        older: whether it belongs to the older family.
     """
     config = dict(config)
     rate = config.get("learning_rate")
@@ -65,9 +65,9 @@ def arguments(name: str, config: dict[str, Any], origin: Origin, older: bool) ->
 
 
 def _is_under_root(config: dict[str, Any]) -> bool:
-    """Whether RMSprop added epsilon under the root, as with momentum. A centered one keeps it
-    there: its variance may be rounded below zero, which only an epsilon of that size
-    compensates."""
+    """Whether RMSprop added epsilon under the root, as it did with momentum. With `centered` it
+    stays there: the variance may be rounded to a number below zero, for which only an epsilon
+    of that size compensates."""
     return bool(config.get("momentum")) or bool(config.get("centered"))
 
 

@@ -32,13 +32,15 @@ class Layout:
     """How a version of Keras walks through objects to the places of their arrays in a weights file.
 
     Args:
-        is_old: whether it is Keras 2, which takes attributes in the order of `dir`, lists the
-            layers of any model under `layers`, and does not store what it does not reach so.
-        enters_containers: whether it goes into containers that lie in others.
-        counts_all: whether an object in a container has a number that is stored elsewhere already.
-        from_last: whether it takes the last attribute first.
-        has_dependencies: whether a model with a graph has its layers under another name, and those
-            with weights twice.
+        is_old: whether it is Keras 2, which visits attributes in the order of `dir`, lists the
+            layers of every model under `layers`, and stores no objects that it does not reach
+            this way.
+        enters_containers: whether it visits containers inside of containers.
+        counts_all: whether an object in a container that is already stored elsewhere takes a
+            number.
+        from_last: whether it visits the attributes in reverse order.
+        has_dependencies: whether it stores the layers of a model with a graph under a second name,
+            and those with weights twice.
     """
 
     is_old: bool = False
@@ -74,8 +76,8 @@ def layouts(version: tuple[int, ...] | None, names_layers: bool) -> list[Layout]
     """The layouts that a file may have; the most likely comes first if the version is known.
 
     Args:
-        version: of the Keras that wrote it, where the file says it.
-        names_layers: whether the file has the names of layers, which Keras 2 does not write.
+        version: that of the Keras that wrote the file, if it is recorded.
+        names_layers: whether the file contains names of layers, which Keras 2 does not write.
 
     >>> len(layouts((2, 13, 1), names_layers=False)), len(layouts(None, names_layers=False))
     (2, 5)
@@ -127,9 +129,9 @@ def converted(layer: Any, stored: Sequence[Any], origin: Origin) -> list[Any]:
     unchanged.
 
     Args:
-        layer: of today, built.
-        stored: the file's datasets, those that train first.
-        origin: of the file.
+        layer: a layer of the current version, built.
+        stored: the file's datasets, the trainable ones first.
+        origin: the version that wrote the file.
     """
     arrays = list(stored)
     if not origin.is_old or not arrays:

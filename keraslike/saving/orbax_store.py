@@ -1,19 +1,19 @@
 """Checkpoints of training, written and read by orbax.
 
-A directory holds a folder a checkpoint, named by its number, as orbax's CheckpointManager makes
-them: complete or, after a crash, not counted. Each has three items:
+A directory contains one folder for each checkpoint, named by its number, as orbax's
+CheckpointManager creates them; one that a crash left incomplete is ignored. Each has three items:
 
 - `state`, a tree of arrays that any program with orbax can read: `model`, nested as the groups of
-  a weights file are (see `weights_h5`); `metrics`, what metrics and losses have gathered; `arrays`,
-  those among what `training` says; `updates`.
+  a weights file are (see `weights_h5`); `metrics`, the state of metrics and losses; `arrays`,
+  those that `training` refers to; `updates`.
 - `model`, JSON: the architecture and the arguments of `compile`, as in a `.keras` file.
 - `training`, JSON: epoch, step, random streams, history and the position in the data; the names of
-  the files that `save_assets` wrote, whose bytes are `arrays` too.
+  the files that `save_assets` wrote, whose bytes are in `arrays`.
 
-JSON and arrays have checksums, since orbax has them for small arrays only.
+JSON and arrays have checksums of their own, since orbax verifies only small arrays.
 
-Of a directory that may come from anywhere only arrays of the shapes that the model has are read,
-and nothing named in it is imported. orbax itself is imported when it is first needed.
+Directories are untrusted: only arrays of the shapes that the model has are read, and nothing that
+is named there is imported. orbax itself is imported on first use.
 """
 
 from __future__ import annotations

@@ -490,8 +490,9 @@ def write_h5(path: str, data: Any) -> None:
 def load_exported(filepath: str | os.PathLike) -> Any:
     """Loads a folder or archive written by `model.export(format="stablehlo")`.
 
-    Neither the model's classes nor their code are needed. Raises FileNotFoundError if there is
-    nothing, and ValueError, having run nothing, for what is damaged or does not only compute.
+    Neither the model's classes nor their code are needed. Raises FileNotFoundError if there is no
+    such file; ValueError, before any program runs, for a damaged file and for a program that does
+    more than compute.
 
     >>> import keraslike, os, tempfile
     >>> model = keraslike.Sequential([keraslike.Input((2,)), keraslike.layers.Dense(1)])

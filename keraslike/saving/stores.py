@@ -13,12 +13,12 @@ from keraslike.saving import h5_reader, keras_archive, seal, weights_h5
 
 
 class H5IOStore:
-    """Arrays by name in the groups of an HDF5 file: those of a path lie in `<path>/vars`.
+    """Arrays by name in the groups of an HDF5 file: those of a path are in `<path>/vars`.
 
     Args:
         path_or_io: where the file is, or a buffer with it.
         archive: the `zipfile.ZipFile` that the file at the path is in, if it is in one.
-        mode: `"w"` writes a file, which is there once the store is closed; `"r"` reads one.
+        mode: `"w"` writes a file, which exists once the store is closed; `"r"` reads one.
 
     Raises TypeError or ValueError for other arguments.
 

@@ -252,7 +252,7 @@ def call(function: str, node: dict[str, Any]) -> dict[str, Any]:
         function: its name in TensorFlow.
         node: `{"args", "kwargs"}`, the arguments by TensorFlow's names.
 
-    Raises ValueError for an argument that the op has not, and that changes what is computed.
+    Raises ValueError for an argument that the op does not have and that changes the result.
     """
     op = _find(function)
     kwargs: dict[str, Any] = {}

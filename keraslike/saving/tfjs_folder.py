@@ -1,11 +1,11 @@
 """Layers-models of TensorFlow.js: `model.json` and binary files of weights beside it.
 
-`modelTopology` holds a config as Keras has it: of Keras 2, from the converter or from TensorFlow.js
-itself, or of Keras 3, from the converter alone. `weightsManifest` says of each weight its name,
-shape and dtype, in the order in which their bytes follow one another in the files.
+`modelTopology` contains a config of Keras 2, which the converter and TensorFlow.js itself write, or
+of Keras 3, which only the converter writes. `weightsManifest` lists the name, shape and dtype of
+each weight, in the order of their bytes in the files.
 
-What is read may come from anywhere: names of files lead nowhere else, sizes are compared with what
-is there before memory is taken, and the config goes the way of every config.
+Files are untrusted: names of files must not lead elsewhere, sizes are compared with those of the
+files before memory is allocated, and the config is checked like any other.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def is_there(path: str) -> bool:
 class Folder:
     """The contents of a `model.json` and of the files that it names.
 
-    Raises DamagedFile for what is not a layers-model, or is not as it says.
+    Raises DamagedFile if it is not a layers-model, or if the files do not match it.
     """
 
     def __init__(self, path: str):

@@ -1,15 +1,15 @@
 """The layout of a weights file: objects by the attributes that hold them, and back.
 
-Keras's layout, so that either side reads the other's files. Every object has a group named by the
-way to it from the model: an attribute's name, and inside a container the snake-case name of the
-object's class, numbered (`blocks/dense_1`). Its own arrays lie in `<group>/vars`, numbered too,
-those that train first. An object that can be reached in two ways is stored at the first:
-`layers` comes before all else in Sequential and Functional models; then attributes in the
-alphabet's order, private ones last. Metrics keep no state in a file.
+It is Keras's layout, so that each library reads the other's files. The group of an object is named
+by the path to it from the model: the names of attributes and, inside a container, the snake-case
+name of the object's class with a number (`blocks/dense_1`). Its own arrays are in `<group>/vars`,
+numbered as well, the trainable ones first. An object that can be reached in two ways is stored
+under the first path: Sequential and Functional models begin with `layers`; attributes follow in
+alphabetical order, private ones last. Metrics have no state in a file.
 
-Beyond what Keras writes, and passed over by it when it reads: random streams
-(`<layer>/seed_generator/vars/0`), and modules of plain flax.nnx, whose arrays go by their
-attributes' names (`<module>/vars/linear.kernel`).
+Two kinds of groups exist that Keras does not write, and ignores when it reads: random streams
+(`<layer>/seed_generator/vars/0`), and modules of plain flax.nnx, whose arrays have the names of
+attributes (`<module>/vars/linear.kernel`).
 """
 
 from __future__ import annotations
@@ -47,11 +47,12 @@ _CONTAINERS = (list, tuple, dict, nnx.List, nnx.Dict)
 def walk(
     root: Any, layout: Layout = KERAS_3, skip: Iterable[Any] = ()
 ) -> Iterator[tuple[str, Any]]:
-    """`(group, object)` of an object and all below it, each object once; the root's is `""`.
+    """`(group, object)` for an object and those below it, each once. The root's group is `""`.
 
     Args:
-        layout: of an older version. What that does not store has a group that no file has.
-        skip: objects that are left out, and with them what is below no other.
+        layout: that of an older version. Objects that it does not store get a group that no file
+            contains.
+        skip: objects to omit, including those below them that no other object holds.
 
     >>> class Block(Layer):
     ...     def __init__(self):
@@ -259,7 +260,7 @@ def write(
 
     Args:
         wanted: which of the objects to write.
-        skip: objects that are left out, and with them what is below no other.
+        skip: objects to omit, including those below them that no other object holds.
     """
     for path, obj, own in contents(root, skip):
         if not wanted(obj):
@@ -306,17 +307,17 @@ def load(
     calls: Iterable[Call] = (),
     skip: Sequence[Any] = (),
 ) -> None:
-    """Gives an object and all below it the arrays of a file.
+    """Loads the arrays of a file into an object and all objects below it.
 
     Args:
         root: a model or layer whose weights exist.
-        reader: of the file: a `Reader` or what has its methods.
-        skip_mismatch: leave weights that do not fit as they are, with a warning for each.
-        calls: of methods that load something else, once the arrays are there.
-        skip: objects that are left as they are, and with them what is below no other.
+        reader: the `Reader` of the file, or an object with the same methods.
+        skip_mismatch: whether to leave weights that do not fit unchanged, with a warning for each.
+        calls: calls of methods that load other things, made after the arrays are assigned.
+        skip: objects to leave unchanged, including those below them that no other object holds.
 
-    Raises ValueError, having changed nothing, where a weight is missing or of another shape; the
-    message names each, with what was expected and what was found.
+    Raises ValueError, without changes, if a weight is missing or has another shape; the message
+    names each, with what was expected and what was found.
     """
     fitting: list[tuple[str, nnx.Variable, Any]] = []
     own_methods: list[Call] = []
@@ -439,9 +440,9 @@ def put(
     that must not be skipped, it raises and assigns nothing.
 
     Args:
-        fitting: `(where, variable, dataset)`, of equal shapes.
-        calls: of methods by which objects load what is theirs.
-        problems: what does not fit.
+        fitting: `(where, variable, dataset)` for each weight whose dataset has its shape.
+        calls: calls of the loading methods of objects: `(where, method, argument)`.
+        problems: descriptions of what does not fit.
     """
     if problems and not skip_mismatch:
         raise ValueError(_misfit(root, reader, problems))
@@ -495,8 +496,8 @@ def of_optimizer(
 
     Args:
         root: the model.
-        stored: the file's arrays, by their number.
-        older: whether it is a file of the older family of Keras 2's optimizers.
+        stored: the file's arrays, by their numbers.
+        older: whether the file is from the older family of Keras 2's optimizers.
     """
     if not stored:
         return {}, {}

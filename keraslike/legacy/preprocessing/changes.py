@@ -27,7 +27,7 @@ def apply_affine_transform(
 ) -> np.ndarray:
     """An image rotated and sheared (in degrees), shifted (in pixels) and zoomed about its middle.
 
-    What lies outside the image is filled as `scipy.ndimage` does by `mode=fill_mode`.
+    Pixels outside of the image are filled as by `scipy.ndimage` with `mode=fill_mode`.
 
     >>> apply_affine_transform(np.arange(4.0).reshape(1, 2, 2), tx=1)[0].tolist()
     [[1.0, 1.0], [3.0, 3.0]]
@@ -66,7 +66,7 @@ def apply_affine_transform(
 
 
 def apply_channel_shift(x: Any, intensity: float, channel_axis: int = 0) -> np.ndarray:
-    """An image with a number added to its values, which stay between the least and the largest.
+    """An image with a number added to its values, which are then clipped to their original range.
 
     >>> apply_channel_shift(np.array([[[1.0, 5.0]]]), 3).tolist()
     [[[4.0, 5.0]]]
@@ -75,10 +75,10 @@ def apply_channel_shift(x: Any, intensity: float, channel_axis: int = 0) -> np.n
 
 
 def apply_brightness_shift(x: Any, brightness: float, scale: bool = True) -> np.ndarray:
-    """An image as bright as `brightness` times itself, its values whole numbers from 0 to 255.
+    """An image whose brightness is multiplied by `brightness`, as whole numbers from 0 to 255.
 
-    Values outside of these are brought there first, and back if `scale` is False; if it is True
-    all images are stretched to the whole range.
+    Images with values outside of this range are scaled to it first, and back afterwards if `scale`
+    is False. If it is True, all images are stretched to the whole range.
 
     >>> apply_brightness_shift(np.full((1, 1, 1), 100.0), 0.5, scale=False).tolist()
     [[[50.0]]]

@@ -29,21 +29,24 @@ class ImageDataGenerator:
     Args:
         featurewise_center, featurewise_std_normalization: whether the mean of each channel, found
             by `fit`, is subtracted, and whether images are divided by its standard deviation.
-        samplewise_center, samplewise_std_normalization: the same with each image's own.
-        zca_whitening, zca_epsilon: whether pixels are decorrelated, as `fit` finds.
-        rotation_range, shear_range: at most so many degrees.
-        width_shift_range, height_shift_range: a part of the size, pixels if 1 or more, or a list
-            of shifts.
-        brightness_range: two factors.
-        zoom_range: two factors, or how far from 1.
-        channel_shift_range: what may be added to values.
+        samplewise_center, samplewise_std_normalization: the same with the mean and the standard
+            deviation of each image.
+        zca_whitening, zca_epsilon: whether pixels are decorrelated, with the matrix that `fit`
+            computes.
+        rotation_range, shear_range: the largest angle in degrees.
+        width_shift_range, height_shift_range: the largest shift, a fraction of the size or, from 1
+            on, a number of pixels; or a list of shifts.
+        brightness_range: the smallest and the largest factor.
+        zoom_range: the smallest and the largest factor, or their distance from 1.
+        channel_shift_range: the largest number that is added to values.
         fill_mode, cval, interpolation_order: those of `scipy.ndimage.affine_transform`.
         horizontal_flip, vertical_flip: whether half of the images are mirrored.
-        rescale: a factor.
-        preprocessing_function: is given each image, changed and before it is normalized.
+        rescale: a factor for all values.
+        preprocessing_function: a function of each image, called after its transformation and before
+            its normalization.
         data_format: `"channels_last"` or `"channels_first"`.
-        validation_split: the part that `subset="validation"` is.
-        dtype: of batches.
+        validation_split: the fraction of images that `subset="validation"` selects.
+        dtype: the dtype of batches.
 
     >>> generator = ImageDataGenerator(rescale=1 / 2)
     >>> generator.flow(np.ones((3, 2, 2, 1)), batch_size=2)[0].shape

@@ -1,4 +1,4 @@
-"""Batches of images that lie in arrays, folders or are named by tables.
+"""Batches of images from arrays, folders, or files that a table lists.
 
 Orders are drawn from numpy's global random stream, as in Keras.
 """
@@ -22,8 +22,8 @@ _CHANNELS = {"grayscale": 1, "rgb": 3, "rgba": 4}
 
 
 class Iterator(PyDataset):
-    """Batches of `n` samples, without end; a subclass has `_get_batches_of_transformed_samples`,
-    which makes the batch of an array of their numbers."""
+    """Endless batches of `n` samples. A subclass defines `_get_batches_of_transformed_samples`,
+    which returns the batch for an array of sample numbers."""
 
     white_list_formats = ("png", "jpg", "jpeg", "bmp", "ppm", "tif", "tiff")
 
@@ -92,7 +92,7 @@ class Iterator(PyDataset):
 
 
 class NumpyArrayIterator(Iterator):
-    """Batches of an array of images, what `ImageDataGenerator.flow` gives."""
+    """Batches of an array of images: the result of `ImageDataGenerator.flow`."""
 
     def __init__(
         self,
@@ -239,7 +239,7 @@ class _FileIterator(Iterator):
 
 
 class DirectoryIterator(_FileIterator):
-    """Batches of images that lie in a folder a class: `ImageDataGenerator.flow_from_directory`."""
+    """Batches of images in one folder for each class: `ImageDataGenerator.flow_from_directory`."""
 
     allowed_class_modes = ("categorical", "binary", "sparse", "input")
 
@@ -289,7 +289,7 @@ class DirectoryIterator(_FileIterator):
 
 
 class DataFrameIterator(_FileIterator):
-    """Batches of images that a table names: `ImageDataGenerator.flow_from_dataframe`."""
+    """Batches of images that a table lists: `ImageDataGenerator.flow_from_dataframe`."""
 
     allowed_class_modes = ("binary", "categorical", "input", "multi_output", "raw", "sparse")
 

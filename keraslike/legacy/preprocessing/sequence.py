@@ -19,15 +19,15 @@ class TimeseriesGenerator(PyDataset):
     """Batches of `length` successive rows of `data`, each with the target of the row after them.
 
     Args:
-        data, targets: arrays or lists of one length.
-        length: rows of `data` that a sample covers.
-        sampling_rate: takes only each so many of these rows.
-        stride: rows between samples.
+        data, targets: arrays or lists of the same length.
+        length: the number of rows of `data` that a sample covers.
+        sampling_rate: the distance between the rows of a sample that are used.
+        stride: the number of rows between samples.
         start_index, end_index: the first and the last row that is used.
         shuffle: whether samples are drawn at random.
         reverse: whether the rows of a sample are in reverse order.
-        batch_size: samples a batch.
-        kwargs: those of `PyDataset`.
+        batch_size: the number of samples in a batch.
+        kwargs: arguments of `PyDataset`.
 
     >>> x, y = TimeseriesGenerator(np.arange(5), np.arange(5), length=2, batch_size=2)[0]
     >>> x.tolist(), y.tolist()

@@ -38,7 +38,7 @@ def hashing_trick(
     split: str = " ",
     analyzer: Callable[[str], Sequence[str]] | None = None,
 ) -> list[int]:
-    """Words as hashes from 1 to `n - 1`: Python's own `hash`, `"md5"` or a function.
+    """Hashes of words, from 1 to `n - 1`, by Python's own `hash`, `"md5"` or a function.
 
     >>> hashing_trick("be good be kind", 50, "md5")
     [5, 17, 5, 7]
@@ -74,8 +74,8 @@ class Tokenizer:
         num_words: only words with numbers below this are kept.
         filters, lower, split: how a text is cut into words, as in `text_to_word_sequence`.
         char_level: whether each character is a word.
-        oov_token: the word, with number 1, in the place of those not known.
-        analyzer: a function that gives a text's words.
+        oov_token: the word with number 1, which replaces unknown words.
+        analyzer: a function that returns the words of a text.
 
     >>> tokenizer = Tokenizer()
     >>> tokenizer.fit_on_texts(["be good", "be kind"])
