@@ -30,7 +30,7 @@ from keraslike.tf.calls import Reader, constant_when_assigned
 from keraslike.tf.concrete import _unflatten, wrap_values
 from keraslike.tf.conversion import _as_operand, convert_to_tensor, static
 from keraslike.tf.errors import InvalidArgumentError
-from keraslike.tf.one_by_one import is_dense, one_by_one
+from keraslike.tf.one_by_one import is_dense, one_by_one, specs
 from keraslike.tf.ops import concat, expand_dims
 from keraslike.tf.structure import Structure, is_traced
 from keraslike.tf.tensor import PLACE, WIDE, Tensor, precision, raw, run
@@ -447,7 +447,7 @@ def map_fn(
     >>> tf.map_fn(lambda x: x * x, tf.constant([1, 2, 3])).numpy().tolist()
     [1, 4, 9]
     """
-    signature = dtype if fn_output_signature is None else fn_output_signature
+    signature = specs(dtype if fn_output_signature is None else fn_output_signature)
     if trace_state_clean() and not (is_dense(signature) and is_dense(elems)):
         return one_by_one(fn, elems, signature)
     fn = converted(fn)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
+import jax
 import numpy as np
+from flax import nnx
 
 from keraslike.tf import dtypes, effects, philox
 from keraslike.tf.conversion import _as_operand, static
 from keraslike.tf.errors import InvalidArgumentError
-from keraslike.tf.tensor import WIDE, _on_device, raw
+from keraslike.tf.ops import cast
+from keraslike.tf.tensor import WIDE, Tensor, _on_device, raw
 
 
 def check_ends(bounds: tuple[Any, Any], wanted: dtypes.DType, whole: bool = False) -> None:
@@ -19,13 +23,31 @@ def check_ends(bounds: tuple[Any, Any], wanted: dtypes.DType, whole: bool = Fals
     Args:
         whole: whether both bounds may be left out, for all values of the dtype.
     """
-    if None in bounds and not (whole and bounds == (None, None)):
+    missing = [bound is None for bound in bounds]
+    if any(missing) and not (whole and all(missing)):
         raise ValueError(f"maxval must be given for dtype={wanted.name}. Received: {bounds}")
 
 
 def sizes_of(shape: Any) -> tuple[int, ...]:
     shape = static(shape)
     return (shape,) if isinstance(shape, int) else tuple(shape)
+
+
+def bound(value: Any) -> Any:
+    """A bound of integers: a number, or an array where it is traced."""
+    if value is None or isinstance(value, (int, np.generic)):
+        return value
+    array = raw(_as_operand(value))
+    return array if isinstance(array, jax.core.Tracer) else static(value)
+
+
+def stretched(draw: Callable[[], Tensor], low: Any, high: Any, dtype: Any) -> Tensor | None:
+    """Draws between bounds that a tape may follow, made of draws from `[0, 1)`; `None` if the
+    bounds are plain numbers."""
+    if not any(isinstance(value, (Tensor, nnx.Variable)) for value in (low, high)):
+        return None
+    low, high = cast(low, dtype), cast(1.0 if high is None else high, dtype)
+    return draw() * (high - low) + low
 
 
 def check_bounds(minval: Any, maxval: Any) -> None:
@@ -35,7 +57,11 @@ def check_bounds(minval: Any, maxval: Any) -> None:
         if (low >= high).any():
             raise InvalidArgumentError(f"Need minval < maxval, got {low} >= {high}")
 
-    effects.checked(check, *(raw(_as_operand(bound)) for bound in (minval, maxval)))
+    values = [raw(_as_operand(bound)) for bound in (minval, maxval)]
+    if not any(isinstance(value, jax.core.Tracer) for value in values):
+        check(*map(np.asarray, values))
+    elif not effects.noted(check, values):
+        effects.call_back(lambda given: check(*map(np.asarray, given)), values)
 
 
 def drawn(state: Any, kind: str, shape: Any, dtype: str, *rest: Any) -> Any:

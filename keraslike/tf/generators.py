@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import secrets
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from keraslike.core import base
 from keraslike.tf import dtypes, philox
 from keraslike.tf.conversion import static
-from keraslike.tf.drawing import check_bounds, check_ends, drawn, sizes_of
+from keraslike.tf.drawing import bound, check_bounds, check_ends, drawn, sizes_of, stretched
 from keraslike.tf.ops import cast, stack
 from keraslike.tf.tensor import WIDE, Tensor
 from keraslike.tf.variables import Variable
@@ -119,7 +120,8 @@ class Generator(base.Object):
         sizes, wanted = sizes_of(shape), dtypes.as_dtype(dtype)
         before = self.skip(math.prod(sizes))
         with WIDE(True):
-            return Tensor(drawn(before._value, kind, sizes, wanted.name, *map(static, rest)))
+            known = map(bound if kind == "integers" else static, rest)
+            return Tensor(drawn(before._value, kind, sizes, wanted.name, *known))
 
     def _scaled(self, kind: str, shape: Any, mean: Any, stddev: Any, dtype: Any) -> Tensor:
         return self._draws(kind, shape, dtype) * cast(stddev, dtype) + cast(mean, dtype)
@@ -157,10 +159,13 @@ class Generator(base.Object):
         """Draws from the uniform distribution over `[minval, maxval)`."""
         wanted = dtypes.as_dtype(dtype)
         if wanted.is_integer:
-            check_ends((static(minval), static(maxval)), wanted)
+            check_ends((minval, maxval), wanted)
             check_bounds(minval, maxval)
             return self._draws("integers", shape, dtype, minval, maxval)
-        return self._draws("uniform", shape, dtype, minval, 1.0 if maxval is None else maxval)
+        draw = functools.partial(self._draws, "uniform", shape, dtype, 0, 1)
+        found = stretched(draw, minval, maxval, dtype)
+        high = 1.0 if maxval is None else maxval
+        return self._draws("uniform", shape, dtype, minval, high) if found is None else found
 
     def uniform_full_int(self, shape: Any, dtype: Any = dtypes.uint64, name: Any = None) -> Tensor:
         """Integers drawn from all values of the dtype."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from keraslike.tf import dtypes, nest, ragged_math
 from keraslike.tf.conversion import convert_to_tensor, stacked
 from keraslike.tf.dtypes import DType
@@ -26,6 +28,15 @@ def is_dense(tree: Any) -> bool:
         return convert_to_tensor(x).dtype is not dtypes.string
 
     return all(map(dense, nest.flatten(tree)))
+
+
+def specs(signature: Any) -> Any:
+    """The signature of a result, with DTypes for names of dtypes, Python's types and numpy's."""
+
+    def spec(x: Any) -> Any:
+        return dtypes.as_dtype(x) if isinstance(x, (str, type, np.dtype)) else x
+
+    return nest.map_structure(spec, signature)
 
 
 def one_by_one(fn: Callable, elems: Any, signature: Any) -> Any:

@@ -135,10 +135,13 @@ def integers(state: Any, count: int, dtype: Any) -> Any:
     return words.astype(np.uint32).astype(dtype)
 
 
-def between(state: Any, count: int, dtype: Any, low: int, high: int) -> Any:
-    """Integers in `[low, high)`."""
+def between(state: Any, count: int, dtype: Any, low: Any, high: Any) -> Any:
+    """Integers in `[low, high)`; the bounds may be traced."""
     dtype = np.dtype(dtype)
     drawn = integers(state, count, np.uint64 if dtype.itemsize == 8 else np.uint32)
+    if isinstance(low, jax.core.Tracer) or isinstance(high, jax.core.Tracer):
+        low, high = (jnp.asarray(end).astype(np.int64) for end in (low, high))
+        return (drawn % (high - low).astype(drawn.dtype)).astype(dtype) + low.astype(dtype)
     rest = drawn % np.asarray(int(high) - int(low), drawn.dtype)
     return rest.astype(dtype) + np.asarray(low, dtype)
 

@@ -6,6 +6,7 @@ Traced functions draw from keraslike's streams.
 from __future__ import annotations
 
 import enum
+import functools
 import math
 from collections.abc import Sequence
 from types import SimpleNamespace
@@ -20,7 +21,7 @@ from keraslike.core import rng
 from keraslike.core.context import trace_state_clean
 from keraslike.tf import dtypes, philox, rejection
 from keraslike.tf.conversion import _as_operand, convert_to_tensor, static
-from keraslike.tf.drawing import check_bounds, check_ends, sizes_of
+from keraslike.tf.drawing import bound, check_bounds, check_ends, sizes_of, stretched
 from keraslike.tf.drawing import drawn as drawn_of
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.generators import (  # noqa: F401
@@ -87,7 +88,7 @@ def _state(name: str, seed: Any, count: int, always: bool = True, gap: int = phi
 
 def _draw(name: str, shape: Any, dtype: Any, seed: Any = None, **kwargs: Any) -> Tensor:
     wanted = dtypes.as_dtype(dtype)
-    kwargs = {k: static(v) for k, v in kwargs.items()}
+    kwargs = {k: (bound if wanted.is_integer else static)(v) for k, v in kwargs.items()}
     sizes = sizes_of(shape)
     if wanted.is_integer:
         bounds = kwargs.pop("minval"), kwargs.pop("maxval")
@@ -105,8 +106,7 @@ def _draw(name: str, shape: Any, dtype: Any, seed: Any = None, **kwargs: Any) ->
     kwargs["seed"] = operation_seed(seed)
     with WIDE(True):
         if wanted.is_integer:
-            low, high = map(int, bounds)
-            return Tensor(random.randint(sizes, low, high, wanted.name, **kwargs))
+            return Tensor(random.randint(sizes, *bounds, wanted.name, **kwargs))
         return Tensor(getattr(random, name)(sizes, dtype=wanted.name, **kwargs))
 
 
@@ -168,7 +168,11 @@ def uniform(
     """
     if isinstance(seed, Stateless):
         return stateless_uniform(shape, seed.seed, minval, maxval, dtype)
-    if dtypes.as_dtype(dtype).is_integer and maxval is not None:
+    if not dtypes.as_dtype(dtype).is_integer:
+        draw = functools.partial(_draw, "uniform", shape, dtype, minval=0, maxval=1, seed=seed)
+        if (found := stretched(draw, minval, maxval, dtype)) is not None:
+            return found
+    elif maxval is not None:
         check_bounds(minval, maxval)
     return _draw("uniform", shape, dtype, minval=minval, maxval=maxval, seed=seed)
 
@@ -262,14 +266,21 @@ class Stateless:
 
 def _from_seed(kind: str, seed: Any, shape: Any, dtype: Any, *rest: Any) -> Tensor:
     wanted = dtypes.as_dtype(dtype)
-    numbers = tuple(map(static, rest))
+    numbers = tuple(map(bound if kind == "integers" else static, rest))
     with WIDE(True):
+        if any(isinstance(number, jax.core.Tracer) for number in numbers):
+            ends = map(_as_operand, rest)
+            return run(_between, (_as_operand(seed), *ends), (kind, sizes_of(shape), wanted.name))
         return run(_of_seed, (_as_operand(seed),), (kind, sizes_of(shape), wanted.name, *numbers))
 
 
 def _of_seed(seed: Any, kind: str, shape: Any, dtype: str, *rest: Any) -> Any:
     with WIDE(True):
         return drawn_of(philox.state_of(seed), kind, shape, dtype, *rest)
+
+
+def _between(seed: Any, low: Any, high: Any, kind: str, shape: Any, dtype: str) -> Any:
+    return _of_seed(seed, kind, shape, dtype, low, high)
 
 
 def stateless_uniform(
@@ -288,11 +299,13 @@ def stateless_uniform(
     True
     """
     if dtypes.as_dtype(dtype).is_integer:
-        bounds = static(minval), static(maxval)
-        check_ends(bounds, dtypes.as_dtype(dtype), whole=True)
-        if None not in bounds:
-            check_bounds(*bounds)
+        check_ends((minval, maxval), dtypes.as_dtype(dtype), whole=True)
+        if maxval is not None:
+            check_bounds(minval, maxval)
         return _from_seed("integers", seed, shape, dtype, minval, maxval)
+    draw = functools.partial(_from_seed, "uniform", seed, shape, dtype, 0, 1)
+    if (found := stretched(draw, minval, maxval, dtype)) is not None:
+        return found
     return _from_seed("uniform", seed, shape, dtype, minval, 1.0 if maxval is None else maxval)
 
 

@@ -248,6 +248,11 @@ tf.image.stateless_random_flip_left_right(tf.reshape(tf.range(8), [4, 1, 2, 1]),
 tf.image.stateless_random_contrast(c([[[1.0, 0.0, 0.5]], [[0.0, 1.0, 0.0]]]), 0.3, 0.9, [1, 2])
 tf.image.stateless_random_crop(tf.range(24), [3], [1, 2])
 tf.random.uniform([2], 5, 1, tf.int32)
+tf.function(lambda n: tf.random.stateless_uniform([4], [1, 2], 2, n, tf.int32))(c(50))
+tf.function(lambda n: tf.random.stateless_uniform([2], [1, 2], 0, n, tf.int32))(c(0))
+seeded(lambda: tf.function(lambda n: tf.random.uniform([4], n, 50, tf.int32, seed=3))(c(2)))
+slope(lambda w: tf.random.stateless_uniform([3], [1, 2], 0.0, w), 3.0)
+tf.map_fn(lambda x: 2 * x, c([1, 2]), fn_output_signature=np.dtype("int32"))
 tf.random.uniform([2], dtype=tf.int32)
 """
 
