@@ -27,7 +27,7 @@ import numpy as np
 from keraslike import layers, ops, tree
 from keraslike.core import context, messages, naming, registry, serialization, session
 from keraslike.core.arguments import one_of, sizes
-from keraslike.core.dtypes import floatx, is_float, standardize_dtype
+from keraslike.core.dtypes import is_float, standardize_dtype
 from keraslike.core.promotion import FLOAT_TYPES, INT_TYPES
 from keraslike.core.scopes import StatelessScope
 from keraslike.core.structures import map_items
@@ -460,9 +460,6 @@ def class_weight_to_sample_weights(y: Any, class_weight: dict[int, float]) -> np
     >>> class_weight_to_sample_weights(np.array([0, 1, 1]), {1: 2.0}).tolist()
     [1.0, 2.0, 2.0]
     """
-    y = np.asarray(y)
-    if not class_weight:
-        return np.ones(len(y), floatx())
     return class_weights_of(y, class_weight)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable
+from numbers import Real
 from typing import Any, NamedTuple
 
 import jax
@@ -285,25 +286,46 @@ def class_weights_of(y: Any, class_weight: dict[int, float]) -> np.ndarray:
     >>> class_weights_of(np.array([0, 1, 2]), {1: 5.0}).tolist()
     [1.0, 5.0, 1.0]
     """
-    classes = isinstance(class_weight, dict) and bool(class_weight)
-    if not classes or not all(isinstance(c, (int, np.integer)) for c in class_weight):
+
+    def is_class(key: Any) -> bool:
+        return isinstance(key, Real) and float(key).is_integer()
+
+    if not isinstance(class_weight, dict) or not all(map(is_class, class_weight)):
         raise ValueError(
             "class_weight must be a dict of class numbers and their weights. "
             f"Received: class_weight={class_weight!r}"
         )
-    if len(jax.tree.leaves(y)) != 1 and is_tree(y):
-        raise ValueError(
-            "class_weight is for models of one output: give sample_weight, one for each output. "
-            f"Received: class_weight={class_weight!r} and {len(y)} outputs in y."
-        )
+    if is_tree(y):
+        outputs = jax.tree.leaves(y)
+        if len(outputs) != 1:
+            raise ValueError(
+                "class_weight is for models of one output: give sample_weight, one for each "
+                f"output. Received: class_weight={class_weight!r} and {len(y)} outputs in y."
+            )
+        y = outputs[0]
     y = np.asarray(y)
-    if y.ndim > 1 and y.shape[-1] > 1:
-        y = y.argmax(axis=-1)
-    y = np.round(y.reshape(len(y), -1)[:, 0]).astype(int)
-    weights = np.ones(max(int(y.max(initial=0)), *map(int, class_weight)) + 1, dtype="float32")
-    for label, weight in class_weight.items():
-        weights[int(label)] = weight
-    return weights[y]
+    shape = y.shape
+    if y.ndim > 1:
+        y = y.squeeze(-1) if shape[-1] == 1 else y.argmax(axis=-1)
+    if y.ndim != 1:
+        raise ValueError(
+            "class_weight needs one class for each sample: give sample_weight. "
+            f"Received: class_weight={class_weight!r} and y of shape {shape}."
+        )
+    found, which = np.unique(np.round(y).astype(int), return_inverse=True)
+    return np.array([class_weight.get(int(c), 1.0) for c in found], dtypes.floatx())[which]
+
+
+def with_class_weights(sample_weight: Any, y: Any, class_weight: dict[int, float] | None) -> Any:
+    """The sample weights, or those of the samples' classes; there cannot be both."""
+    if class_weight is None:
+        return sample_weight
+    if sample_weight is not None:
+        raise ValueError(
+            "sample_weight and class_weight cannot be given together: multiply the sample weights "
+            "by those of their classes."
+        )
+    return class_weights_of(y, class_weight)
 
 
 def cut_batch(data: Batch, order: Any, cursor: Any, size: int) -> Batch:

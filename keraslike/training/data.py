@@ -19,12 +19,12 @@ from keraslike.training.arrays import (
     SparseRows,
     TextRows,
     check,
-    class_weights_of,
     example_of,
     is_tree,
     pack,
     to_array,
     to_arrays,
+    with_class_weights,
 )
 from keraslike.training.py_dataset import PyDataset
 from keraslike.training.stream_data import StreamData
@@ -246,11 +246,9 @@ def adapt(
             )
         steps = in_executions(steps, execution)
         return StreamData(x, steps, class_weight, shuffle=bool(shuffle))
-    if class_weight is not None:
-        if y is None:
-            raise ValueError("class_weight needs y.")
-        by_class = class_weights_of(y, class_weight)
-        sample_weight = by_class if sample_weight is None else np.asarray(sample_weight) * by_class
+    if class_weight is not None and y is None:
+        raise ValueError("class_weight needs y.")
+    sample_weight = with_class_weights(sample_weight, y, class_weight)
     return ArrayData((x, y, sample_weight), batch_size, bool(shuffle), names, steps)
 
 

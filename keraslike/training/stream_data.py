@@ -16,10 +16,10 @@ from keraslike.training.arrays import (
     PARTS,
     Bare,
     Batch,
-    class_weights_of,
     look_for_nan,
     to_arrays,
     unpack_x_y_sample_weight,
+    with_class_weights,
 )
 from keraslike.training.py_dataset import PyDataset
 from keraslike.training.sharing import is_batched, moved_to, of_grain, one_by_one, state_of
@@ -40,7 +40,7 @@ class StreamData:
             a loader of torch, grain or TensorFlow, and an object whose attribute `can_prefetch` is
             true (a `Dataset`).
         steps: batches per epoch; required for an infinite generator.
-        class_weight: a dict from class to weight, which multiplies the sample weights.
+        class_weight: a dict from class to weight, used where a batch has no sample weights.
     """
 
     warned_of_end = False  # Whether a warning about too few batches was issued.
@@ -225,8 +225,7 @@ class StreamData:
 
         if self.class_weight is not None:
             x, y, weight = unpack_x_y_sample_weight(batch)
-            by_class = class_weights_of(y, self.class_weight)
-            batch = x, y, by_class if weight is None else weight * by_class
+            batch = x, y, with_class_weights(weight, y, self.class_weight)
         bare = not isinstance(batch, (list, tuple))
         parts = [batch] if bare else batch
         names = _names(len(parts))

@@ -15,11 +15,11 @@ from keraslike.core.processes import any_of
 from keraslike.core.tracebacks import entry, handled, shorten
 from keraslike.training.arrays import (
     check,
-    class_weights_of,
     pack,
     to_array,
     to_arrays,
     unpack_x_y_sample_weight,
+    with_class_weights,
 )
 from keraslike.training.callback_list import CallbackList
 from keraslike.training.callbacks import History, floats
@@ -379,9 +379,7 @@ class Trainer(Steps):
     ) -> Any:
         """One step of training on the given batch; returns the loss and metrics of this batch."""
         self._need_compiled("train_on_batch")
-        if class_weight is not None:
-            by_class = class_weights_of(y, class_weight)
-            sample_weight = by_class if sample_weight is None else sample_weight * by_class
+        sample_weight = with_class_weights(sample_weight, y, class_weight)
         return self._on_batch("train", (x, y, sample_weight), return_dict)
 
     @checked

@@ -15,6 +15,7 @@ import pytest
 import keraslike as keras
 from keraslike import layers
 from keraslike.core import lowering, rng
+from keraslike.training.arrays import class_weights_of
 
 pytestmark = pytest.mark.slow
 
@@ -147,6 +148,21 @@ def test_sample_weights_and_class_weights_agree():
     a = one.fit(X, labels, sample_weight=weights, shuffle=False, verbose=0).history["loss"]
     b = two.fit(X, labels, class_weight={0: 0.5, 1: 3.0}, shuffle=False, verbose=0).history["loss"]
     assert a == pytest.approx(b)
+
+
+@pytest.mark.parametrize(
+    ("y", "class_weight", "expected"),
+    [
+        ([-1.0, 1.0, -1.0], {-1: 2.0, 1: 5.0}, [2.0, 5.0, 2.0]),
+        ([[-1], [1], [3]], {-1.0: 2.0}, [2.0, 1.0, 1.0]),
+        ([[0.2, 0.8], [0.9, 0.1]], {1: 3.0}, [3.0, 1.0]),
+        ([True, False], {}, [1.0, 1.0]),
+        ([np.array([0, 1])], {1: 3.0}, [1.0, 3.0]),
+    ],
+)
+def test_class_weights(y, class_weight, expected):
+    y = y if isinstance(y[0], np.ndarray) else np.array(y)
+    assert class_weights_of(y, class_weight).tolist() == expected
 
 
 def test_predict_shapes_and_single_batches():
