@@ -19,6 +19,7 @@ from keraslike.core.structures import iter_leaves, map_items
 from keraslike.losses import Loss, LossFunctionWrapper
 from keraslike.losses.loss import as_column
 from keraslike.metrics import Mean, MeanMetricWrapper, Metric
+from keraslike.training.arrays import is_tree
 
 
 class Output(NamedTuple):
@@ -93,7 +94,7 @@ class _Mismatch(Exception):
 
 
 def _matched(value: Any, node: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple, Any]]:
-    """The part of `value` for each output in `node`, in the order of `value`."""
+    """The parts of `value` for outputs in `node`, in the order of `value`."""
     items = _items(node)
     if items is None:
         yield path, value
@@ -102,8 +103,8 @@ def _matched(value: Any, node: Any, path: tuple[Any, ...]) -> Iterator[tuple[tup
     elif isinstance(node, dict) and isinstance(value, dict):
         if value.keys() - node.keys():
             raise _Mismatch
-        for key in dict.fromkeys([*value, *node]):
-            yield from _matched(value.get(key), node[key], (*path, key))
+        for key, part in value.items():
+            yield from _matched(part, node[key], (*path, key))
     elif isinstance(value, (list, tuple)) and len(value) == len(items):
         for part, (key, inside) in zip(value, items):
             yield from _matched(part, inside, (*path, key))
@@ -118,20 +119,46 @@ def per_output(
     what: str,
     repeat: bool = False,
     having: Sequence[tuple] | None = None,
+    needed: Sequence[tuple] = (),
 ) -> dict[tuple, Any]:
     """One entry an output, by its path: from a structure like that of the outputs, from a flat list
     or a dict by name, or from a single value for all, if there is one or `repeat` is set.
 
     Args:
         having: paths of the outputs that need an entry; a flat list may be of these only.
+        needed: paths of the outputs that a dict must have an entry for.
 
-    Raises ValueError if the number of entries or a name does not fit the outputs.
+    Raises ValueError if the number of entries or a name does not fit the outputs, and for several
+    arrays of y or sample_weight for one output.
     """
+    found = _assigned(value, y_pred, outputs, what, repeat, having, needed)
+    for o in outputs if what in ("y", "sample_weight") else ():
+        if is_tree(_single_item(found[o.path])):
+            raise _misfit(what, f"{what} has several arrays for the output '{o.label}'.")
+    return found
+
+
+def _assigned(
+    value: Any,
+    y_pred: Any,
+    outputs: Sequence[Output],
+    what: str,
+    repeat: bool,
+    having: Sequence[tuple] | None,
+    needed: Sequence[tuple],
+) -> dict[tuple, Any]:
     paths, names = [o.path for o in outputs], [o.name for o in outputs]
     n = len(outputs)
+
+    def complete(found: dict[tuple, Any]) -> dict[tuple, Any]:
+        missing = [o.label for o in outputs if o.path in needed and o.path not in found]
+        if missing:
+            raise _misfit(what, f"{what} has no entry for the outputs {missing}.")
+        return found | {path: None for path in paths if path not in found}
+
     if _items(y_pred) is not None:
         try:
-            return dict(_matched(value, y_pred, ()))
+            return complete(dict(_matched(value, y_pred, ())))
         except _Mismatch:
             pass
     if value is None:
@@ -144,7 +171,7 @@ def per_output(
                 f"{unknown or list(value)} in the `{what}` argument, can't be found in either the "
                 f"model's outputs or their names. Expected keys: {[o.label for o in outputs]}.",
             )
-        return {o.path: value.get(o.name) for o in outputs}
+        return complete({o.path: value[o.name] for o in outputs if o.name in value})
     several = isinstance(value, (list, tuple))
     flat = list(value) if several else [value]
     if isinstance(y_pred, dict):
@@ -153,7 +180,7 @@ def per_output(
         return dict(zip(paths, flat))
     if having is not None and len(flat) == len(having):
         return dict.fromkeys(paths) | dict(zip(having, flat))
-    if several and (not repeat or n == 1):
+    if several and (not repeat or n == 1 or what == "sample_weight"):
         raise _misfit(
             what, f"{what} has {len(value)} entries, but the model has {n} outputs: {names}."
         )
@@ -268,7 +295,8 @@ class CompileLoss(Object):
             chosen = {path: _single_item(loss) for path, loss in chosen.items() if loss is not None}
             if all(map(_is_leaf, chosen.values())):
                 given = self.loss_weights
-                weights = per_output(given, y_pred, outputs, "loss_weights", having=list(chosen))
+                own = list(chosen)
+                weights = per_output(given, y_pred, outputs, "loss_weights", False, own, own)
                 return [(path, _Weighted(loss, weights[path])) for path, loss in chosen.items()]
         except NoSuchOutput:
             if all(_is_leaf(part) for _, part in _items(self.loss) or ()):
@@ -292,7 +320,9 @@ class CompileLoss(Object):
         outputs = outputs_of(y_pred, self.output_names)
         names = {o.path: o.name for o in outputs}
         targets = per_output(y_true, y_pred, outputs, "y", having=self._paths)
-        sample_weights = per_output(sample_weight, y_pred, outputs, "sample_weight", repeat=True)
+        sample_weights = per_output(
+            sample_weight, y_pred, outputs, "sample_weight", repeat=True, needed=self._paths
+        )
         total = jnp.zeros(())
         for k, (path, loss, factor) in enumerate(self._terms):
             pred = _inside(y_pred, path)

@@ -166,3 +166,26 @@ def test_targets_in_tuples_fit_outputs_in_lists():  # Keras stacks them
     model.compile("sgd", ("mse", ["mae", "mse"]))
     expected = model.evaluate(X, [A, (B, C)], verbose=0)
     assert model.evaluate(X, (A, [B, C]), verbose=0) == expected and len(expected) == 4
+
+
+@pytest.mark.parametrize(
+    ("loss_weights", "y", "sample_weight", "words"),
+    [
+        ({"a": 1.0, "b": {"c": 2.0}}, "dict", None, "loss_weights must match the number of losses"),
+        (None, "dict", {"a": W}, r"sample_weight has no entry for the outputs \['b/c', 'b/d'\]"),
+        (None, "list", [W], "sample_weight has 1 entries, but the model has 3 outputs"),
+        (None, "list", [W, W, W, W], "sample_weight has 4 entries, but the model has 3 outputs"),
+        (None, "list", [W, [W, [W, W]]], "sample_weight has several arrays for the output"),
+        (None, [A, (B, [C, C])], None, "y has several arrays for the output"),
+    ],
+)
+def test_weights_are_for_all_outputs(loss_weights, y, sample_weight, words):
+    x = ours.Input((3,))
+    dicts = y == "dict"
+    model = ours.Model(x, in_dicts(ours, x) if dicts else in_lists(ours, x))
+    loss = {"a": "mse", "b": {"c": "mse", "d": "mse"}} if dicts else "mse"
+    model.compile("sgd", loss, loss_weights=loss_weights)
+    y = {"dict": {"a": A, "b": {"c": B, "d": C}}, "list": [A, (B, C)]}.get(str(y), y)
+    for step in (model.train_on_batch, model.evaluate):
+        with pytest.raises(ValueError, match=words):
+            step(X, y, sample_weight=sample_weight)
