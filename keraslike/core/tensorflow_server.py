@@ -128,6 +128,8 @@ class _Model:
     def _node(self, obj: Any, dry: bool = False) -> Any:
         if isinstance(obj, self.tf.Variable):
             return True if dry else {"kind": "variable", "number": self._number(obj)}
+        if isinstance(obj, self.tf.saved_model.Asset):
+            return {"kind": "asset", "path": obj.asset_path.numpy().decode()}
         if hasattr(obj, "concrete_functions") or hasattr(obj, "structured_input_signature"):
             return True if dry else self._function(obj)
         for kind, kinds in (("dict", dict), ("list", list), ("tuple", tuple)):

@@ -197,6 +197,8 @@ def _objects(staged: str, manifest: dict, variables: dict, stored_as: dict) -> A
             made[number] = variables[node["name"]]
         elif node["kind"] == "function":
             made[number] = _overloaded(node, overload)
+        elif node["kind"] == "asset":
+            made[number] = tf.saved_model.Asset(node["path"])
         elif node["kind"] == "object":
             obj = made[number] = tf.__internal__.tracking.AutoTrackable()
             for name, child in node["children"].items():

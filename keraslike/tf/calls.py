@@ -27,7 +27,7 @@ from keraslike.tf.moves import moves
 from keraslike.tf.operation import is_shared_number
 from keraslike.tf.recording import Node, Pullbacks, has_tracer, keep, trains
 from keraslike.tf.surroundings import Surroundings
-from keraslike.tf.tensor import WIDE, Tensor, _is_inexact, array_in, precision, raw, run
+from keraslike.tf.tensor import WIDE, Tensor, _is_inexact, array_in, precision, raw, run, wrap
 
 # Errors of a call that cannot be traced, because it needs concrete values.
 _DEPENDS_ON_VALUES = (jax.errors.ConcretizationTypeError, NeedsPython)
@@ -90,11 +90,16 @@ def take(function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any = N
         with WIDE(True) if _asks_wide(args, kwargs) else contextlib.nullcontext():
             moving = moves(_call) if getattr(function, "__name__", "") in _MOVES else _call
             return run(moving, tensors, (CHOICES.get(function, function), spec), own=False)
-    if any(map(_is_text, tensors)):
+    has_text = any(map(_is_text, tensors))
+    raw_inputs = not getattr(owner, "_convert_input_args", True)
+    if has_text and raw_inputs and not owner.trainable_variables:
+        with context.using(tapes=()):  # the layer takes tensors, and what it makes of text is data
+            return wrap(unbox(function(*args, **kwargs)))
+    if has_text:
         args, kwargs = _joined(spec, [_as_text(x) if _is_text(x) else x for x in tensors])
     if isinstance(owner, Layer) and not owner.built:
         _make_state(owner, args, kwargs)
-    if not any(map(_is_text, tensors)):
+    if not has_text:
         return _call_owner(function, owner, spec, tensors)
 
     def call(given: tuple) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from keraslike.core import base, context, dtypes, lowering
 from keraslike.core.context import trace_state_clean
 from keraslike.core.tensorflow_host import Arguments, HostedModel
 from keraslike.core.tensorflow_server import packed, unpacked
+from keraslike.data.sources import paths
 from keraslike.export import stablehlo
 from keraslike.export.endpoints import Spec, is_spec, stored
 from keraslike.export.endpoints import restored as restored_value
@@ -24,6 +26,8 @@ from keraslike.tf.dtypes import as_dtype
 from keraslike.tf.signatures import TensorSpec
 from keraslike.tf.tensor import WIDE, Tensor, run, wrap
 from keraslike.tf.variables import Variable, _Unread
+
+ASSETS_DIRECTORY = "assets"
 
 
 class _UserObject(base.Object):
@@ -38,6 +42,33 @@ class _CallableObject(_UserObject):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return vars(self)["__call__"](*args, **kwargs)
+
+
+class Asset(base.Object):
+    """A file that belongs to an object: `tf.saved_model.save` copies it, and the loaded object has
+    the copy.
+
+    Args:
+        path: the path of the file, a text or a tensor of text.
+
+    >>> from keraslike import tf
+    >>> tf.saved_model.Asset("words.txt").asset_path.numpy()
+    b'words.txt'
+    """
+
+    def __init__(self, path: Any):
+        (self._path,) = paths(path)
+
+    @property
+    def asset_path(self) -> Tensor:
+        """The path of the file, as a tensor."""
+        return convert_to_tensor(self._path)
+
+    def _as_tensor(self) -> Tensor:
+        return self.asset_path
+
+    def __fspath__(self) -> str:
+        return self._path
 
 
 def canonical(signature: inspect.Signature, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -55,7 +86,7 @@ def _objects(nodes: list[dict[str, Any]], made: Callable[[dict[str, Any]], Any])
         if number in known:
             return known[number]
         node = nodes[number]
-        if node["kind"] in ("variable", "function"):
+        if node["kind"] in ("variable", "function", "asset"):
             known[number] = made(node)
             return known[number]
         if node["kind"] != "object":
@@ -138,6 +169,8 @@ def from_programs(path: str) -> Any:
     def made(node: dict[str, Any]) -> Any:
         if node["kind"] == "variable":
             return variables[node["name"]]
+        if node["kind"] == "asset":
+            return Asset(os.path.join(path, ASSETS_DIRECTORY, node["file"]))
         overloads = [(programs[o["endpoint"]], o["arguments"]) for o in node["overloads"]]
         return RestoredFunction(node["parameters"], overloads)
 
@@ -310,6 +343,8 @@ def from_saved_model(path: str, tags: Any) -> Any:
     def made(node: dict[str, Any]) -> Any:
         if node["kind"] == "variable":
             return variables[node["number"]]
+        if node["kind"] == "asset":
+            return Asset(node["path"])
         used = [variables[n] for n in node["variables"]]
         if "inputs" in node:
             return _HostedSignature(model, node, used)

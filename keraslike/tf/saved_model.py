@@ -19,15 +19,19 @@ SavedModel with it; otherwise it writes a folder with StableHLO, which `load` re
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import inspect
+import itertools
 import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
 
 from keraslike.core import base
+from keraslike.core.errors import NeedsPython
 from keraslike.core.processes import gathered, write_once
 from keraslike.core.tensorflow_host import interpreter, is_saved_model
 from keraslike.core.tensorflow_server import packed
@@ -40,13 +44,15 @@ from keraslike.tf import restored
 from keraslike.tf.checkpoint import Checkpoint
 from keraslike.tf.concrete import ConcreteFunction, wrap_values
 from keraslike.tf.dtypes import UNKNOWN_SHAPE
+from keraslike.tf.errors import NotFoundError
 from keraslike.tf.function import Function, _Method
+from keraslike.tf.restored import ASSETS_DIRECTORY, Asset
 from keraslike.tf.signatures import TensorSpec
 from keraslike.tf.tensor import WIDE, Tensor, wrap
 
 DEFAULT_SERVING_SIGNATURE_DEF_KEY = "serving_default"
 SERVING, TRAINING, GPU, TPU = "serve", "train", "gpu", "tpu"
-ASSETS_DIRECTORY, VARIABLES_DIRECTORY, VARIABLES_FILENAME = "assets", "variables", "variables"
+VARIABLES_DIRECTORY, VARIABLES_FILENAME = "variables", "variables"
 ASSETS_KEY, SAVED_MODEL_SCHEMA_VERSION = "saved_model_assets", 1
 DEBUG_DIRECTORY, DEBUG_INFO_FILENAME_PB = "debug", "saved_model_debug_info.pb"
 CLASSIFY_INPUTS = PREDICT_INPUTS = REGRESS_INPUTS = "inputs"
@@ -120,7 +126,7 @@ def save(
             `input_signature`, or the call of a model.
 
     Raises ValueError for other objects and signatures, and for a function that cannot be compiled,
-    such as one of text.
+    such as one of text, and NotFoundError for an `Asset` whose file does not exist.
 
     Example (runs TensorFlow in a process of its own)::
 
@@ -149,16 +155,22 @@ def save(
                 node["name"] = by_id[id(node.pop("of"))]
         path = os.fspath(export_dir)
         with gathered(variables):
-            write_once(path, lambda: _write(path, graph.endpoints, names, described))
+            write_once(path, lambda: _write(path, graph, names, described))
 
 
-def _write(path: str, found: list[Any], names: dict[str, Any], described: dict[str, Any]) -> None:
+def _write(path: str, graph: _Graph, names: dict[str, Any], described: dict[str, Any]) -> None:
+    found = graph.endpoints
     arrays = archive.arrays_of(names)
     if interpreter() is not None:
         writing.write(path, found, arrays, {}, endpoints.PLATFORMS, described)
         return
+    for node in described["nodes"]:
+        node.pop("path", None)  # of an asset, on this machine
     with stablehlo.files.placing(path, (stablehlo.MANIFEST, SAVED_MODEL_FILENAME_PB)) as folder:
         stablehlo.write(folder, found, arrays, {}, endpoints.PLATFORMS, objects=described)
+        for name, source in graph.assets.items():
+            os.makedirs(os.path.join(folder, ASSETS_DIRECTORY), exist_ok=True)
+            shutil.copyfile(source, os.path.join(folder, ASSETS_DIRECTORY, name))
 
 
 class _Graph:
@@ -169,6 +181,7 @@ class _Graph:
         self.endpoints: list[endpoints.Endpoint] = []
         self.nodes: list[dict[str, Any]] = []
         self.variables: list[Any] = []
+        self.assets: dict[str, str] = {}  # the paths of files by the names of their copies
         self._numbers: dict[Any, int] = {}
         self._kept: list[Any] = []  # keeps objects alive, so that their ids stay unique
         self._number(root)
@@ -190,6 +203,8 @@ class _Graph:
             node |= {"kind": "variable", "of": obj, "trainable": bool(obj.trainable)}
         elif isinstance(obj, (Function, _Method)):
             node |= self._function(obj)
+        elif isinstance(obj, Asset):
+            node |= {"kind": "asset", "path": obj._path, "file": self._file_of(obj._path)}
         else:
             kinds = (("dict", dict), ("list", list), ("tuple", tuple))
             kind = next((k for k, cls in kinds if isinstance(obj, cls)), "object")
@@ -197,6 +212,14 @@ class _Graph:
             for name, child in _children(obj):
                 node["children"][name] = self._number(child)
         return number
+
+    def _file_of(self, path: str) -> str:
+        """The name under which an asset is saved: its own, or with a number if that is taken."""
+        if not os.path.isfile(path):
+            raise NotFoundError(f"{path}; No such file or directory")
+        path, own = os.path.realpath(path), os.path.basename(path)
+        names = (f"{own}_{n}" if n else own for n in itertools.count())
+        return next(n for n in names if self.assets.setdefault(n, path) == path)
 
     def _function(self, function: Any) -> dict[str, Any]:
         of = getattr(function, "_function", function)
@@ -208,8 +231,9 @@ class _Graph:
                     f"The tf.function '{name}' cannot be saved: its input_signature has tensors of "
                     "unknown rank."
                 )
-            function.get_concrete_function()
-        if of._in_python:
+            with contextlib.suppress(NeedsPython):
+                function.get_concrete_function()
+        if of._in_python or (of.input_signature is not None and not of._traced):
             raise ValueError(
                 f"The tf.function '{name}' cannot be saved: it uses text or data sets, and so it "
                 "is not compiled."
@@ -502,7 +526,7 @@ __all__ = [
     *("ASSETS_DIRECTORY", "DEFAULT_SERVING_SIGNATURE_DEF_KEY", "GPU", "LoadOptions"),
     *("SAVED_MODEL_FILENAME_PB", "SAVED_MODEL_FILENAME_PBTXT", "SERVING", "SaveOptions", "TPU"),
     *("TRAINING", "VARIABLES_DIRECTORY", "VARIABLES_FILENAME", "contains_saved_model"),
-    *("load", "save"),
+    *("Asset", "load", "save"),
     *("ASSETS_KEY", "CLASSIFY_INPUTS", "CLASSIFY_METHOD_NAME", "CLASSIFY_OUTPUT_CLASSES"),
     *("CLASSIFY_OUTPUT_SCORES", "DEBUG_DIRECTORY", "DEBUG_INFO_FILENAME_PB", "PREDICT_INPUTS"),
     *("PREDICT_METHOD_NAME", "PREDICT_OUTPUTS", "REGRESS_INPUTS", "REGRESS_METHOD_NAME"),

@@ -154,6 +154,27 @@ def test_a_checkpoint_of_what_was_loaded(folder, tmp_path):
     assert loaded.inner.k.numpy().tolist() == [[1, 2]]
 
 
+def test_files_of_an_object_are_saved_with_it(folder, tmp_path):
+    module, index = tf.Module(), tf.lookup.TextFileIndex
+    for name, words in (("words", "a\nb\n"), ("other/words", "c\n")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(words)
+    module.words = tf.saved_model.Asset(str(tmp_path / "words"))
+    module.others = [tf.saved_model.Asset(str(tmp_path / "other" / "words"))]
+
+    def of(asset):
+        lines = asset, tf.string, index.WHOLE_LINE, tf.int64, index.LINE_NUMBER
+        table = tf.lookup.StaticHashTable(tf.lookup.TextFileInitializer(*lines), -1)
+        return table.lookup(tf.constant(["b", "c"])).numpy().tolist()
+
+    loaded = _reloaded(module, folder)
+    (tmp_path / "words").unlink()
+    assert loaded.words.asset_path.numpy().decode() == f"{folder}/assets/words"
+    assert of(loaded.words) == [1, -1] and of(loaded.others[0]) == [-1, 0]
+    with pytest.raises(tf.errors.NotFoundError, match="words; No such file"):
+        tf.saved_model.save(module, folder + "2")
+
+
 def test_errors(folder):
     with pytest.raises(ValueError, match="takes a tf.Module"):
         tf.saved_model.save(3, folder)
