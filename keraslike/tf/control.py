@@ -326,24 +326,28 @@ def while_loop(
     else:
         start = [v if isinstance(v, kept) else convert_to_tensor(v) for v in loop_vars]
     bound = static(maximum_iterations)
-    decision = _as_operand(cond(*start))
-    if not is_traced(decision):
-        state, steps, given = start, 0, loop_vars
-        while bool(decision) and (bound is None or steps < bound):
-            if steps == MOST_UNROLLED and not trace_state_clean():
-                with contextlib.suppress(TypeError, ValueError):
-                    return _traced_loop(cond, body, loop_vars, start, bound)
-            found = body(*state)
-            if isinstance(found, (list, tuple)):
-                given = found
-            state, steps = _listed(found), steps + 1
-            decision = cond(*state)
-        if not steps and isinstance(loop_vars, dict):
-            return {k: convert_to_tensor(v) for k, v in loop_vars.items()}
-        return _as_given(given, state)
+    state, steps, given, decision = start, 0, loop_vars, cond(*start)
 
+    def rest() -> Any:
+        # The steps that were made may have changed variables, so the loop goes on from here.
+        now = [v if isinstance(v, kept) else convert_to_tensor(v) for v in state]
+        return _traced_loop(cond, body, given, now, None if bound is None else bound - steps)
+
+    while not is_traced(_as_operand(decision)):
+        if not bool(decision) or (bound is not None and steps >= bound):
+            if not steps and isinstance(loop_vars, dict):
+                return {k: convert_to_tensor(v) for k, v in loop_vars.items()}
+            return _as_given(given, state)
+        if steps == MOST_UNROLLED and not trace_state_clean():
+            with contextlib.suppress(TypeError, ValueError):
+                return rest()
+        found = body(*state)
+        if isinstance(found, (list, tuple)) and trace_state_clean():
+            given = found  # the type of the result, as in TensorFlow
+        state, steps = _listed(found), steps + 1
+        decision = cond(*state)
     try:
-        return _traced_loop(cond, body, loop_vars, start, bound)
+        return rest()
     except ShapeChanges as error:
         if shape_invariants is None:
             raise

@@ -20,7 +20,7 @@ from keraslike.core.context import trace_state_clean
 from keraslike.core.errors import NeedsPython
 from keraslike.tf import autograph, control, ops, table
 from keraslike.tf.autograph import operator
-from keraslike.tf.conversion import convert_to_tensor
+from keraslike.tf.conversion import convert_to_tensor, is_tensor
 from keraslike.tf.structure import is_traced
 from keraslike.tf.tensor import Tensor, raw
 from keraslike.tf.tensor import _flatten as _flatten_tensor
@@ -233,28 +233,23 @@ def while_stmt(
     symbol_names: Sequence[str],
     opts: dict[str, Any],
 ) -> None:
-    """`while`, as `tf.while_loop` once the condition is traced. A long loop with a known condition
-    becomes one too, if possible, because unrolling it would give a long program."""
-    before, steps, known = get_state(), 0, False
-    going = test()
+    """`while`, as `tf.while_loop` once the condition is traced. After some steps, a loop whose
+    condition is a known tensor becomes one too, if possible, because unrolling all of it would give
+    a long program. With a condition of Python's it is unrolled, as in TensorFlow."""
+    bound, steps, going = opts.get("maximum_iterations"), 0, test()
     while not is_traced(going):
-        if not going:
+        of_tensors = is_tensor(going) and not trace_state_clean()
+        if not going or of_tensors and bound is not None and steps >= bound:
             return
-        if steps == control.MOST_UNROLLED and not trace_state_clean():
-            known = True
-            break
+        if of_tensors and steps == control.MOST_UNROLLED:
+            now = get_state()
+            try:
+                rest = None if bound is None else bound - steps
+                return _loop(test, body, get_state, set_state, symbol_names, rest)
+            except (TypeError, ValueError):
+                set_state(now)
         body()
         going, steps = test(), steps + 1
-    if known:
-        now = get_state()
-        set_state(before)
-        try:
-            _loop(test, body, get_state, set_state, symbol_names, opts.get("maximum_iterations"))
-        except (TypeError, ValueError):
-            set_state(now)
-            while test():
-                body()
-        return
     try:
         _loop(test, body, get_state, set_state, symbol_names, opts.get("maximum_iterations"))
     except control.ShapeChanges as error:

@@ -269,6 +269,41 @@ def test_variables_in_branches_and_loops():
     assert float(add_up(tf.constant(2))) == 2.0 and float(v) == 2.0
 
 
+def by_tensors(count):
+    i = tf.constant(0)
+    while i < 100:
+        count.assign_add(1)
+        i += 1
+    return i
+
+
+def by_numbers(count):
+    seen = []
+    while len(seen) < 100:
+        count.assign_add(1)
+        seen.append(count)
+    return len(seen)
+
+
+def limited(count):
+    i = tf.constant(0)
+    while i < 100:
+        tf.autograph.experimental.set_loop_options(maximum_iterations=10)
+        i += 1
+    count.assign(10 * i)
+    return 10 * i
+
+
+def while_loop(count):
+    return tf.while_loop(lambda i: i < 100, lambda i: [count.assign_add(1)], [tf.constant(0)])[0]
+
+
+@pytest.mark.parametrize("loop", [by_tensors, by_numbers, limited, while_loop])
+def test_each_step_of_a_loop_with_a_known_condition_changes_a_variable_once(loop):
+    count = tf.Variable(0)
+    assert int(tf.function(lambda: loop(count))()) == int(count) == 100
+
+
 def test_methods_and_training_steps():
     class Model:
         def __init__(self):
