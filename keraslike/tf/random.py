@@ -106,7 +106,8 @@ def _draw(name: str, shape: Any, dtype: Any, seed: Any = None, **kwargs: Any) ->
     kwargs["seed"] = operation_seed(seed)
     with WIDE(True):
         if wanted.is_integer:
-            return Tensor(random.randint(sizes, *bounds, wanted.name, **kwargs))
+            low, high = bounds
+            return Tensor(random.randint(sizes, low, high, wanted.name, **kwargs))
         return Tensor(getattr(random, name)(sizes, dtype=wanted.name, **kwargs))
 
 

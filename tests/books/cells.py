@@ -30,6 +30,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 EPOCHS, ROWS, BATCHES, NUMBERS = 2, 256, 2, 400_000
 # Numbers that a notebook sets, made smaller for a processor.
 SIZES = {
+    "chapter12_object-detection": {"image_size": 224},
     "chapter16_text-generation": {
         "batch_size": 4,
         "hidden_dim": 64,

@@ -167,10 +167,58 @@ def xception() -> Any:
     )
 
 
+def resnet() -> Any:
+    """A network that makes an image 32 times smaller, as ResNet50 does."""
+    from keras_hub import models
+
+    return models.ResNetBackbone(
+        input_conv_filters=[64],
+        input_conv_kernel_sizes=[7],
+        stackwise_num_filters=[64, 64, 64, 64],
+        stackwise_num_blocks=[1, 1, 1, 1],
+        stackwise_num_strides=[1, 2, 2, 2],
+        block_type="bottleneck_block",
+        image_shape=(None, None, 3),
+    )
+
+
+def resnet_classifier() -> Any:
+    from keras_hub import layers, models
+
+    converter = layers.ResNetImageConverter(image_size=(224, 224), scale=1 / 127.5, offset=-1)
+    preprocessor = models.ResNetImageClassifierPreprocessor(converter)
+    return models.ResNetImageClassifier(
+        backbone=resnet(), preprocessor=preprocessor, num_classes=1000
+    )
+
+
+def retinanet() -> Any:
+    from keras_hub import layers, models
+    from keras_hub.src.models.retinanet.retinanet_label_encoder import RetinaNetLabelEncoder
+
+    form = "yxyx"
+    anchors = layers.AnchorGenerator(form, 3, 5, 3, [0.5, 1.0, 2.0], 4)
+    converter = layers.RetinaNetImageConverter(
+        bounding_box_format=form, scale=1 / 255, image_size=(256, 256)
+    )
+    return models.RetinaNetObjectDetector(
+        backbone=models.RetinaNetBackbone(
+            image_encoder=resnet(), min_level=3, max_level=5, use_p5=False
+        ),
+        label_encoder=RetinaNetLabelEncoder(anchors, bounding_box_format=form),
+        anchor_generator=anchors,
+        num_classes=91,
+        bounding_box_format=form,
+        preprocessor=models.RetinaNetObjectDetectorPreprocessor(image_converter=converter),
+    )
+
+
 BUILDERS: dict[str, Callable[[], Any]] = {
     "gemma3_1b": lambda: gemma(sees=False),
     "gemma3_instruct_4b": lambda: gemma(sees=True),
     "stable_diffusion_3_medium": stable_diffusion,
     "sam_huge_sa1b": segment_anything,
     "xception_41_imagenet": xception,
+    "resnet_50_imagenet": resnet_classifier,
+    "retinanet_resnet50_fpn_v2_coco": retinanet,
 }
