@@ -18,7 +18,6 @@ from jax import export
 from keraslike.core import context, lowering, rng
 from keraslike.core.boxed import Boxed, unbox
 from keraslike.core.errors import NeedsPython
-from keraslike.core.jax_internals import Inconclusive
 from keraslike.core.structures import map_leaves
 from keraslike.core.variable import Variable, every_variable, spec_of
 from keraslike.tf import autograph as rewriting
@@ -27,7 +26,7 @@ from keraslike.tf.autodiff import recorded
 from keraslike.tf.calls import Reader, constant_when_assigned
 from keraslike.tf.conversion import _as_operand, convert_to_tensor
 from keraslike.tf.dtypes import UNKNOWN_SHAPE, TensorShape
-from keraslike.tf.errors import InvalidArgumentError, OpError
+from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.moves import is_text
 from keraslike.tf.recording import trains
 from keraslike.tf.signatures import TensorSpec, is_leaf, is_tensor
@@ -40,12 +39,8 @@ from keraslike.tf.variables import Variable as TFVariable
 _MOST_TRACES = 8
 
 
-# What a function may raise because a size is unknown when it is traced. Any other error is the
-# user's, and would be raised for known sizes as well.
-ABOUT_SIZES = (
-    *(TypeError, ValueError, IndexError, AttributeError, AssertionError, ArithmeticError),
-    *(NotImplementedError, OpError, Inconclusive),
-)
+# Errors of a trace that unknown sizes never cause. JAX has no common class for those that they do.
+OF_ANY_SIZES = (NameError, ImportError, OSError)
 
 
 class ConcreteFunction:
@@ -328,7 +323,9 @@ class ConcreteFunction:
         leaves = list(self.leaves)
         try:
             made = ConcreteFunction(self.function, leaves, self.structure, self._of, sizes)
-        except ABOUT_SIZES:  # it can only be traced for these sizes
+        except OF_ANY_SIZES:
+            raise
+        except Exception:  # it can only be traced for these sizes
             for place, shape in zip(self.tensors, shapes):
                 leaves[place] = TensorSpec(shape, leaves[place].dtype)
             made = ConcreteFunction(self.function, leaves, self.structure, self._of)

@@ -20,7 +20,7 @@ from keraslike.core.errors import NeedsPython
 from keraslike.core.pickling import find, is_found, picklable
 from keraslike.core.tracebacks import entry
 from keraslike.tf import autograph as rewriting
-from keraslike.tf.concrete import ABOUT_SIZES, ConcreteFunction, _check_all, wrap_values
+from keraslike.tf.concrete import OF_ANY_SIZES, ConcreteFunction, _check_all, wrap_values
 from keraslike.tf.conversion import _as_operand, convert_to_tensor
 from keraslike.tf.signatures import MISMATCH, TensorSpec, call_key, common, has_unknown, is_leaf
 from keraslike.tf.tensor import wrap
@@ -155,7 +155,9 @@ class Function:
         if not (unknown and self._needs_sizes):
             try:
                 found = ConcreteFunction(self._counted, specs, structure, self.python_function)
-            except ABOUT_SIZES as error:
+            except OF_ANY_SIZES:
+                raise
+            except Exception as error:
                 if not unknown:
                     raise
                 if has_unknown(leaves):  # each call traces it for its own sizes

@@ -360,11 +360,16 @@ def test_an_error_that_is_not_about_sizes_is_raised_at_once():
     @tf.function
     def wrong(x):
         traces.append(x.shape)
-        return {}["absent"]
+        return absent  # noqa: F821
 
-    with pytest.raises(KeyError):
+    with pytest.raises(NameError):
         wrong.get_concrete_function(tf.TensorSpec([None]))
     assert len(traces) == 1
+
+
+def test_sizes_of_an_argument_that_is_used_for_nothing_else():
+    ones = tf.function(lambda x: tf.ones(tf.shape(x)), input_signature=[tf.TensorSpec([None])])
+    assert [ones(tf.zeros([n])).shape[0] for n in (2, 3)] == [2, 3]
 
 
 @pytest.mark.parametrize(
