@@ -243,9 +243,15 @@ def next_operation() -> tuple[int, Any] | None:
     return number, operation_key(number)[1]
 
 
-def one_function() -> contextlib.AbstractContextManager[None]:
-    """A block in which a function is traced, with its own counter of runs."""
-    return context.changing(_here, place=_here.shared or new_place())
+def one_function(place: int = 0) -> contextlib.AbstractContextManager[None]:
+    """A block in which a function is traced, with its own counter of runs or the given one."""
+    return context.changing(_here, place=_here.shared or place or new_place())
+
+
+def one_step() -> contextlib.AbstractContextManager[None]:
+    """A block that is one step of a loop in a traced function, to `operation_key` a run of its
+    own."""
+    return context.changing(_here, trace=None)
 
 
 def new_place() -> int:

@@ -53,6 +53,7 @@ class ConcreteFunction:
         structure: Any,
         of: Callable | None = None,
         sizes: Sequence[Any] = (),
+        place: int = 0,
     ):
         self.leaves, self.structure, self._of = leaves, structure, of or function
         self.function = function
@@ -63,6 +64,8 @@ class ConcreteFunction:
         # equal, as for a batch, until a call has others.
         self._sizes = sizes or _names(self.specs, self.specs)
         self._variants: dict[Any, ConcreteFunction] = {}
+        # The counter of runs, which all traces for one signature share.
+        self._place = place or rng.new_place()
         self._trace(function)
 
     # -- the public attributes ----------------------------------------------------------------
@@ -237,7 +240,7 @@ class ConcreteFunction:
 
         state = [jax.ShapeDtypeStruct(s.shape, s.dtype) for s in map(spec_of, variables)]
         shapes = [_struct(*pair) for pair in zip(specs, self._sizes)]
-        with WIDE(True), rng.one_function():
+        with WIDE(True), rng.one_function(self._place):
             closed = jax.make_jaxpr(pure)(state, shapes)
         jaxpr = closed.jaxpr
         read = {id(v) for eqn in jaxpr.eqns for v in eqn.invars}
@@ -322,16 +325,19 @@ class ConcreteFunction:
             return found
         leaves = list(self.leaves)
         try:
-            made = ConcreteFunction(self.function, leaves, self.structure, self._of, sizes)
+            made = self._again(leaves, sizes)
         except OF_ANY_SIZES:
             raise
         except Exception:  # it can only be traced for these sizes
             for place, shape in zip(self.tensors, shapes):
                 leaves[place] = TensorSpec(shape, leaves[place].dtype)
-            made = ConcreteFunction(self.function, leaves, self.structure, self._of)
-            sizes = shapes
+            made, sizes = self._again(leaves, ()), shapes
         self._variants[sizes] = made
         return made
+
+    def _again(self, leaves: list[Any], sizes: tuple[Any, ...]) -> ConcreteFunction:
+        args = (self.function, leaves, self.structure, self._of, sizes, self._place)
+        return ConcreteFunction(*args)
 
     @property
     def has_effects(self) -> bool:

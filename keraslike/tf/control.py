@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from keraslike.core import context, lowering
+from keraslike.core import context, lowering, rng
 from keraslike.core.boxed import Boxed, unbox
 from keraslike.core.context import trace_state_clean
 from keraslike.core.errors import NeedsPython
@@ -341,7 +341,8 @@ def while_loop(
         if steps == MOST_UNROLLED and not trace_state_clean():
             with contextlib.suppress(TypeError, ValueError):
                 return rest()
-        found = body(*state)
+        with rng.one_step():
+            found = body(*state)
         if isinstance(found, (list, tuple)) and trace_state_clean():
             given = found  # the type of the result, as in TensorFlow
         state, steps = _listed(found), steps + 1

@@ -59,7 +59,7 @@ class BySize(ConcreteFunction):
             leaves[place] = tensor
         found = self._by._traced.get(call_key(self.structure, leaves))
         if found is None:
-            found = self._by._trace(leaves, leaves, self.structure)
+            found = self._by._trace(leaves, leaves, self.structure, self._place)
         return found.on(given)
 
 
@@ -83,6 +83,7 @@ class Function:
         self._count = 0
         self._in_python = False  # whether the function cannot be compiled
         self._needs_sizes = False  # whether a trace with unknown sizes has failed
+        self._places: dict[Any, int] = {}  # counters of runs, by the signatures with unknown sizes
 
     def experimental_get_tracing_count(self) -> int:
         """The number of times that the function was traced."""
@@ -147,14 +148,21 @@ class Function:
             found = self._traced.get(call_key(structure, specs))
         return self._trace(specs, leaves, structure) if found is None else found, leaves
 
-    def _trace(self, specs: list[Any], leaves: list[Any], structure: Any) -> ConcreteFunction:
+    def _trace(
+        self, specs: list[Any], leaves: list[Any], structure: Any, place: int = 0
+    ) -> ConcreteFunction:
         """Traces the function for signatures or, if it cannot be traced with unknown sizes, for
         the arguments. A loop over an axis of unknown size is an example.
         """
+
+        def traced(leaves: list[Any], place: int) -> ConcreteFunction:
+            of = self.python_function
+            return ConcreteFunction(self._counted, leaves, structure, of, place=place)
+
         found, unknown = None, has_unknown(specs)
         if not (unknown and self._needs_sizes):
             try:
-                found = ConcreteFunction(self._counted, specs, structure, self.python_function)
+                found = traced(specs, place)
             except OF_ANY_SIZES:
                 raise
             except Exception as error:
@@ -163,11 +171,8 @@ class Function:
                 if has_unknown(leaves):  # each call traces it for its own sizes
                     return BySize(self, specs, structure, error)
         if found is None:
-            specs, found = (
-                leaves,
-                ConcreteFunction(self._counted, leaves, structure, self.python_function),
-            )
-            self._needs_sizes = True
+            place = place or self._places.setdefault(call_key(structure, specs), rng.new_place())
+            specs, found, self._needs_sizes = leaves, traced(leaves, place), True
         self._traced[call_key(structure, specs)] = found
         return found
 

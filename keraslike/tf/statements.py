@@ -6,6 +6,7 @@ If a condition is known, Python's control flow is used. With a traced condition 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -14,7 +15,7 @@ import jax
 import numpy as np
 from flax import nnx
 
-from keraslike.core import base
+from keraslike.core import base, rng
 from keraslike.core.boxed import Boxed
 from keraslike.core.context import trace_state_clean
 from keraslike.core.errors import NeedsPython
@@ -248,7 +249,8 @@ def while_stmt(
                 return _loop(test, body, get_state, set_state, symbol_names, rest)
             except (TypeError, ValueError):
                 set_state(now)
-        body()
+        with rng.one_step() if of_tensors else contextlib.nullcontext():
+            body()
         going, steps = test(), steps + 1
     try:
         _loop(test, body, get_state, set_state, symbol_names, opts.get("maximum_iterations"))

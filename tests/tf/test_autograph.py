@@ -304,6 +304,20 @@ def test_each_step_of_a_loop_with_a_known_condition_changes_a_variable_once(loop
     assert int(tf.function(lambda: loop(count))()) == int(count) == 100
 
 
+@pytest.mark.parametrize("start", [lambda n: tf.constant(0), lambda n: 0 * n])  # known, traced
+def test_each_step_of_a_loop_draws_its_own_number(start):
+    def drawn(n):
+        i, out = start(n), tf.TensorArray(tf.float32, 4)
+        while i < 4:
+            out = out.write(i, tf.random.uniform([], seed=5))
+            i += 1
+        return out.stack()
+
+    tf.random.set_seed(1)
+    found = sorted(tf.function(drawn)(tf.constant(1)).numpy())
+    np.testing.assert_allclose(found, [0.19561, 0.28997, 0.44306, 0.93946], atol=1e-5)
+
+
 def test_methods_and_training_steps():
     class Model:
         def __init__(self):

@@ -367,6 +367,19 @@ def test_an_error_that_is_not_about_sizes_is_raised_at_once():
     assert len(traces) == 1
 
 
+def test_all_sizes_of_one_signature_draw_from_one_stream():
+    def drawn(x):
+        tf.ones([int(x.shape[0])])
+        return tf.random.uniform([])
+
+    specs = [tf.TensorSpec([None])]
+    signed = tf.function(drawn, input_signature=specs)
+    for function in (signed, tf.function(drawn).get_concrete_function(*specs)):
+        tf.random.set_seed(1)
+        found = [function(tf.ones([n])).numpy() for n in (2, 3)]
+        np.testing.assert_allclose(found, [0.8126965, 0.5272893], rtol=1e-5)
+
+
 def test_sizes_of_an_argument_that_is_used_for_nothing_else():
     ones = tf.function(lambda x: tf.ones(tf.shape(x)), input_signature=[tf.TensorSpec([None])])
     assert [ones(tf.zeros([n])).shape[0] for n in (2, 3)] == [2, 3]
