@@ -82,6 +82,14 @@ def unbox(tree: Any) -> Any:
     return type(tree)(map(unbox, tree))
 
 
+def note_rows(variable: Any, value: Any, indices: Any, rows: Any) -> None:
+    """Notes that `rows` of the value of a variable were gathered at `indices`: a tape then has the
+    gradient with respect to these rows."""
+    gathers = context.state.gathers
+    if gathers is not None:
+        gathers.note(variable, value, indices, rows)
+
+
 def unboxed(method: Callable) -> Callable:
     """Makes a method receive plain arrays for boxed ones, and hides its call from tapes."""
 

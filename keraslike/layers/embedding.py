@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from keraslike import ops
 from keraslike.core import context
 from keraslike.core.arguments import given
+from keraslike.core.boxed import note_rows
 from keraslike.core.errors import InvalidArgument
 from keraslike.layers.lora import _AdaptedWeight, _BareWeight
 from keraslike.layers.quantized import Matrix, Quantizable
@@ -79,7 +80,10 @@ class Embedding(Quantizable):
         if inputs.dtype not in (jnp.int32, jnp.int64):
             inputs = inputs.astype(jnp.int32)
         if self.quantization_mode is None:
-            rows = jnp.take(vars(self)["embeddings"].value, inputs, axis=0)
+            table = vars(self)["embeddings"]
+            value = table.value
+            rows = jnp.take(value, inputs, axis=0)
+            note_rows(table, value, inputs, rows)
         else:
             rows, scale = self._numbers(self._matrices()[0], inputs)
             if scale is not None:

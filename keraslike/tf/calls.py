@@ -25,7 +25,8 @@ from keraslike.tf.derivatives import CHOICES
 from keraslike.tf.dtypes import DType
 from keraslike.tf.moves import moves
 from keraslike.tf.operation import is_shared_number
-from keraslike.tf.recording import Node, Pullbacks, has_tracer, keep, trains
+from keraslike.tf.parts import Gathers, recorded_parts
+from keraslike.tf.recording import Node, Pullbacks, has_tracer, trains
 from keraslike.tf.surroundings import Surroundings
 from keraslike.tf.tensor import WIDE, Tensor, _is_inexact, array_in, precision, raw, run, wrap
 
@@ -300,8 +301,9 @@ def _is_unobserved(x: Tensor) -> bool:
 class _OwnerCall:
     """A method of a layer or a loss as a pure function of its Variables and its tensors.
 
-    `function(chosen, others) -> ((outputs, losses), (masks, new values))`, where `chosen` are the
-    values with respect to which it is differentiated.
+    `function(chosen, others) -> ((outputs, losses, rows), (masks, new values, indices))`, where
+    `chosen` are the values with respect to which it is differentiated, and `rows` those that were
+    gathered from variables at `indices`.
     """
 
     def __init__(
@@ -318,7 +320,8 @@ class _OwnerCall:
         self.training = context.state.training
         self.loss_owners: list[Any] = []  # the layers that added a loss, in order
         self.changed: list[int] = []  # the numbers of Variables that the call changes
-        self.structure: Any = None  # the structure of the outputs and losses
+        self.gathered: list[int] = []  # the numbers of Variables that rows were gathered from
+        self.structure: Any = None  # the structure of the outputs, losses and rows
         # Whether the call always runs in Python: because it needs concrete values, or because it is
         # a loss of a model that runs eagerly.
         self.by_values = context.state.plain and not isinstance(owner, Layer)
@@ -337,9 +340,11 @@ class _OwnerCall:
         state, tensors = values[:n], values[n:]
         tapes = context.state.tapes if self.by_values else None
         foreign = _Foreign(self.variables, tensors, tapes)
+        gathers = Gathers()
         with (
             lowering.holding(self.variables, state, roots=[self.owner]),
             context.using(tapes=(foreign,), training=self.training, choices=CHOICES),
+            context.using(gathers=gathers if any(self.mask) else None),
         ):
             for place, mask in zip(self.masked, masks):
                 context.set_mask(tensors[place], mask)
@@ -354,10 +359,15 @@ class _OwnerCall:
         if foreign.variables:
             raise _Reads(list(foreign.variables.values()))
         self.changed = [i for i, (a, b) in enumerate(zip(state, new)) if a is not b]
-        return (out, losses), (out_masks, [new[i] for i in self.changed])
+        numbers = {id(v): i for i, v in enumerate(self.variables) if self.mask[i]}
+        taken = [(numbers[id(v)], i, r) for v, i, r in gathers if id(v) in numbers]
+        self.gathered = [n for n, _, _ in taken]
+        indices, rows = [i for _, i, _ in taken], [r for _, _, r in taken]
+        return (out, losses, rows), (out_masks, [new[i] for i in self.changed], indices)
 
     def differentiated(self, chosen: Sequence[Any], others: Sequence[Any]) -> Any:
-        """`(flat outputs and losses, one pullback for each part, (masks, new values))`."""
+        """`(flat outputs, losses and rows, one pullback for each part, (masks, new values,
+        indices))`."""
         layout, runs, (out, aux) = self.split(chosen, others)
         self.structure, self.layout = jax.tree.structure(out), layout
         found: dict[int, Any] = {}
@@ -449,16 +459,22 @@ def _call_with(calls: _Calls, method: Callable, owner: Any, spec: Any, tensors: 
                 _build(calls, call, chosen, others)
                 out, aux = call.function(chosen, others)
             flat, structure = jax.tree.flatten(out)
-    out_masks, new = aux
+    out_masks, new, indices = aux
     lowering.write([variables[i] for i in call.changed], new)
     made = [Tensor(v) for v in flat]
     followed = [x for x, m in zip(inputs, mask) if m]
     if pullbacks:
-        made = _recorded_parts(call, chosen, others, followed, made, pullbacks, values)
+        gathered = {}
+        if indices and len(pullbacks) == len(call.layout.parts):
+            first = len(made) - len(indices)
+            followed_at = {i: n for n, i in enumerate(i for i, m in enumerate(mask) if m)}
+            for j, (number, at) in enumerate(zip(call.gathered, indices), first):
+                gathered[call.layout.first[j]] = followed_at[number], at
+        made = recorded_parts(call, chosen, others, followed, made, pullbacks, values, gathered)
     for j, i in enumerate(call.passed):
         if i is not None and isinstance(tensors[i], (Tensor, nnx.Variable)):
             made[j] = tensors[i]
-    wrapped, losses = jax.tree.unflatten(structure, made)
+    wrapped, losses, _ = jax.tree.unflatten(structure, made)
     for tensor, mask_of in zip(made, out_masks):
         if mask_of is not None:
             context.set_mask(tensor, mask_of)
@@ -479,38 +495,6 @@ def _build(calls: _Calls, call: _OwnerCall, chosen: Sequence[Any], others: Seque
     if not calls.is_current():
         raise _Reads([])
     call.is_built = True
-
-
-def _recorded_parts(
-    call: _OwnerCall,
-    chosen: list[Any],
-    others: list[Any],
-    followed: list[Any],
-    made: list[Tensor],
-    pullbacks: list[Callable],
-    taken: list[Any],
-) -> list[Tensor]:
-    """Records an operation for each part of a call, and returns the tensors that are its results.
-
-    Outputs that are the same value are the same tensor.
-    """
-    layout = call.layout
-    results = [made[j] for j in layout.first]
-    for number, (part, pullback) in enumerate(zip(layout.parts, pullbacks)):
-        if not any(part.depends):
-            continue
-
-        def again(*values: Any, number: int = number, count: int = len(part.outputs)) -> Any:
-            if len(layout.parts) == 1:
-                return jax.tree.leaves(call.function(values, others)[0])
-            _, runs, _ = call.split(chosen, others)
-            return runs[number](*values)[:count]
-
-        cuts = [made[j] for j in part.cuts]
-        outputs = [made[j] for j in part.outputs]
-        values = [*chosen, *(t._value for t in cuts)]
-        keep(Node([*followed, *cuts], values, outputs, pullback, again, taken, list(part.depends)))
-    return results
 
 
 class _Calls:

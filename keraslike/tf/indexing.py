@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from keraslike.core.boxed import note_rows
 from keraslike.ops.wrap import check_index
 from keraslike.tf import documentation, dtypes, effects, recording
 from keraslike.tf.conversion import (
@@ -23,7 +24,7 @@ from keraslike.tf.moves import moves
 from keraslike.tf.operation import operands, operation
 from keraslike.tf.ops import reshape, zeros
 from keraslike.tf.structure import host, operates
-from keraslike.tf.tensor import Tensor, raw, run
+from keraslike.tf.tensor import Tensor, array_in, raw, run
 
 
 def slice_(input_: Any, begin: Any, size: Any, name: str | None = None) -> Tensor:
@@ -224,7 +225,10 @@ def gather(
     if isinstance(params, Tensor) and params.dtype is dtypes.string:
         return Tensor(np.take(params._value, np.asarray(indices), axis))
     name = recording.ROWS if axis == 0 and not batch_dims else "GatherV2"
-    return run(_gather, (params, indices), (axis, batch_dims), name=name)
+    found = run(_gather, (params, indices), (axis, batch_dims), name=name)
+    if name == recording.ROWS and isinstance(params, nnx.Variable):
+        note_rows(params, array_in(params), raw(indices), raw(found))
+    return found
 
 
 def check_places(name: str, indices: Any, sizes: Any) -> None:
@@ -273,6 +277,8 @@ def gather_nd(
     _policy("gather_nd", bad_indices_policy)
     params, indices, batch_dims = _as_operand(params), _as_operand(indices), static(batch_dims)
     check_places("indices", indices, tuple(params.shape)[batch_dims:][: indices.shape[-1]])
+    if len(indices.shape) == 2 and indices.shape[1] == 1 and not batch_dims:
+        return gather(params, indices[:, 0])  # whose gradient has rows, as in TensorFlow
     return run(_gather_nd, (params, indices), (batch_dims,))
 
 

@@ -473,6 +473,45 @@ def test_a_gradient_of_gathered_rows_has_those_rows(name, compiled):
         assert grad.dense_shape.numpy().tolist() == [3, 2]
 
 
+def test_embeddings_in_layers_and_models_have_gradients_by_rows():
+    def gradients(function, weights):
+        with tf.GradientTape() as tape:
+            y = tf.reduce_sum(function(tf.constant([[1, 1, 3]])) ** 2)
+        return tape.gradient(y, weights)
+
+    def rows(grad):
+        assert isinstance(grad, tf.IndexedSlices)
+        return grad.values.numpy().tolist(), grad.indices.numpy().tolist()
+
+    embedding = keras.layers.Embedding(5, 2, embeddings_initializer="ones")
+    dense = keras.layers.Dense(1, kernel_initializer="ones")
+    model = keras.Sequential([embedding, dense])
+    model.build((None, 3))
+    for compiled in (False, True):
+        function = tf.function(gradients) if compiled else gradients
+        grads = function(model, model.trainable_variables)
+        assert rows(grads[0]) == ([[4.0, 4.0]] * 3, [1, 1, 3])
+        assert grads[1].numpy().tolist() == [[12.0], [12.0]]
+        assert tf.linalg.global_norm(grads).numpy() == np.float32(22.97825)  # rows are not added
+    tied = lambda x: embedding(x) @ tf.transpose(embedding.embeddings)  # noqa: E731
+    layer = keras.layers.Lambda(tied)
+    assert isinstance(gradients(layer, embedding.embeddings), tf.Tensor)
+
+    class Squares(keras.layers.Layer):
+        def build(self, shape):
+            self.w = self.add_weight((4, 1), initializer="ones")
+
+        def call(self, x):
+            return tf.gather(self.w, x) * tf.gather_nd(self.w, [[0], [2]])[1]
+
+    squares = Squares()
+    squares(tf.constant([0]))
+    assert rows(gradients(squares, squares.w)) == (
+        [[2.0], [2.0], [2.0], [0.0], [6.0]],
+        [1, 1, 3, 0, 2],
+    )
+
+
 def test_gradients_by_rows_are_clipped_by_rows_and_applied_as_a_whole():
     v = tf.Variable(_TABLE)
     with tf.GradientTape() as tape:
