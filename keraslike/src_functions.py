@@ -244,8 +244,8 @@ def func_load(code: Any, defaults: Any = None, closure: Any = None, globs: Any =
 def build_pos_neg_masks(
     query_labels: Any, key_labels: Any, remove_diagonal: bool = True
 ) -> tuple[jax.Array, jax.Array]:
-    """Which pairs of a query and a key have the same label, and which have not, each `(q, k)`; with
-    `remove_diagonal` a query is no pair with the key of its own place.
+    """Masks `(q, k)` of the pairs of a query and a key with the same label, and of the others. With
+    `remove_diagonal` a query and the key at its own position do not count as the same.
 
     >>> build_pos_neg_masks([0, 1], [0, 0])[0].tolist()
     [[False, True], [False, False]]

@@ -81,7 +81,7 @@ def uses_blocks() -> bool:
 
 
 def adapt_memory(compiled: Any, seconds: float) -> None:
-    """Adapts malloc to a program of `compiler_options`, whose compilation took so many seconds."""
+    """Adapts malloc to a program of `compiler_options`, given the seconds of its compilation."""
     if jax.default_backend() != "cpu" or not steady_memory():
         return
     temporary = compiled.memory_analysis().temp_size_in_bytes

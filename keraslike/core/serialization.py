@@ -416,8 +416,8 @@ _own = deserialize
 
 
 def _nested(config: Any) -> Any:
-    """Like `_deserialize`, for what lists and dicts hold: packages put a function of theirs in the
-    place of `deserialize` that is to be called for these, too."""
+    """Like `_deserialize`, for the contents of lists and dicts. A package may replace
+    `deserialize` by a function of its own, which is then called for these as well."""
     return _deserialize(config) if deserialize is _own else deserialize(config)
 
 

@@ -198,10 +198,10 @@ class KerasTensor:
 def nodes_before(
     tensor: KerasTensor, enter: Callable[[KerasTensor], Node | None]
 ) -> Iterator[Node]:
-    """The nodes that a tensor was made by, each after those before it, however long the way is.
+    """The nodes that made a tensor, each after those that it depends on, for graphs of any length.
 
     Args:
-        enter: gives the node that made a tensor, or `None` where no more is to be looked for.
+        enter: returns the node that made a tensor, or `None` to search no further.
     """
     path: list[tuple[Node | None, Iterator[KerasTensor]]] = [(None, iter([tensor]))]
     while path:

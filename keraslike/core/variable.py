@@ -434,8 +434,8 @@ class Variable(_Leaf):
         return given.astype(dtype)
 
     def _is_exact(self, given: Any) -> bool:
-        """Whether a real array has no values that a narrower kind of numbers has not, as far as
-        its values are known: in a trace it is cast, as in Keras."""
+        """Whether all values of a real array exist in the Variable's dtype. In a trace they are
+        unknown, and the array is cast, as in Keras."""
         if jnp.iscomplexobj(given):
             return False
         return isinstance(given, jax.core.Tracer) or bool(

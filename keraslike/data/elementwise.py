@@ -40,7 +40,7 @@ from keraslike.data.pipeline import (
 )
 from keraslike.training.prefetch import Ahead, made_by
 
-# With AUTOTUNE, threads are tried only for calls that take at least so many seconds.
+# With AUTOTUNE, threads are tried only for calls that take at least this number of seconds.
 _WORTH_A_THREAD = 5e-4
 # Elements whose classes are counted before the distribution of classes is estimated again.
 _COUNTED = 32

@@ -30,7 +30,7 @@ _KERNELS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], float]] = {
     "mitchellcubic": (_mitchell, 2),
 }
 METHODS = ("bilinear", "nearest", "bicubic", "area", *list(_KERNELS)[2:])
-_STEPS = 1024  # TensorFlow has a table of the cubic kernel with so many values a pixel
+_STEPS = 1024  # the values per pixel in TensorFlow's table of the cubic kernel
 
 
 @functools.lru_cache(256)

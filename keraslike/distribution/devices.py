@@ -146,7 +146,7 @@ def initialize(
 
     if not jax.distributed.is_initialized():
         with jax_internals.service_elsewhere(start, connected):
-            # JAX's own patience, after which it aborts the process, is to be the longer one.
+            # After its own timeout JAX aborts the process, so that one must be longer.
             heartbeat = max(100, int(4 * timeout))
             jax.distributed.initialize(
                 addresses[0], num_processes, process_id, heartbeat_timeout_seconds=heartbeat

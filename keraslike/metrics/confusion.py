@@ -142,11 +142,11 @@ class _AtThresholds(Confusion):
 
     def __init__(
         self,
-        thresholds: float | Sequence[float] | None,
-        top_k: int | None,
-        class_id: int | None,
-        name: str | None,
-        dtype: Any,
+        thresholds: float | Sequence[float] | None = None,
+        top_k: int | None = None,
+        class_id: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
     ):
         if thresholds is None:
             values = [0.5 if top_k is None else -jnp.inf]
@@ -229,16 +229,6 @@ class Precision(_AtThresholds):
 
     _counts = {k: COUNTS[k] for k in ("true_positives", "false_positives")}
 
-    def __init__(
-        self,
-        thresholds: float | Sequence[float] | None = None,
-        top_k: int | None = None,
-        class_id: int | None = None,
-        name: str | None = None,
-        dtype: Any = None,
-    ):
-        super().__init__(thresholds, top_k, class_id, name, dtype)
-
     def result(self) -> jax.Array:
         hits = self.true_positives.value
         return self._one_or_all(ops.divide_no_nan(hits, hits + self.false_positives.value))
@@ -252,16 +242,6 @@ class Recall(_AtThresholds):
     """
 
     _counts = {k: COUNTS[k] for k in ("true_positives", "false_negatives")}
-
-    def __init__(
-        self,
-        thresholds: float | Sequence[float] | None = None,
-        top_k: int | None = None,
-        class_id: int | None = None,
-        name: str | None = None,
-        dtype: Any = None,
-    ):
-        super().__init__(thresholds, top_k, class_id, name, dtype)
 
     def result(self) -> jax.Array:
         hits = self.true_positives.value

@@ -223,7 +223,7 @@ def call_arguments(
 ) -> tuple[tuple, dict[str, Any]]:
     """The arguments of a function, from those of a call in a file and those in the config.
 
-    Raises TypeError for arguments that the function has not.
+    Raises TypeError for arguments that the function does not have.
     """
     name = _function_name(entry)
     always = {"name": entry["config"].get("name"), **_ALWAYS.get(name, {})}
