@@ -128,7 +128,7 @@ class Graph:
             found, extra = {}, []
             keys = list(self.structure) if isinstance(self.structure, dict) else None
             if isinstance(inputs, dict):
-                if keys or not set(names) <= set(inputs):
+                if not set(names) <= set(inputs):
                     missing = [k for k in keys or names if k not in inputs]
                     lacks = missing or "some of what is inside"
                     raise ValueError(
@@ -137,6 +137,9 @@ class Graph:
                     )
                 found = {spec.index: inputs[spec.name] for spec in self.inputs}
                 extra = [k for k in inputs if k not in names]
+                if keys and not extra:
+                    said = f"Model '{name}' has inputs {keys}; it was given {list(inputs)}."
+                    _warn(inputs, said)
             else:
                 flat = _leaves(inputs)
                 if len(flat) != len(names):
