@@ -11,10 +11,11 @@ from typing import Any
 
 import jax
 
-from keraslike.core import context
+from keraslike.core import base, context
 from keraslike.core.errors import InvalidArgument, NeedsPython
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.tracebacks import handled, is_ours, shorten
+from keraslike.core.variable import Param
 from keraslike.layers.shapes import as_shapes, given_dtypes_in, map_shapes, shapes_of
 from keraslike.layers.signatures import call_names, parameters_of
 
@@ -56,8 +57,10 @@ def guard_build(build: Callable) -> Callable:
         self.built = self._complete = True
         names = call_names(build) or ["input_shape"]
         self._build_shapes = {**dict(zip(names, args)), **kwargs}
-        if not self._trainable:
-            self.trainable = False
+        if not self._trainable:  # Its sublayers have marks of their own, as in Keras.
+            for variable in base.own_state(self):
+                if isinstance(variable, Param):
+                    variable.trainable = False
 
     return guarded
 

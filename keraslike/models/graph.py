@@ -128,7 +128,8 @@ class Graph:
             found, extra = {}, []
             keys = list(self.structure) if isinstance(self.structure, dict) else None
             if isinstance(inputs, dict):
-                if not set(names) <= set(inputs):
+                flat = keys and all(isinstance(x, Ref) for x in self.structure.values())
+                if flat or not set(names) <= set(inputs):
                     missing = [k for k in keys or names if k not in inputs]
                     lacks = missing or "some of what is inside"
                     raise ValueError(

@@ -52,6 +52,11 @@ class Model(Trainer):
     def __init__(self, *args: Any, **kwargs: Any):
         graph = dict(zip(("inputs", "outputs"), args))
         graph |= {k: kwargs.pop(k) for k in ("inputs", "outputs") if k in kwargs}
+        if graph:
+            known = inspect.signature(Layer.__init__).parameters
+            ignored = {k: kwargs.pop(k) for k in list(kwargs) if k not in known}
+            if ignored:
+                warn_user(f"A model of inputs and outputs ignores the arguments {ignored}.")
         super().__init__(**kwargs)
         if graph:
             if set(graph) != {"inputs", "outputs"} or len(args) > 2:

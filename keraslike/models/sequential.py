@@ -218,7 +218,7 @@ class Sequential(Model):
         if not model.built and shape is not None and model.layers:
             model.build(shape)
         if config.get("trainable") is False:
-            model.trainable = False
+            model._trainable = False  # The configs of the layers contain this for each of them.
         return model
 
 

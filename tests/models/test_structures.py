@@ -347,12 +347,15 @@ def test_inputs_of_another_structure_are_told_of():
     assert (y == -2).all() and sum(said in str(w.message) for w in told) == 1
     with pytest.warns(UserWarning, match=f"{said}.*'c'"):
         model({"a": ones(2, 2), "b": ones(2, 2), "c": ones(2, 2)})
-    for inputs in ({"x": a, "y": b}, {"n": [a, {"m": b}]}):
-        model = keras.Model(inputs, a - b)
-        with pytest.warns(UserWarning, match=said):  # The names of the inputs are unambiguous.
-            assert (model({"b": 3 * ones(2, 2), "a": ones(2, 2)}) == -2).all()
-        with pytest.raises(ValueError, match=f"{said}.*lacks"):
-            model({"a": ones(2, 2), "c": ones(2, 2)})
+    with pytest.raises(
+        ValueError, match=f"{said}.*lacks \\['x', 'y'\\]"
+    ):  # names of inputs are no keys
+        keras.Model({"x": a, "y": b}, a - b)({"a": ones(2, 2), "b": ones(2, 2)})
+    model = keras.Model({"n": [a, {"m": b}]}, a - b)
+    with pytest.warns(UserWarning, match=said):
+        assert (model({"b": 3 * ones(2, 2), "a": ones(2, 2)}) == -2).all()
+    with pytest.raises(ValueError, match=f"{said}.*lacks"):
+        model({"a": ones(2, 2), "c": ones(2, 2)})
 
 
 def test_a_model_of_a_class_of_ones_own_that_has_a_graph_is_a_functional_one():
@@ -417,3 +420,44 @@ def test_an_output_with_a_shape_may_be_none(library):
     inputs = library.Input((3,))
     model = library.Model(inputs, Halves()(inputs)[0])
     np.testing.assert_array_equal(np.asarray(model(np.ones((2, 3)))), 0.5)
+
+
+def test_a_model_of_inputs_and_outputs_ignores_unknown_arguments():
+    x = layers.Input((2,))
+    with pytest.warns(UserWarning, match="ignores the arguments {'batch': 3}"):
+        model = keras.Model(x, layers.Dense(1)(x), batch=3, trainable=False)
+    assert not model.trainable and not model.trainable_weights
+
+
+def _frozen(how):
+    dense = layers.Dense(2)
+    if how == "constructed":
+        return keras.Sequential([layers.Input((3,)), dense], trainable=False)
+    model = keras.Sequential([layers.Input((3,)), dense])
+    model.trainable = False
+    if how == "one on":
+        dense.trainable = True
+    if how == "added":
+        model.add(layers.Dense(2))
+    return model
+
+
+# Keras: the weights of the model, the marks of its layers, and the weights that a model around it
+# trains beside two of its own.
+@pytest.mark.parametrize(
+    ("how", "marks", "around"),
+    [
+        ("constructed", [True], 4),
+        ("set", [False], 2),
+        ("one on", [True], 4),
+        ("added", [False, True], 4),
+    ],
+)
+def test_a_frozen_sequential_leaves_the_marks_of_its_layers(how, marks, around):
+    model = _frozen(how)
+    for made in (model, keras.Sequential.from_config(model.get_config())):
+        x = layers.Input((3,))
+        outer = keras.Model(x, layers.Dense(1)(made(x)))
+        assert not made.trainable and made.trainable_weights == []
+        assert [layer.trainable for layer in made.layers] == marks
+        assert len(outer.trainable_weights) == around
