@@ -142,17 +142,18 @@ def in_boxes(function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
     outermost = state.choices is None and not state.depth and context.trace_state_clean()
     with context.using(choices=Answers.choices):
         out = function(*args, **kwargs)
-    return _boxed(out) if outermost else out
+    return boxed(out) if outermost else out
 
 
-def _boxed(tree: Any) -> Any:
+def boxed(tree: Any) -> Any:
+    """The lists, tuples and dicts of `tree` with their arrays boxed."""
     kind = type(tree)
     if kind is list or kind is tuple:
-        return kind([_boxed(item) for item in tree])
+        return kind([boxed(item) for item in tree])
     if kind is dict:
-        return {key: _boxed(item) for key, item in tree.items()}
+        return {key: boxed(item) for key, item in tree.items()}
     if hasattr(tree, "_fields"):
-        return kind(*map(_boxed, tree))
+        return kind(*map(boxed, tree))
     if not isinstance(tree, jax.Array):
         return tree
     box = Answers.box(tree)  # type: ignore[misc]

@@ -13,6 +13,7 @@ from keraslike import activations, ops
 from keraslike.core import dtypes, operation, serialization, symbolic
 from keraslike.core.arguments import warn_user, whole
 from keraslike.core.symbolic import KerasTensor
+from keraslike.core.tensor_methods import with_tensors
 from keraslike.core.tracebacks import entry
 from keraslike.layers.layer import Layer
 from keraslike.layers.shapes import map_shapes
@@ -120,7 +121,8 @@ class Lambda(Layer):
         context = {"mask": mask, "training": training}
         wanted = _parameter_names(self.function)
         context = {name: value for name, value in context.items() if name in wanted}
-        return self.function(inputs, **{**self.arguments, **context})
+        function = with_tensors(self.function, self.function)
+        return function(inputs, **{**self.arguments, **context})
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         return self.mask(inputs, mask) if callable(self.mask) else self.mask

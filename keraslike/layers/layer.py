@@ -36,6 +36,7 @@ from keraslike.core.repeated import MISSED, Repeated
 from keraslike.core.static import AutoName
 from keraslike.core.structures import map_items
 from keraslike.core.symbolic import KerasTensor
+from keraslike.core.tensor_methods import with_tensors
 from keraslike.core.tracebacks import entry, handled, is_ours, shorten
 from keraslike.layers import keras_names, text_maps
 from keraslike.layers.input_spec import check_inputs
@@ -397,6 +398,8 @@ class Layer(
             self._check_call_inputs(args, kwargs)
             quantized = self._is_quantized and self.quantization_mode is not None
             call = self.quantized_call if quantized else self.call
+            if self._is_users:
+                call = with_tensors(call, type(self))
             if self._remat is not None:
                 call = self.rematerialized_call(call, *args, **kwargs)
             if state.exporting:  # Errors of exporters name the layer.

@@ -15,6 +15,7 @@ from keraslike.core.base import Object
 from keraslike.core.boxed import respond, taker
 from keraslike.core.naming import auto_name, to_snake_case
 from keraslike.core.repeated import compiled_if_repeated
+from keraslike.core.tensor_methods import with_tensors
 from keraslike.core.tracebacks import handled, is_ours, shorten
 from keraslike.ops.wrap import array
 
@@ -87,7 +88,7 @@ class Loss(Object):
         dtype = self.dtype
         y_true, y_pred = (_cast_all(y, dtype) for y in (y_true, y_pred))
         y_true = as_column(y_true, y_pred)
-        losses = self.call(y_true, y_pred)
+        losses = with_tensors(self.call, type(self))(y_true, y_pred)
         own_mask = context.get_mask(losses)
         if own_mask is not None:
             mask = own_mask if mask is None else mask & own_mask
@@ -182,7 +183,7 @@ class LossFunctionWrapper(Loss):
     def call(self, y_true: Any, y_pred: Any) -> Any:
         if isinstance(y_true, jax.Array) and isinstance(y_pred, jax.Array):
             y_true, y_pred = squeeze_or_expand_to_same_rank(y_true, y_pred)
-        return self.fn(y_true, y_pred, **self._fn_kwargs)
+        return with_tensors(self.fn, self.fn)(y_true, y_pred, **self._fn_kwargs)
 
     def get_config(self) -> dict[str, Any]:
         return with_function(super().get_config(), self)

@@ -14,6 +14,7 @@ from keraslike.core import base, context, dtypes, host, lowering, naming, polici
 from keraslike.core.arguments import name_first
 from keraslike.core.boxed import answers, unboxed
 from keraslike.core.repeated import compiled_if_repeated
+from keraslike.core.tensor_methods import of_user
 from keraslike.core.tracebacks import entry
 from keraslike.core.variable import MetricState, Variable
 
@@ -59,7 +60,7 @@ class Metric(base.Object):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "update_state" in vars(cls):
-            cls.update_state = unboxed(compiled_if_repeated(cls.update_state))
+            cls.update_state = unboxed(compiled_if_repeated(of_user(cls.update_state)))
         if "result" in vars(cls):
             cls.result = answers(compiled_if_repeated(cls.result))
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from keraslike import ops
 from keraslike.core import context
+from keraslike.core.tensor_methods import with_tensors
 from keraslike.losses.loss import apply_mask, squeeze_or_expand_to_same_rank, with_function
 from keraslike.metrics.metric import Metric
 from keraslike.ops.wrap import array
@@ -125,7 +126,7 @@ class MeanMetricWrapper(Mean):
         mask = context.get_mask(y_pred)
         if not isinstance(y_true, dict | tuple) and not isinstance(y_pred, dict | tuple):
             y_true, y_pred = squeeze_or_expand_to_same_rank(array(y_true), array(y_pred))
-        values = self.fn(y_true, y_pred, **self._fn_kwargs)
+        values = with_tensors(self.fn, self.fn)(y_true, y_pred, **self._fn_kwargs)
         super().update_state(values, apply_mask(sample_weight, mask, self.dtype, "sum"))
 
     def get_config(self) -> dict[str, Any]:

@@ -361,3 +361,69 @@ def test_names_of_tf_keras_equal_those_of_keras():
     assert pickle.loads(pickle.dumps(relu)) is relu and copy.deepcopy(relu) is relu
     assert isinstance(relu(np.ones(2)), tf.Tensor) and relu.__name__ == "relu"
     assert jax.tree.structure(layer) == jax.tree.structure(layer)
+
+
+def rank_of(x):
+    return x.shape.rank
+
+
+class Written(tf.keras.layers.Layer):
+    """Written for tensors, which `heads` and a function read."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = tf.keras.layers.Dense(4, kernel_initializer="ones")
+        self.norm = tf.keras.layers.BatchNormalization(momentum=0.5)
+
+    def heads(self, x):
+        return tf.reshape(x, (-1, 2, x.get_shape().as_list()[-1] // 2))
+
+    def call(self, x, training=None):
+        x = self.norm(self.inner(x), training=training)
+        assert rank_of(x) == 2 and x.dtype.is_floating
+        return tf.reduce_sum(self.heads(x) ** 2, -1)
+
+
+class Plain(Written):
+    """The same for arrays."""
+
+    def call(self, x, training=None):
+        x = self.norm(self.inner(x), training=training)
+        return keras.ops.sum(keras.ops.reshape(x, (-1, 2, x.shape[-1] // 2)) ** 2, -1)
+
+
+def test_a_layer_that_is_written_for_tensors_gets_tensors():
+    found = []
+    for cls in (Written, Plain):
+        layer = cls()
+        inputs = tf.keras.Input((3,))
+        model = tf.keras.Model(inputs, tf.keras.layers.Dense(1, "relu", False)(layer(inputs)))
+        model.set_weights([np.full(w.shape, 0.1, "float32") for w in model.get_weights()])
+        model.compile("sgd", "mse")
+        model.fit(X[:, :3], Y, shuffle=False, epochs=2, verbose=0)
+        found.append([model.predict(X[:, :3], verbose=0), *model.get_weights()])
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5)
+
+
+def test_functions_that_are_written_for_tensors_get_tensors():
+    def loss(y, p):
+        return tf.reduce_mean((y - p) ** 2, list(range(1, p.shape.rank)))
+
+    class Largest(tf.keras.metrics.Metric):
+        def __init__(self):
+            super().__init__(name="largest")
+            self.value = self.add_weight(shape=(), initializer="zeros")
+
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            assert y_true.shape.rank == y_pred.shape.rank == 2
+            self.value.assign(tf.maximum(self.value, tf.reduce_max(y_pred)))
+
+        def result(self):
+            return self.value
+
+    flat = tf.keras.layers.Lambda(lambda x: tf.reshape(x, [-1, x.get_shape().as_list()[1] * 2]))
+    model = tf.keras.Sequential([tf.keras.layers.Input((4, 2)), flat])
+    model.compile("sgd", loss, metrics=[loss, Largest()])
+    x = np.full((2, 4, 2), 2, "float32")
+    assert model.evaluate(x, np.zeros((2, 8)), verbose=0) == [4.0, 4.0, 2.0]

@@ -1,0 +1,86 @@
+"""Which functions are written for the tensors of TensorFlow, by the attributes that they read.
+
+A layer's `call`, a loss or a metric gets JAX's arrays. One that reads, say, `x.shape.as_list()` or
+`x.get_shape()`, which only tensors have, gets tensors instead.
+"""
+
+from __future__ import annotations
+
+import dis
+import functools
+import types
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from keraslike.core.boxed import Answers, boxed, unbox
+from keraslike.core.tracebacks import is_ours
+
+_ATTRIBUTES = frozenset(
+    ("as_list", "as_numpy_dtype", "assert_has_rank", "base_dtype", "get_shape", "is_complex")
+    + ("is_floating", "is_integer", "is_fully_defined", "num_elements", "set_shape", "with_rank")
+)
+_OF_SHAPES = ("ndims", "rank")
+_known: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
+
+
+def with_tensors(function: Callable, code: Any) -> Callable:
+    """The function, called with tensors in the place of arrays if its code takes them.
+
+    Args:
+        code: the function of a user, or a class whose `call` it is.
+    """
+    if Answers.box is None or not _takes_tensors(code):
+        return function
+    return lambda *args, **kwargs: unbox(function(*boxed(args), **boxed(kwargs)))
+
+
+def of_user(method: Callable) -> Callable:
+    """A method of a user's class, called with tensors in the place of arrays if its code takes
+    them."""
+
+    @functools.wraps(method)
+    def run(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return with_tensors(functools.partial(method, self), method)(*args, **kwargs)
+
+    return method if is_ours(method) else run
+
+
+def _takes_tensors(code: Any) -> bool:
+    """Whether a function, or a function of a user that it calls, reads attributes that TensorFlow's
+    tensors, shapes and dtypes have, and JAX's arrays have not."""
+    if not isinstance(code, (type, types.FunctionType)):
+        return False
+    if code not in _known:
+        cls = code if isinstance(code, type) else object
+        _known[code] = _reads(getattr(cls, "call", code), cls, set())
+    return _known[code]
+
+
+def _reads(function: Any, cls: type, seen: set[Any]) -> bool:
+    if not isinstance(function, types.FunctionType) or function in seen or is_ours(function):
+        return False
+    seen.add(function)
+    codes = [function.__code__]
+    for code in codes:
+        codes += [each for each in code.co_consts if isinstance(each, types.CodeType)]
+        before = None
+        for instruction in dis.get_instructions(code):
+            name = instruction.argval
+            reads = instruction.opname in ("LOAD_ATTR", "LOAD_METHOD")
+            of_shape = name in _OF_SHAPES and before not in ("tf", "self")
+            if reads and (name in _ATTRIBUTES or (of_shape and "shape" in code.co_names)):
+                return True
+            before = name
+    cells = [cell.cell_contents for cell in function.__closure__ or () if _is_full(cell)]
+    names = {name for code in codes for name in code.co_names}
+    called = [function.__globals__.get(name) for name in names]
+    called += [getattr(cls, name, None) for name in names]
+    return any(_reads(each, cls, seen) for each in (*called, *cells))
+
+
+def _is_full(cell: types.CellType) -> bool:
+    try:
+        return cell.cell_contents is not None
+    except ValueError:
+        return False
