@@ -58,6 +58,20 @@ def map_leaves(
     return new
 
 
+def in_order(tree: Any, order: Any) -> Any:
+    """The structure with the keys of dicts in the order of a like one, since JAX sorts them.
+
+    >>> in_order({"a": 1, "b": 2}, {"b": None, "a": None})
+    {'b': 2, 'a': 1}
+    """
+    if isinstance(order, dict):
+        return {key: in_order(tree[key], inner) for key, inner in order.items()}
+    if isinstance(order, (list, tuple)):
+        items = map(in_order, tree, order)
+        return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
+    return tree
+
+
 def iter_leaves(
     tree: Any, is_leaf: Callable[[Any], bool] | None = None, _above: tuple[Any, ...] = ()
 ) -> Iterator[Any]:

@@ -73,12 +73,7 @@ from keraslike.tf.control import (
     case,
     cond,
     device,
-    foldl,
-    foldr,
-    map_fn,
-    scan,
     switch_case,
-    vectorized_map,
     while_loop,
 )
 from keraslike.tf.conversion import constant, convert_to_tensor, is_tensor
@@ -140,6 +135,7 @@ from keraslike.tf.linalg import (
     norm,
     tensordot,
 )
+from keraslike.tf.mapping import foldl, foldr, map_fn, scan, vectorized_map
 from keraslike.tf.math import complex, scalar_mul, truncatediv, truncatemod
 from keraslike.tf.module import Module, name_scope
 from keraslike.tf.ops import (

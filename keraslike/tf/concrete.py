@@ -18,7 +18,7 @@ from jax import export
 from keraslike.core import context, lowering, rng
 from keraslike.core.boxed import Boxed, unbox
 from keraslike.core.errors import NeedsPython
-from keraslike.core.structures import map_leaves
+from keraslike.core.structures import in_order, map_leaves
 from keraslike.core.variable import Variable, every_variable, spec_of
 from keraslike.tf import autograph as rewriting
 from keraslike.tf import dtypes, effects, graph
@@ -121,7 +121,7 @@ class ConcreteFunction:
 
     def _results_as(self, function: Callable) -> Any:
         found = self._with_texts([function(s) for s in self.out_avals[: self._results]])
-        return _in_order(jax.tree.unflatten(self.output_structure, found), self._order)
+        return in_order(jax.tree.unflatten(self.output_structure, found), self._order)
 
     @property
     def trainable_variables(self) -> tuple[Any, ...]:
@@ -315,7 +315,7 @@ class ConcreteFunction:
         lowering.write(self.changed, [t._value for t in out[count:]])
         # Pytree functions would copy the tensors, which tapes know by identity.
         tensors = self._with_texts(out[:count])
-        return _in_order(_unflatten(self.output_structure, tensors), self._order)
+        return in_order(_unflatten(self.output_structure, tensors), self._order)
 
     def _variant(self, sizes: tuple[Any, ...], given: Sequence[Any]) -> ConcreteFunction:
         """The function traced for other sizes than it was first, such as batches of two lengths."""
@@ -385,16 +385,6 @@ class _Call:
     def __call__(self, *values: Any) -> Any:
         with WIDE(True):
             return self._compiled(*values)
-
-
-def _in_order(tree: Any, order: Any) -> Any:
-    """The structure with the keys of dicts in their original order, since JAX sorts them."""
-    if isinstance(order, dict):
-        return {key: _in_order(tree[key], inner) for key, inner in order.items()}
-    if isinstance(order, (list, tuple)):
-        items = map(_in_order, tree, order)
-        return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
-    return tree
 
 
 class NeedsSizes(ValueError):

@@ -1,4 +1,4 @@
-"""Control flow on values: `tf.cond`, `tf.while_loop`, `tf.map_fn` and similar functions.
+"""Control flow on values: `tf.cond`, `tf.while_loop` and similar functions.
 
 If the values are known, Python's control flow is used, and XLA's if a function is being traced. In
 that case the branches are traced first, and the tensors and variables that they capture become
@@ -22,6 +22,7 @@ from keraslike.core import context, lowering, rng
 from keraslike.core.boxed import Boxed, unbox
 from keraslike.core.context import trace_state_clean
 from keraslike.core.errors import NeedsPython
+from keraslike.core.structures import in_order, map_leaves
 from keraslike.core.variable import every_variable
 from keraslike.distribution import devices
 from keraslike.tf import loops
@@ -30,8 +31,6 @@ from keraslike.tf.calls import Reader, constant_when_assigned
 from keraslike.tf.concrete import _unflatten, wrap_values
 from keraslike.tf.conversion import _as_operand, convert_to_tensor, static
 from keraslike.tf.errors import InvalidArgumentError
-from keraslike.tf.one_by_one import is_dense, one_by_one, specs
-from keraslike.tf.ops import concat, expand_dims
 from keraslike.tf.structure import Structure, is_traced
 from keraslike.tf.tensor import PLACE, WIDE, Tensor, precision, raw, run
 from keraslike.tf.tensor_array import TensorArray, settled
@@ -101,6 +100,7 @@ class _Traced:
                 new = lowering.values_of(variables)
             self.changed[:] = [v for v, a, b in zip(variables, before, new) if a is not b]
             flat, self.structure = jax.tree.flatten(out)
+            self._order = map_leaves(lambda _: None, out)
             return [*flat, *[b for a, b in zip(before, new) if a is not b]]
 
         with WIDE(True):
@@ -119,6 +119,10 @@ class _Traced:
         state = dict(zip(self._used, taken))
         full = [state.get(i) for i in range(self._count)]
         return jax.core.eval_jaxpr(self._jaxpr, taken[count:], *full, *values)
+
+    def built(self, tensors: list[Tensor]) -> Any:
+        """The structure of the results, with these tensors."""
+        return in_order(_unflatten(self.structure, tensors), self._order)
 
 
 def _struct_of(value: Any) -> Any:
@@ -233,7 +237,7 @@ def switch_case(
                 f"They give {first.structure} and {other.structure}."
             )
     every = list(range(first.structure.num_leaves))
-    return _unflatten(first.structure, _choose(index, branches, [every] * len(branches)))
+    return first.built(_choose(index, branches, [every] * len(branches)))
 
 
 def _choose(
@@ -434,161 +438,3 @@ def _while(
 
 def _listed(out: Any) -> list[Any]:
     return list(out) if isinstance(out, (list, tuple)) else [out]
-
-
-def map_fn(
-    fn: Callable,
-    elems: Any,
-    dtype: Any = None,
-    parallel_iterations: Any = None,
-    back_prop: bool = True,
-    swap_memory: bool = False,
-    infer_shape: bool = True,
-    name: str | None = None,
-    fn_output_signature: Any = None,
-) -> Any:
-    """The stacked results of `fn` for each slice along the first axis, one after the other.
-
-    >>> tf.map_fn(lambda x: x * x, tf.constant([1, 2, 3])).numpy().tolist()
-    [1, 4, 9]
-    """
-    signature = specs(dtype if fn_output_signature is None else fn_output_signature)
-    if trace_state_clean() and not (is_dense(signature) and is_dense(elems)):
-        return one_by_one(fn, elems, signature)
-    fn = converted(fn)
-    return _over(elems, lambda each, _: (None, fn(each)), None, reverse=False)[1]
-
-
-def vectorized_map(
-    fn: Callable, elems: Any, fallback_to_while_loop: bool = True, warn: bool = True
-) -> Any:
-    """The stacked results of `fn` for each slice along the first axis, vectorized.
-
-    >>> tf.vectorized_map(lambda x: x * x, tf.constant([1, 2, 3])).numpy().tolist()
-    [1, 4, 9]
-    """
-    flat, tree = _flat(elems)
-    fn = converted(fn)
-    slices = [_slice_of(t) for t in flat]
-    traced = _Traced(lambda *v: fn(wrap_values(jax.tree.unflatten(tree, list(v)))), *slices)
-    if traced.changed:  # one slice after the other, such as draws of random numbers
-        return _over(elems, lambda each, _: (None, fn(each)), None, reverse=False)[1]
-
-    def mapped(*values: Any) -> list[Any]:
-        inside, taken = values[: len(flat)], values[len(flat) :]
-        return jax.vmap(lambda *v: traced(taken, *v))(*inside)
-
-    return _unflatten(traced.structure, _run(mapped, [*flat, *traced.taken]))
-
-
-def _slice_of(tensor: Tensor) -> Any:
-    return jax.ShapeDtypeStruct(tensor._value.shape[1:], tensor._value.dtype)
-
-
-def scan(
-    fn: Callable,
-    elems: Any,
-    initializer: Any = None,
-    parallel_iterations: Any = 10,
-    back_prop: bool = True,
-    swap_memory: bool = False,
-    infer_shape: bool = True,
-    reverse: bool = False,
-    name: str | None = None,
-) -> Any:
-    """The stacked states of `state = fn(state, slice)` along the first axis.
-
-    >>> tf.scan(lambda total, x: total + x, tf.constant([1, 2, 3])).numpy().tolist()
-    [1, 3, 6]
-    """
-    rest, state = _first(elems, initializer, reverse)
-    fn = converted(fn)
-    states = _over(rest, lambda each, s: (fn(s, each),) * 2, state, reverse)[1]
-    if initializer is not None:
-        return states
-    ends = [expand_dims(state, 0), states]  # without an initializer, the first slice is a state
-    return concat(ends[::-1] if reverse else ends, 0)
-
-
-def foldl(
-    fn: Callable,
-    elems: Any,
-    initializer: Any = None,
-    parallel_iterations: Any = 10,
-    back_prop: bool = True,
-    swap_memory: bool = False,
-    name: str | None = None,
-) -> Any:
-    """The last state of `state = fn(state, slice)` along the first axis.
-
-    >>> tf.foldl(lambda total, x: 2 * total + x, tf.constant([1, 2, 3])).numpy().tolist()
-    11
-    """
-    return _fold(fn, elems, initializer, reverse=False)
-
-
-def foldr(
-    fn: Callable,
-    elems: Any,
-    initializer: Any = None,
-    parallel_iterations: Any = 10,
-    back_prop: bool = True,
-    swap_memory: bool = False,
-    name: str | None = None,
-) -> Any:
-    """Like `foldl`, from the last slice to the first.
-
-    >>> tf.foldr(lambda total, x: 2 * total + x, tf.constant([1, 2, 3])).numpy().tolist()
-    17
-    """
-    return _fold(fn, elems, initializer, reverse=True)
-
-
-def _fold(fn: Callable, elems: Any, initializer: Any, reverse: bool) -> Any:
-    elems, state = _first(elems, initializer, reverse)
-    fn = converted(fn)
-    return _over(elems, lambda each, s: (fn(s, each), None), state, reverse)[0]
-
-
-def _first(elems: Any, initializer: Any, reverse: bool) -> tuple[Any, Any]:
-    elems = _tensors(elems)
-    if initializer is not None:
-        return elems, _tensors(initializer)
-    return (elems[:-1], elems[-1]) if reverse else (elems[1:], elems[0])
-
-
-def _tensors(tree: Any) -> Any:
-    return tuple(map(_tensors, tree)) if isinstance(tree, tuple) else convert_to_tensor(tree)
-
-
-def _over(elems: Any, step: Callable, state: Any, reverse: bool) -> tuple[Any, Any]:
-    """The last state and the stacked outputs of `state, out = step(slice, state)` along the first
-    axis."""
-    flat, tree = _flat(_tensors(elems))
-    held, state_tree = _flat(state)
-    slices = [_slice_of(t) for t in flat]
-
-    def on_arrays(*values: Any) -> Any:
-        s = jax.tree.unflatten(state_tree, list(values[: len(held)]))
-        each = jax.tree.unflatten(tree, list(values[len(held) :]))
-        return step(wrap_values(each), wrap_values(s))
-
-    traced = _Traced(on_arrays, *map(raw, held), *slices)
-    changed, n, results = traced.changed, len(held), traced.structure.num_leaves
-    places = {id(v): n + i for i, v in enumerate(changed)}
-    at = [places.get(id(v)) for v in traced.taken]
-
-    def loop(*values: Any) -> list[Any]:
-        first, rest = list(values[: n + len(changed)]), values[n + len(changed) :]
-        inside, taken = list(rest[: len(flat)]), rest[len(flat) :]
-
-        def once(s: list[Any], each: list[Any]) -> tuple[list[Any], list[Any]]:
-            given = [t if i is None else s[i] for i, t in zip(at, taken)]
-            out = traced(given, *s[:n], *each)
-            return [*out[:n], *out[results:]], out[n:results]
-
-        last, outs = jax.lax.scan(once, first, inside, reverse=reverse)
-        return [*last[:n], *outs, *last[n:]]
-
-    out = _run(loop, [*held, *changed, *flat, *traced.taken])
-    return _unflatten(traced.structure, _written(out, changed))

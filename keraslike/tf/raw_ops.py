@@ -26,6 +26,7 @@ from keraslike.tf import (
     nn,
     ops,
     pooling,
+    projections,
     quantization,
     random,
     segments,
@@ -437,6 +438,14 @@ _MORE: dict[str, tuple[Callable, str]] = {
     "CropAndResize": (
         image.crop_and_resize,
         "image boxes box_ind=box_indices crop_size method['bilinear'] extrapolation_value[0]",
+    ),
+    "ImageProjectiveTransformV2": (
+        projections.image_projective_transform,
+        "images transforms output_shape interpolation fill_mode['CONSTANT']",
+    ),
+    "ImageProjectiveTransformV3": (
+        projections.image_projective_transform,
+        "images transforms output_shape fill_value interpolation fill_mode['CONSTANT']",
     ),
     "DrawBoundingBoxesV2": (image.draw_bounding_boxes, "images boxes colors"),
     "ExtractImagePatches": (

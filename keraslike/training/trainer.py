@@ -12,6 +12,7 @@ from keraslike.core import arguments, config, context, lowering
 from keraslike.core.annotations import checked
 from keraslike.core.arguments import share, verbosity, whole
 from keraslike.core.processes import any_of
+from keraslike.core.structures import in_order
 from keraslike.core.tracebacks import entry, handled, shorten
 from keraslike.training.arrays import (
     check,
@@ -346,7 +347,10 @@ class Trainer(Steps):
             raise ValueError("x gave no batches to predict on.")
         if steps is not None and count < steps and not self.stop_predicting:
             _tell_of_end(source)
-        return jax.tree.map(lambda *parts: np.concatenate([np.asarray(p) for p in parts]), *outputs)
+        outputs = jax.tree.map(
+            lambda *parts: np.concatenate([np.asarray(p) for p in parts]), *outputs
+        )
+        return in_order(outputs, program.order)
 
     def _predict_few(self, x: Any, batch_size: int | None) -> Any:
         """The outputs for an array that is a single batch, or `None` for other data. A server calls
@@ -364,7 +368,9 @@ class Trainer(Steps):
             return None
         check([x := to_array(x, "x")], ["x"])
         out = program.run_batch(pack(x))
-        return np.asarray(out) if isinstance(out, jax.Array) else jax.tree.map(np.asarray, out)
+        if isinstance(out, jax.Array):
+            return np.asarray(out)
+        return in_order(jax.tree.map(np.asarray, out), program.order)
 
     # -- single batches -----------------------------------------------------------------------
 
@@ -394,7 +400,8 @@ class Trainer(Steps):
     def predict_on_batch(self, x: Any) -> Any:
         """The model's outputs for one batch."""
         batch = pack(to_arrays(x, "x"))
-        return jax.tree.map(np.asarray, self._ready_program("predict", batch).run_batch(batch))
+        program = self._ready_program("predict", batch)
+        return in_order(jax.tree.map(np.asarray, program.run_batch(batch)), program.order)
 
     def _on_batch(self, mode: str, batch: Any, return_dict: bool) -> Any:
         data = one_batch(*batch)

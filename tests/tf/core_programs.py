@@ -26,6 +26,16 @@ def names(tf):
             y = function(*given)
         return tape.gradient(y, given)
 
+    def projected(x, interpolation, fill_mode, shape=(2, 5)):
+        return tf.raw_ops.ImageProjectiveTransformV3(
+            images=tf.reshape(x, [1, 3, 4, 1]),
+            transforms=[[1.0, 0.2, 0.5, -0.1, 0.9, 1.0, 0.01, 0.0]],
+            output_shape=shape,
+            fill_value=0.5,
+            interpolation=interpolation,
+            fill_mode=fill_mode,
+        )
+
     @tf.custom_gradient
     def half(x, y):
         return x * y, lambda upstream: (upstream * y, None)
@@ -34,6 +44,7 @@ def names(tf):
         "seeded": seeded,
         "runs": runs,
         "slope": slope,
+        "projected": projected,
         "half": half,
         "power": lambda x: tf.while_loop(lambda y: y < 20.0, lambda y: (y * x,), (x,))[0],
         "slices": tf.IndexedSlices(_two_rows(tf), tf.constant([0, 0]), tf.constant([3, 2])),
@@ -305,6 +316,19 @@ tf.function(lambda x: tf.gradients(tf.map_fn(lambda e: e * x, x), x))(c([2.0, 3.
 tf.function(lambda x: tf.gradients(tf.cond(x > 1.0, lambda: x * x, lambda: x), x))(c(2.0))
 tf.function(lambda x: x + 1).get_concrete_function(tf.TensorSpec([None])).output_shapes
 tf.function(lambda x: tf.Variable(1.0) * x)(c(2.0))
+tf.map_fn(lambda e: e[0] + 2 * e[1], [c([1, 2]), c([3, 4])], fn_output_signature=tf.int32)
+tf.map_fn(lambda e: {"s": e["a"] + 1}, {"a": c([1, 2])}, fn_output_signature={"s": tf.int32})
+list(tf.vectorized_map(lambda x: {"z": x, "a": x}, c([1])))
+list(tf.scan(lambda s, x: {"z": s["z"] + x, "a": x}, c([1]), {"z": 0, "a": 0}))
+list(tf.function(lambda x: tf.cond(x > 0, lambda: dict(z=x, a=x), lambda: dict(z=x, a=-x)))(c(1)))
+tf.scan(lambda s, x: [s[0] + x[0], s[1] * x[1]], [c([1, 2, 3]), c([3, 4, 5])])
+tf.scan(lambda s, x: (s[0] + x[0], s[1] - x[1]), (c([1, 2]), c([3, 4])), reverse=True)
+tf.foldl(lambda s, x: [s[0] + x[0], s[1] - x[1]], [c([1, 2, 3]), c([3, 4, 5])])
+tf.foldr(lambda s, x: {"a": s["a"] - x["a"]}, {"a": c([1, 2, 3])})
+[projected(tf.range(12.0), "NEAREST", m) for m in ("CONSTANT", "REFLECT", "WRAP", "NEAREST")]
+[projected(tf.range(12.0), "BILINEAR", m) for m in ("CONSTANT", "REFLECT", "WRAP", "NEAREST")]
+projected(tf.cast(tf.range(12), tf.uint8), "BILINEAR", "CONSTANT")
+slope(lambda x: projected(x, "BILINEAR", "CONSTANT", (3, 4)) * tf.range(3.0), tf.range(12.0))
 """
 
 PROGRAMS = [

@@ -204,6 +204,14 @@ def test_masks_and_several_outputs():
     assert tf.convert_to_tensor(grads[0])[0].numpy().tolist() == [0.0, 0.0]  # what is masked
 
 
+def test_predictions_by_name_keep_their_order():
+    inputs = keras.Input((1,))
+    model = keras.Model(inputs, {"z": inputs + 1.0, "a": {"y": inputs, "b": inputs}})
+    data = np.ones((3, 1), "float32")
+    for found in (model.predict(data, 2, verbose=0), model.predict_on_batch(data), model(data)):
+        assert (list(found), list(found["a"])) == (["z", "a"], ["y", "b"])
+
+
 class ByDegree(keras.layers.Layer):
     """Divides the features of each node by how many edges leave it, as sizes of values."""
 

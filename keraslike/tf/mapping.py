@@ -1,0 +1,194 @@
+"""Functions of the slices along a first axis, such as `tf.map_fn` and `tf.scan`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from keraslike.core.context import trace_state_clean
+from keraslike.tf import nest
+from keraslike.tf.autograph import converted
+from keraslike.tf.concrete import wrap_values
+from keraslike.tf.control import _flat, _run, _Traced, _written
+from keraslike.tf.conversion import convert_to_tensor
+from keraslike.tf.one_by_one import is_dense, one_by_one, specs
+from keraslike.tf.ops import concat, expand_dims
+from keraslike.tf.tensor import Tensor, raw
+
+
+def map_fn(
+    fn: Callable,
+    elems: Any,
+    dtype: Any = None,
+    parallel_iterations: Any = None,
+    back_prop: bool = True,
+    swap_memory: bool = False,
+    infer_shape: bool = True,
+    name: str | None = None,
+    fn_output_signature: Any = None,
+) -> Any:
+    """The stacked results of `fn` for each slice along the first axis, one after the other.
+
+    >>> tf.map_fn(lambda x: x * x, tf.constant([1, 2, 3])).numpy().tolist()
+    [1, 4, 9]
+    """
+    signature = specs(dtype if fn_output_signature is None else fn_output_signature)
+    if trace_state_clean() and not (is_dense(signature) and is_dense(elems)):
+        return one_by_one(fn, elems, signature)
+    fn = converted(fn)
+    return _over(elems, lambda each, _: (None, fn(each)), None, reverse=False)[1]
+
+
+def vectorized_map(
+    fn: Callable, elems: Any, fallback_to_while_loop: bool = True, warn: bool = True
+) -> Any:
+    """The stacked results of `fn` for each slice along the first axis, vectorized.
+
+    >>> tf.vectorized_map(lambda x: x * x, tf.constant([1, 2, 3])).numpy().tolist()
+    [1, 4, 9]
+    """
+    flat, tree = _flat(elems)
+    fn = converted(fn)
+    slices = [_slice_of(t) for t in flat]
+    traced = _Traced(lambda *v: fn(wrap_values(jax.tree.unflatten(tree, list(v)))), *slices)
+    if traced.changed:  # one slice after the other, such as draws of random numbers
+        return _over(elems, lambda each, _: (None, fn(each)), None, reverse=False)[1]
+
+    def mapped(*values: Any) -> list[Any]:
+        inside, taken = values[: len(flat)], values[len(flat) :]
+        return jax.vmap(lambda *v: traced(taken, *v))(*inside)
+
+    return traced.built(_run(mapped, [*flat, *traced.taken]))
+
+
+def _slice_of(tensor: Tensor) -> Any:
+    return jax.ShapeDtypeStruct(tensor._value.shape[1:], tensor._value.dtype)
+
+
+def scan(
+    fn: Callable,
+    elems: Any,
+    initializer: Any = None,
+    parallel_iterations: Any = 10,
+    back_prop: bool = True,
+    swap_memory: bool = False,
+    infer_shape: bool = True,
+    reverse: bool = False,
+    name: str | None = None,
+) -> Any:
+    """The stacked states of `state = fn(state, slice)` along the first axis.
+
+    >>> tf.scan(lambda total, x: total + x, tf.constant([1, 2, 3])).numpy().tolist()
+    [1, 3, 6]
+    """
+    rest, state = _first(elems, initializer, reverse)
+    fn = converted(fn)
+    states = _over(rest, lambda each, s: (fn(s, each),) * 2, state, reverse)[1]
+    if initializer is not None:
+        return states
+
+    def whole(first: Any, others: Any) -> Any:  # without an initializer, a slice is a state
+        ends = [expand_dims(first, 0), others]
+        return concat(ends[::-1] if reverse else ends, 0)
+
+    return nest.map_structure(whole, state, states)
+
+
+def foldl(
+    fn: Callable,
+    elems: Any,
+    initializer: Any = None,
+    parallel_iterations: Any = 10,
+    back_prop: bool = True,
+    swap_memory: bool = False,
+    name: str | None = None,
+) -> Any:
+    """The last state of `state = fn(state, slice)` along the first axis.
+
+    >>> tf.foldl(lambda total, x: 2 * total + x, tf.constant([1, 2, 3])).numpy().tolist()
+    11
+    """
+    return _fold(fn, elems, initializer, reverse=False)
+
+
+def foldr(
+    fn: Callable,
+    elems: Any,
+    initializer: Any = None,
+    parallel_iterations: Any = 10,
+    back_prop: bool = True,
+    swap_memory: bool = False,
+    name: str | None = None,
+) -> Any:
+    """Like `foldl`, from the last slice to the first.
+
+    >>> tf.foldr(lambda total, x: 2 * total + x, tf.constant([1, 2, 3])).numpy().tolist()
+    17
+    """
+    return _fold(fn, elems, initializer, reverse=True)
+
+
+def _fold(fn: Callable, elems: Any, initializer: Any, reverse: bool) -> Any:
+    elems, state = _first(elems, initializer, reverse)
+    fn = converted(fn)
+    return _over(elems, lambda each, s: (fn(s, each), None), state, reverse)[0]
+
+
+def _first(elems: Any, initializer: Any, reverse: bool) -> tuple[Any, Any]:
+    elems = _tensors(elems)
+    if initializer is not None:
+        return elems, _tensors(initializer)
+    rest, first = (slice(None, -1), -1) if reverse else (slice(1, None), 0)
+    parts = [[t[at] for t in _flat(elems)[0]] for at in (rest, first)]
+    return tuple(jax.tree.unflatten(_flat(elems)[1], part) for part in parts)
+
+
+def _tensors(tree: Any) -> Any:
+    """The structure with its leaves as tensors. A list is one, or a tensor if it holds numbers."""
+    if isinstance(tree, dict):
+        return {key: _tensors(value) for key, value in tree.items()}
+    if isinstance(tree, tuple) or (isinstance(tree, list) and _holds_arrays(tree)):
+        items = list(map(_tensors, tree))
+        return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
+    return convert_to_tensor(tree)
+
+
+def _holds_arrays(tree: Any) -> bool:
+    if isinstance(tree, (list, tuple)):
+        return any(map(_holds_arrays, tree))
+    return isinstance(tree, dict) or len(getattr(tree, "shape", ())) > 0
+
+
+def _over(elems: Any, step: Callable, state: Any, reverse: bool) -> tuple[Any, Any]:
+    """The last state and the stacked outputs of `state, out = step(slice, state)` along the first
+    axis."""
+    flat, tree = _flat(_tensors(elems))
+    held, state_tree = _flat(state)
+    slices = [_slice_of(t) for t in flat]
+
+    def on_arrays(*values: Any) -> Any:
+        s = jax.tree.unflatten(state_tree, list(values[: len(held)]))
+        each = jax.tree.unflatten(tree, list(values[len(held) :]))
+        return step(wrap_values(each), wrap_values(s))
+
+    traced = _Traced(on_arrays, *map(raw, held), *slices)
+    changed, n, results = traced.changed, len(held), traced.structure.num_leaves
+    places = {id(v): n + i for i, v in enumerate(changed)}
+    at = [places.get(id(v)) for v in traced.taken]
+
+    def loop(*values: Any) -> list[Any]:
+        first, rest = list(values[: n + len(changed)]), values[n + len(changed) :]
+        inside, taken = list(rest[: len(flat)]), rest[len(flat) :]
+
+        def once(s: list[Any], each: list[Any]) -> tuple[list[Any], list[Any]]:
+            given = [t if i is None else s[i] for i, t in zip(at, taken)]
+            out = traced(given, *s[:n], *each)
+            return [*out[:n], *out[results:]], out[n:results]
+
+        last, outs = jax.lax.scan(once, first, inside, reverse=reverse)
+        return [*last[:n], *outs, *last[n:]]
+
+    out = _run(loop, [*held, *changed, *flat, *traced.taken])
+    return traced.built(_written(out, changed))
