@@ -439,10 +439,6 @@ _MORE: dict[str, tuple[Callable, str]] = {
         image.crop_and_resize,
         "image boxes box_ind=box_indices crop_size method['bilinear'] extrapolation_value[0]",
     ),
-    "ImageProjectiveTransformV2": (
-        projections.image_projective_transform,
-        "images transforms output_shape interpolation fill_mode['CONSTANT']",
-    ),
     "ImageProjectiveTransformV3": (
         projections.image_projective_transform,
         "images transforms output_shape fill_value interpolation fill_mode['CONSTANT']",
