@@ -146,15 +146,18 @@ class _Here(threading.local):
 
     run: list[int] | None = None  # the number of the run, 0 before its first draw
     trace: tuple[Any, Any] | None = None  # the active trace, and the number of its run
-    place = 0  # the counter, in `_runs`, of the function that is being traced
+    # The counter, in `_runs`, of the function that is being traced; _NEW if none is taken yet.
+    place = 0
     shared = 0  # if not 0, the counter for all functions that are traced
     # The trace of the function that runs, or None if it is not traced, and the number of operations
     # without a seed so far.
     operations: tuple[Any, Iterator[int]] | None = None
     numbered = True  # whether they are numbered
+    continued = False  # whether the loop that is being traced continues steps of the function
 
 
 _here = _Here()
+_NEW = -1
 
 
 def in_run() -> bool:
@@ -232,7 +235,7 @@ def next_operation() -> tuple[int, Any] | None:
     """The number of an operation without a seed in the function that is traced or run, and that of
     the run of the function, from 0.
 
-    It is `None` elsewhere, in inner traces such as those of loops, and without a global seed.
+    It is `None` elsewhere and without a global seed.
     """
     if not _is_numbered():
         return None
@@ -252,6 +255,21 @@ def one_step() -> contextlib.AbstractContextManager[None]:
     """A block that is one step of a loop in a traced function, to `operation_key` a run of its
     own."""
     return context.changing(_here, trace=None)
+
+
+def inner_graph() -> contextlib.AbstractContextManager[None]:
+    """A block in which a branch or the body of a loop of a function is traced. As in TensorFlow's
+    graphs, its operations have numbers and a counter of runs of their own."""
+    if not _here.place or _here.shared or _here.operations is None or _here.continued:
+        return contextlib.nullcontext()
+    operations = (weakref.ref(current_trace()), itertools.count())
+    return context.changing(_here, place=_NEW, trace=None, operations=operations)
+
+
+def continued() -> contextlib.AbstractContextManager[None]:
+    """A block in which a loop is traced whose first steps belong to the function: it continues
+    their counter."""
+    return context.changing(_here, continued=True)
 
 
 def new_place() -> int:
@@ -278,6 +296,8 @@ def begin_at(place: int, count: int) -> None:
 
 def _next_run() -> Any:
     """The number of the run of the function that is being traced."""
+    if _here.place == _NEW:
+        _here.place = new_place()
     runs, place = _run_counts(), _here.place
     counts = runs.value
     runs.assign(jnp.asarray(counts).at[place].add(np.uint32(1)))

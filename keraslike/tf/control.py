@@ -94,6 +94,7 @@ class _Traced:
                 WIDE(wide),
                 lowering.holding(outside, state),
                 context.using(tapes=readers),  # the enclosing function captures these values, too
+                rng.inner_graph(),
             ):
                 constant_when_assigned(variables)
                 out = unbox(wrap_values(fn(*values)))
@@ -335,7 +336,9 @@ def while_loop(
     def rest() -> Any:
         # The steps that were made may have changed variables, so the loop goes on from here.
         now = [v if isinstance(v, kept) else convert_to_tensor(v) for v in state]
-        return _traced_loop(cond, body, given, now, None if bound is None else bound - steps)
+        left = None if bound is None else bound - steps
+        with rng.continued() if steps else contextlib.nullcontext():
+            return _traced_loop(cond, body, given, now, left)
 
     while not is_traced(_as_operand(decision)):
         if not bool(decision) or (bound is not None and steps >= bound):

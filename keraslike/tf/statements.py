@@ -246,14 +246,16 @@ def while_stmt(
             now = get_state()
             try:
                 rest = None if bound is None else bound - steps
-                return _loop(test, body, get_state, set_state, symbol_names, rest)
+                with rng.continued():
+                    return _loop(test, body, get_state, set_state, symbol_names, rest)
             except (TypeError, ValueError):
                 set_state(now)
         with rng.one_step() if of_tensors else contextlib.nullcontext():
             body()
         going, steps = test(), steps + 1
     try:
-        _loop(test, body, get_state, set_state, symbol_names, opts.get("maximum_iterations"))
+        with rng.continued() if steps else contextlib.nullcontext():
+            _loop(test, body, get_state, set_state, symbol_names, bound)
     except control.ShapeChanges as error:
         if "shape_invariants" not in opts:
             raise

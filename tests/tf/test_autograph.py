@@ -318,6 +318,41 @@ def test_each_step_of_a_loop_draws_its_own_number(start):
     np.testing.assert_allclose(found, [0.19561, 0.28997, 0.44306, 0.93946], atol=1e-5)
 
 
+def draws_around_a_branch(n):
+    first = tf.random.uniform([])
+    inner = tf.random.uniform([]) if n > 0 else tf.zeros([])
+    return tf.stack([first, inner, tf.random.uniform([])])
+
+
+def seeded_draws_around_a_branch(n):
+    first = tf.random.uniform([], seed=7)
+    inner = tf.random.uniform([], seed=7) if n > 0 else tf.zeros([])
+    return tf.stack([first, inner])
+
+
+def draws_in_a_loop(n):
+    i, total = 0 * n, tf.zeros([])
+    while i < 3:
+        total += tf.random.uniform([])
+        i += 1
+    return total
+
+
+@pytest.mark.parametrize(
+    "function, expected",
+    [
+        (draws_around_a_branch, [[0.8127, 0.8127, 0.05554], [0.52729, 0.52729, 0.83883]]),
+        (seeded_draws_around_a_branch, [[0.78785, 0.78785], [0.88994, 0.88994]]),
+        (draws_in_a_loop, [2.18893, 2.25535]),
+    ],
+)
+def test_branches_and_loops_draw_tensorflows_numbers(function, expected):
+    tf.random.set_seed(1)
+    traced = tf.function(function)
+    found = [traced(tf.constant(1)).numpy() for _ in range(2)]
+    np.testing.assert_allclose(found, expected, atol=2e-5)
+
+
 def test_methods_and_training_steps():
     class Model:
         def __init__(self):
