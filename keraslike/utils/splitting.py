@@ -49,7 +49,7 @@ def split_dataset(
         preferred_backend: accepted for Keras's sake, and ignored.
 
     Raises TypeError for other objects, ValueError if there are no samples, if arrays differ in
-    length, and if the parts exceed the data set.
+    length, and if the parts exceed the data set or one of them is empty.
 
     >>> left, right = split_dataset(np.arange(10.0), left_size=0.8)
     >>> len(left), [float(x) for x in right]
@@ -150,5 +150,10 @@ def _sizes(left: Any, right: Any, total: int) -> tuple[int, int]:
         raise ValueError(
             f"The sum of `left_size` and `right_size` is {first + last}, but there are only "
             f"{total} samples. Received: left_size={left}, right_size={right}"
+        )
+    if not (first and last):
+        raise ValueError(
+            f"One of the parts would be empty: {first} and {last} of {total} samples. "
+            f"Received: left_size={left}, right_size={right}"
         )
     return first, last

@@ -54,6 +54,7 @@ def test_padded_sequences_are_those_of_keras(more):
         (lambda u: u.split_dataset(np.ones(4), 1.5), "`left_size` should be either"),
         (lambda u: u.split_dataset(np.ones(4), right_size=4), "`right_size` should be either"),
         (lambda u: u.split_dataset(np.ones(4), 2, 3), "The sum of `left_size` and `right_size`"),
+        (lambda u: u.split_dataset(np.ones(4), 0.1), "parts would be empty: 0 and 4 of 4"),
         (lambda u: u.split_dataset(iter(()), 0.5), "empty dataset"),
         (lambda u: u.to_categorical([0, 3], 3), "between 0 and num_classes - 1 = 2"),
         (lambda u: u.get_source_inputs(3.0), "must be a KerasTensor"),
