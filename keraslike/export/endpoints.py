@@ -8,6 +8,7 @@ into Python.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -85,14 +86,24 @@ def signature_of(model: Any) -> list[Any]:
             "The model provided has not yet been built. It must be built before export."
         )
     if isinstance(model, Sequential):
-        return [spec_of(model.inputs[0])]
+        return [_argument_of(model, model.inputs[0])]
     if "_inputs" in vars(model):
-        return [jax.tree.map(spec_of, model.input)]
+        return [jax.tree.map(functools.partial(_argument_of, model), model.input)]
     if not isinstance(model._called, tuple):
         raise ValueError(
             "The model provided has never called. It must be called at least once before export."
         )
-    return [jax.tree.map(_with_unknown_batch, given) for given in model._called]
+    return [jax.tree.map(functools.partial(_argument_of, model), given) for given in model._called]
+
+
+def _keeps_states(model: Any) -> bool:
+    return any(getattr(layer, "stateful", False) for layer in model._flatten_layers())
+
+
+def _argument_of(model: Any, example: Any) -> Spec:
+    """The `Spec` of an argument. Layers that keep states keep them for one batch size."""
+    spec = _with_unknown_batch(example)
+    return dataclasses.replace(spec, shape=tuple(example.shape)) if _keeps_states(model) else spec
 
 
 def _with_unknown_batch(example: Any) -> Spec:

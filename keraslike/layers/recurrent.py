@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from keraslike.core import base, naming, rng
+from keraslike.core import base, context, naming, rng
 from keraslike.core.arguments import given, names_of, one_of
 from keraslike.core.variable import Buffer, Param
 from keraslike.layers.input_spec import InputSpec
@@ -219,10 +219,11 @@ class RNN(Layer):
 
     def _begin(self, initial_state: Any, batch: Any) -> list[Any]:
         # The batch size may be unknown in a trace of shapes.
-        keeps = self._kept is not None and isinstance(batch, int)
+        known = isinstance(batch, int) or context.state.exporting
+        keeps = self._kept is not None and known
         if keeps:
             (size,) = {v.shape[0] for v in base.iter_state(self.states)}
-            if batch != size:
+            if not isinstance(batch, int) or batch != size:
                 raise ValueError(
                     f"Layer '{self.name}' is stateful and keeps states for a batch size of {size}. "
                     f"Received: a batch of {batch}"

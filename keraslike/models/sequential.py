@@ -134,9 +134,15 @@ class Sequential(Model):
                 lambda t: Input(batch_shape=(None, *t.shape[1:]), dtype=t.dtype), first.input
             )
         else:
-            symbols = map_shapes(
-                lambda s: Input(batch_shape=(None, *s[1:]), dtype=first.variable_dtype), input_shape
-            )
+            flat = [inner for layer in self.layers for inner in layer._flatten_layers()]
+            # Layers that keep states keep them for one batch size.
+            keeps = any(getattr(inner, "stateful", False) for inner in flat)
+
+            def symbol(shape: Any) -> Any:
+                batch = shape[0] if keeps else None
+                return Input(batch_shape=(batch, *shape[1:]), dtype=first.variable_dtype)
+
+            symbols = map_shapes(symbol, input_shape)
         x = symbols
         try:
             for layer in self.layers:

@@ -116,6 +116,20 @@ def test_endpoints_change_state(tmp_path):
     assert reloaded.manifest["collections"] == {"moments": moments}
 
 
+def test_a_stateful_layer_goes_on_where_it_was(tmp_path):
+    model = keras.Sequential([layers.GRU(2, stateful=True)])
+    x = np.ones((2, 4, 3), "float32")
+    model(x)
+    assert model.input_shape == (2, 4, 3)
+    model.export(tmp_path / "m", format="stablehlo", verbose=False)
+    reloaded = load_exported(tmp_path / "m")
+    for _ in range(2):
+        _assert_close(reloaded.serve(x), model.predict(x, verbose=0))
+    spec = keras.InputSpec(shape=(None, 4, 3), dtype="float32")
+    with pytest.raises(ValueError, match="states for a batch size of 2"):
+        model.export(tmp_path / "n", "stablehlo", verbose=False, input_signature=[spec])
+
+
 class Sum(keras.Model):
     def call(self, x, y):
         return [x + y, {"first": x}]
