@@ -498,11 +498,9 @@ def _kind(y_true: Any, y_pred: Any) -> str:
     if y_true is None:
         return "categorical"
     true, pred = (tuple(getattr(y, "shape", np.shape(y))) for y in (y_true, y_pred))
-    if pred and pred[-1] == 1:
+    if len(pred) < 2 or pred[-1] == 1:
         return "binary"
-    if len(true) < len(pred) or (true and true[-1] == 1 and pred[-1] > 1):
-        return "sparse_categorical"
-    return "categorical" if pred and len(pred) > 1 else "binary"
+    return "sparse_categorical" if len(true) < len(pred) or true[-1] == 1 else "categorical"
 
 
 def _as_metric(identifier: Any, y_true: Any, y_pred: Any) -> tuple[Metric, str]:

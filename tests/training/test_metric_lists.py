@@ -409,3 +409,13 @@ def test_one_loss_for_a_dict_of_outputs_is_told_in_the_order_of_their_names():
     y = {"zz": np.full((4, 2), 9.0), "aa": np.zeros((4, 1))}
     total, aa, zz = model.evaluate(np.zeros((4, 3)), y, verbose=0)
     assert model.metrics_names == ["loss", "aa_loss", "zz_loss"] and (total, aa, zz) == (81, 0, 81)
+
+
+@pytest.mark.parametrize("shape", [(4,), (4, 1)])
+def test_accuracy_of_outputs_without_an_axis_is_binary(shape):
+    x = ours.Input(())
+    model = ours.Model(x, ours.ops.sigmoid(x))
+    model.compile(loss="mse", metrics=["accuracy"])
+    y = np.array([0, 1, 1, 1]).reshape(shape)
+    logs = model.evaluate(np.array([-1.0, 2.0, -3.0, 4.0]), y, verbose=0, return_dict=True)
+    assert logs["accuracy"] == 0.75
