@@ -305,9 +305,11 @@ def class_weights_of(y: Any, class_weight: dict[int, float]) -> np.ndarray:
         y = outputs[0]
     y = np.asarray(y)
     shape = y.shape
+    one_hot = y.ndim > 1 and shape[-1] != 1
+    numbers = one_hot and y.dtype.kind in "iu" and y.max(initial=0) > 1
     if y.ndim > 1:
-        y = y.squeeze(-1) if shape[-1] == 1 else y.argmax(axis=-1)
-    if y.ndim != 1:
+        y = y.argmax(axis=-1) if one_hot else y.squeeze(-1)
+    if y.ndim != 1 or numbers:
         raise ValueError(
             "class_weight needs one class for each sample: give sample_weight. "
             f"Received: class_weight={class_weight!r} and y of shape {shape}."

@@ -53,6 +53,7 @@ def test_a_call_without_inputs_names_what_is_missing():
         ({"class_weight": {0.5: 1.0}}, "class_weight must be a dict of class numbers"),
         ({"class_weight": {0: 1.0}, "sample_weight": Y}, "sample_weight and class_weight cannot"),
         ({"class_weight": {0: 1.0}, "y": np.ones((8, 3, 2))}, "class_weight needs one class"),
+        ({"class_weight": {0: 1.0}, "y": np.full((8, 3), 2)}, "class_weight needs one class"),
         ({"callbacks": 3}, "callbacks must be a list of Callback objects. Received: 3"),
         ({"callbacks": [keras.callbacks.EarlyStopping]}, "callbacks must hold Callback objects"),
     ],
