@@ -34,6 +34,9 @@ class Guard:
 
 
 _attaching = threading.Lock()
+# Held from the read to the write of `assign_add` and `assign_sub`, so that no thread's update is
+# lost. It is acquired before any guard's lock for values, under which no update runs.
+updating = threading.RLock()
 
 
 def guards_of(variables: Iterable[Any]) -> list[Guard]:

@@ -21,7 +21,7 @@ from keraslike.core.arguments import one_of
 from keraslike.core.boxed import Refusal, is_recorded, refuse_recorded
 from keraslike.core.context import OUTSIDE, state
 from keraslike.core.errors import InvalidArgument
-from keraslike.core.guards import guard_of
+from keraslike.core.guards import guard_of, updating
 from keraslike.core.pending import Pending, array_of, drawing, initial_value, pending_value
 from keraslike.core.pickling import picklable
 from keraslike.core.static import AutoName
@@ -417,9 +417,8 @@ class Variable(_Leaf):
             )
         if state.distribution is not None:
             value = state.distribution.assigned(self._raw_value, value)
-        outsiders = state.outsiders
-        if outsiders is not None and outsiders.get(id(self)) is not None and state.scope is None:
-            outsiders[id(self)] = (self, True)
+        if (noted := state.outsiders) and noted.get(id(self)) is not None and state.scope is None:
+            noted[id(self)] = (self, True)
         flax_internals.check_can_update(self, value)
         object.__setattr__(self, "_raw_value", value)
 
@@ -456,15 +455,17 @@ class Variable(_Leaf):
 
     def assign_add(self, value: Any) -> jax.Array:
         """Adds to the value; returns the new value."""
-        return self.assign(self._raw_value + self._summand(value))
+        return self._updated(operator.add, value)
 
     def assign_sub(self, value: Any) -> jax.Array:
         """Subtracts from the value; returns the new value."""
-        return self.assign(self._raw_value - self._summand(value))
+        return self._updated(operator.sub, value)
 
-    def _summand(self, value: Any) -> Any:
+    def _updated(self, update: Callable, value: Any) -> jax.Array:
         known = isinstance(value, (int, float, complex, jax.Array, nnx.Variable))
-        return array_of(value if known else self._converted(value))
+        operand = array_of(value if known else self._converted(value))
+        with updating:
+            return self.assign(update(self._raw_value, operand))
 
     def numpy(self) -> np.ndarray:
         """The value as a numpy array on the host, which shares no memory with the Variable."""
@@ -589,8 +590,7 @@ def _is_compilable(initializer: Any) -> bool:
 
 
 def _made_with_layout(sharding: Any, initializer: Any, make: Callable[[], jax.Array]) -> jax.Array:
-    """An initial value, of which each device computes its own part where the initializer can be
-    compiled."""
+    """An initial value; each device computes its own part if the initializer can be compiled."""
     if _is_compilable(initializer):
         return jax.jit(make, out_shardings=sharding)()
     return jax.device_put(make(), sharding)

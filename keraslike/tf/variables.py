@@ -14,6 +14,7 @@ from keraslike.core import context
 from keraslike.core import variable as core
 from keraslike.core.boxed import Boxed, Taking
 from keraslike.core.context import trace_state_clean
+from keraslike.core.guards import updating
 from keraslike.core.variable import Param
 from keraslike.tf import calls, dtypes, indexing, ops
 from keraslike.tf.conversion import _as_operand, convert_to_tensor, static
@@ -247,13 +248,15 @@ class Variable(core.Variable, Taking, metaclass=_Kind):
         self, delta: Any, use_locking: bool = False, name: Any = None, read_value: bool = True
     ):
         """Adds to the value."""
-        return self._put(_now(self) + _as_operand(delta, self.dtype))
+        with updating:
+            return self._put(_now(self) + _as_operand(delta, self.dtype))
 
     def assign_sub(
         self, delta: Any, use_locking: bool = False, name: Any = None, read_value: bool = True
     ):
         """Subtracts from the value."""
-        return self._put(_now(self) - _as_operand(delta, self.dtype))
+        with updating:
+            return self._put(_now(self) - _as_operand(delta, self.dtype))
 
     def scatter_nd_update(self, indices: Any, updates: Any, name: Any = None) -> _Unread:
         """Sets the elements at `indices[i]` to `updates[i]`."""

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import keraslike as keras
+import keraslike.tf
 from keraslike.core import base, context, guards, lowering, rng
 
 ROUNDS = range(int(os.environ.get("KERASLIKE_STRESS_ROUNDS", "1")))
@@ -173,6 +174,19 @@ def test_a_generator_that_uses_models(number):
     assert int(other.optimizer.iterations) == 8
     assert seen == [0, *range(1, 8)]  # each batch is made after the step before it
     assert_usable(model, other)
+
+
+@pytest.mark.parametrize("make_variable", [keras.Variable, keras.tf.Variable])
+def test_no_update_is_lost(make_variable):
+    variable = make_variable(0.0)
+
+    def count():
+        for _ in range(50):
+            variable.assign_add(3.0)
+            variable.assign_sub(1.0)
+
+    at_once(*[count] * 4)
+    assert float(variable.numpy()) == 400
 
 
 @pytest.mark.parametrize("fails", ["while tracing", "in a callback", "without memory"])
