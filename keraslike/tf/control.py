@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -181,13 +182,13 @@ def _as_index(pred: Any) -> Any:
     if isinstance(pred, bool):
         return int(pred)
     pred = _as_operand(pred)
-    if pred.shape and (is_traced(pred) or math.prod(pred.shape) != 1):
+    if math.prod(pred.shape) != 1:
         raise TypeError(f"tf.cond: pred must be a scalar. Received shape {tuple(pred.shape)}.")
     return run(_to_index, (pred,)) if is_traced(pred) else int(bool(pred))
 
 
 def _to_index(pred: Any) -> Any:
-    return pred.astype(np.int32)
+    return pred.reshape(()).astype(np.int32)
 
 
 def case(
@@ -219,10 +220,23 @@ def switch_case(
 ) -> Any:
     """The result of the function with an index; of the last one, or `default`, for other indices.
 
+    Args:
+        branch_fns: a list of functions, or pairs or a dict of indices and functions.
+
+    Raises ValueError if the indices are not 0, 1, ....
+
     >>> tf.switch_case(tf.constant(1), [lambda: 10, lambda: 20])
     20
     """
-    fns = [f for _, f in sorted(branch_fns.items())] if isinstance(branch_fns, dict) else branch_fns
+    fns = list(branch_fns.items() if isinstance(branch_fns, dict) else branch_fns)
+    if fns and isinstance(fns[0], tuple):
+        fns.sort(key=operator.itemgetter(0))
+        if [i for i, _ in fns] != list(range(len(fns))):
+            raise ValueError(
+                f"branch_fns must have the indices from 0 to {len(fns) - 1}. Received: "
+                f"{[i for i, _ in fns]}"
+            )
+        fns = [fn for _, fn in fns]
     fns = [*fns, *([] if default is None else [default])]
     index = _as_operand(branch_index)
     if not is_traced(index):

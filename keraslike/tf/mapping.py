@@ -8,6 +8,7 @@ from typing import Any
 import jax
 
 from keraslike.core.context import trace_state_clean
+from keraslike.core.errors import NeedsPython
 from keraslike.tf import nest
 from keraslike.tf.autograph import converted
 from keraslike.tf.concrete import wrap_values
@@ -37,8 +38,13 @@ def map_fn(
     signature = specs(dtype if fn_output_signature is None else fn_output_signature)
     if trace_state_clean() and not (is_dense(signature) and is_dense(elems)):
         return one_by_one(fn, elems, signature)
-    fn = converted(fn)
-    return _over(elems, lambda each, _: (None, fn(each)), None, reverse=False)[1]
+    elems, staged = _tensors(elems), converted(fn)
+    try:
+        return _over(elems, lambda each, _: (None, staged(each)), None, reverse=False)[1]
+    except NeedsPython:
+        if not trace_state_clean():
+            raise
+    return one_by_one(fn, elems, signature)
 
 
 def vectorized_map(
@@ -49,8 +55,16 @@ def vectorized_map(
     >>> tf.vectorized_map(lambda x: x * x, tf.constant([1, 2, 3])).numpy().tolist()
     [1, 4, 9]
     """
+    try:
+        return _vectorized(converted(fn), elems)
+    except NeedsPython:
+        if not trace_state_clean():
+            raise
+    return one_by_one(fn, elems, None)
+
+
+def _vectorized(fn: Callable, elems: Any) -> Any:
     flat, tree = _flat(elems)
-    fn = converted(fn)
     slices = [_slice_of(t) for t in flat]
     traced = _Traced(lambda *v: fn(wrap_values(jax.tree.unflatten(tree, list(v)))), *slices)
     if traced.changed:  # one slice after the other, such as draws of random numbers
