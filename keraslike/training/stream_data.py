@@ -65,6 +65,7 @@ class StreamData:
         self._given = 0
         self._position: tuple[Any, int, str | None] = (None, 0, None)
         self._is_dataset = isinstance(source, PyDataset)
+        self._begun = False  # Whether `on_epoch_begin` was called for the epoch.
         self._has_orders = hasattr(source, "orders")
         self.ahead = bool(getattr(source, "can_prefetch", _is_loader(source)))
         self._told_of_nan = False
@@ -79,6 +80,7 @@ class StreamData:
         if not self._peeked:
             if self._iterator is None and processes.are_several() and is_batched(self.source):
                 self._iterator = one_by_one(self.source)  # grain's own iterator reads far ahead.
+            self._begin()
             try:
                 self._peeked.append(self._next())
             except StopIteration:
@@ -96,6 +98,11 @@ class StreamData:
             return a if is_text(a) else jax.ShapeDtypeStruct(a.shape, a.dtype)
 
         return jax.tree.map(spec, batch, is_leaf=is_text)
+
+    def _begin(self) -> None:
+        if self._is_dataset and not self._begun:
+            self._begun = True
+            self.source.on_epoch_begin()
 
     def _next(self) -> tuple[Batch | Share, Any]:
         if self._iterator is None:
@@ -245,8 +252,8 @@ class StreamData:
         """The batches of an epoch from number `first` on, each with its argument for
         `mark_trained`."""
         count = first
-        if self._is_dataset and not first:
-            self.source.on_epoch_begin()
+        if not first:
+            self._begin()
         while not self.fixed_steps or count < self.steps:  # type: ignore[operator]
             if self._peeked:
                 item = self._peeked.pop()
@@ -271,6 +278,7 @@ class StreamData:
         if not self._once and not (self.fixed_steps and self.goes_on):
             self._iterator, self._position = None, (None, 0, None)
         if self._is_dataset:
+            self._begun = False
             self.source.on_epoch_end()
 
 

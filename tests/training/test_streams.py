@@ -270,6 +270,7 @@ class Counted(Dataset):
         return None
 
     def __getitem__(self, n):
+        assert self.told, "a batch before the first epoch has begun"
         return super().__getitem__(n % 12)
 
     def on_epoch_begin(self):
