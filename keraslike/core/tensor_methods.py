@@ -14,11 +14,11 @@ from collections.abc import Callable
 from typing import Any
 
 from keraslike.core.boxed import Answers, boxed, unbox
-from keraslike.core.tracebacks import is_ours
+from keraslike.core.tracebacks import is_ours, is_users
 
 _ATTRIBUTES = frozenset(
     ("as_list", "as_numpy_dtype", "assert_has_rank", "base_dtype", "get_shape", "is_complex")
-    + ("is_floating", "is_integer", "is_fully_defined", "num_elements", "set_shape", "with_rank")
+    + ("is_floating", "is_fully_defined", "num_elements", "set_shape", "with_rank")
 )
 _OF_SHAPES = ("ndims", "rank")
 _known: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
@@ -51,15 +51,22 @@ def _takes_tensors(code: Any) -> bool:
     tensors, shapes and dtypes have, and JAX's arrays have not."""
     if not isinstance(code, (type, types.FunctionType)):
         return False
-    if code not in _known:
+    found = _known.get(code)
+    if found is None:
         cls = code if isinstance(code, type) else object
-        _known[code] = _reads(getattr(cls, "call", code), cls, set())
-    return _known[code]
+        found = _known[code] = _reads(getattr(cls, "call", code), cls, _package(code), set())
+    return found
 
 
-def _reads(function: Any, cls: type, seen: set[Any]) -> bool:
+def _package(value: Any) -> str:
+    return (getattr(value, "__module__", None) or "").partition(".")[0]
+
+
+def _reads(function: Any, cls: type, package: str, seen: set[Any]) -> bool:
     if not isinstance(function, types.FunctionType) or function in seen or is_ours(function):
         return False
+    if _package(function) != package and not is_users(function.__code__.co_filename):
+        return False  # another library's
     seen.add(function)
     codes = [function.__code__]
     for code in codes:
@@ -68,15 +75,17 @@ def _reads(function: Any, cls: type, seen: set[Any]) -> bool:
         for instruction in dis.get_instructions(code):
             name = instruction.argval
             reads = instruction.opname in ("LOAD_ATTR", "LOAD_METHOD")
-            of_shape = name in _OF_SHAPES and before not in ("tf", "self")
-            if reads and (name in _ATTRIBUTES or (of_shape and "shape" in code.co_names)):
+            of_shape = name in _OF_SHAPES and before not in ("tf", *code.co_varnames[:1])
+            of_dtype = name == "is_integer" and before == "dtype"  # numbers have one, too
+            found = name in _ATTRIBUTES or of_dtype or (of_shape and "shape" in code.co_names)
+            if reads and found:
                 return True
             before = name
     cells = [cell.cell_contents for cell in function.__closure__ or () if _is_full(cell)]
     names = {name for code in codes for name in code.co_names}
     called = [function.__globals__.get(name) for name in names]
     called += [getattr(cls, name, None) for name in names]
-    return any(_reads(each, cls, seen) for each in (*called, *cells))
+    return any(_reads(each, cls, package, seen) for each in (*called, *cells))
 
 
 def _is_full(cell: types.CellType) -> bool:
