@@ -78,8 +78,12 @@ def _split(
     function: Callable, value: Any, num_or_size_splits: Any, axis: Any = 0, num: Any = None,
     name: Any = None,
 ) -> Any:  # fmt: skip
-    if _axis(value, axis):
-        raise NotImplementedError("tf.split: ragged tensors can be split along axis 0 only.")
+    axis = _axis(value, axis)
+    if axis > value.ragged_rank:  # the rows within are dense
+        parts = function(value.flat_values, num_or_size_splits, axis - value.ragged_rank)
+        return [value.with_flat_values(part) for part in parts]
+    if axis:
+        raise NotImplementedError("tf.split: ragged axes other than the first cannot be split.")
     sizes, rows = static(num_or_size_splits), value._rows
     if isinstance(sizes, int):
         if rows % sizes:
