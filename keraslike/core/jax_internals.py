@@ -159,6 +159,26 @@ def _compile_in_thread(*args: Any, **kwargs: Any) -> Any:
 
 compiler.backend_compile_and_load = _compile_in_thread
 
+_ensure_no_leaks = core.ensure_no_leaks
+
+
+@contextlib.contextmanager
+def _ended(trace: Any) -> Iterator[None]:
+    """The context of a trace, which ends the trace if an exception leaves it, too.
+
+    JAX ends only the traces of functions that return. The others keep the arrays that they captured
+    until the process ends, and the first trace of a step that creates state does not return.
+    """
+    try:
+        with _ensure_no_leaks(trace):
+            yield
+    except BaseException:
+        trace.invalidate()
+        raise
+
+
+core.ensure_no_leaks = _ended
+
 
 def keep_nothing(*_: Any, **__: Any) -> bool:
     """The policy of a `jax.checkpoint` that keeps no intermediate values, on the CPU either.

@@ -1,8 +1,10 @@
 """What is relied on of the insides of flax and jax: a newer one that differs fails here first."""
 
 import contextlib
+import gc
 import signal
 import threading
+import weakref
 
 import jax
 import jax.export
@@ -35,6 +37,21 @@ def test_a_computed_array_has_a_type_and_can_have_attributes():
     assert type(x) is type(jax.jit(lambda a: a)(x)) is jax_internals.Computed
     x.mine = 3
     assert x.mine == 3 and not hasattr(jnp.ones(2), "mine")
+
+
+@pytest.mark.parametrize("transform", [jax.jit, jax.grad, jax.checkpoint, jax.vmap])
+def test_a_trace_that_an_exception_ends_keeps_no_array(transform):
+    def failing(x):
+        x * captured
+        raise ZeroDivisionError
+
+    captured = jnp.ones((3, 1)) * 2
+    ref = weakref.ref(captured)
+    with pytest.raises(ZeroDivisionError):
+        jax.eval_shape(lambda x: transform(failing)(x), jnp.ones(3))
+    del captured
+    gc.collect()
+    assert ref() is None
 
 
 def test_flax_reads_and_writes_a_subclass_by_its_properties():
