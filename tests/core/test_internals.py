@@ -41,15 +41,18 @@ def test_a_computed_array_has_a_type_and_can_have_attributes():
 
 @pytest.mark.parametrize("transform", [jax.jit, jax.grad, jax.checkpoint, jax.vmap])
 def test_a_trace_that_an_exception_ends_keeps_no_array(transform):
-    def failing(x):
-        x * captured
-        raise ZeroDivisionError
+    def captured():
+        array = jnp.ones((3, 1)) * 2
 
-    captured = jnp.ones((3, 1)) * 2
-    ref = weakref.ref(captured)
-    with pytest.raises(ZeroDivisionError):
-        jax.eval_shape(lambda x: transform(failing)(x), jnp.ones(3))
-    del captured
+        def failing(x):
+            jnp.sin(x * array)
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            jax.eval_shape(transform(failing), jnp.ones(3))
+        return weakref.ref(array)
+
+    ref = captured()
     gc.collect()
     assert ref() is None
 
