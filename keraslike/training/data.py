@@ -209,6 +209,16 @@ def in_executions(steps: int | None, execution: int) -> int | None:
     return None if steps is None else math.ceil(steps / execution) * execution
 
 
+def _is_stream(x: Any) -> bool:
+    return isinstance(x, PyDataset) or (
+        not hasattr(x, "shape")
+        and not is_tree(x)
+        and not isinstance(x, (list, tuple, str, bytes))
+        and hasattr(x, "__iter__")
+        and not hasattr(x, "__array__")
+    )
+
+
 def adapt(
     x: Any,
     y: Any = None,
@@ -223,16 +233,9 @@ def adapt(
 ) -> ArrayData | StreamData:
     """The data source for a user's data; raises ValueError for unsupported data. Streams are read
     in multiples of `execution` batches."""
-    streams = isinstance(x, PyDataset) or (
-        not hasattr(x, "shape")
-        and not is_tree(x)
-        and not isinstance(x, (list, tuple, str, bytes))
-        and hasattr(x, "__iter__")
-        and not hasattr(x, "__array__")
-    )
     if x is None:
         raise ValueError(f"{names[0]} is missing: pass arrays, a generator or a PyDataset.")
-    if streams:
+    if _is_stream(x):
         for value, name in ((y, names[1]), (sample_weight, names[2])):
             if value is not None:
                 raise ValueError(
@@ -256,6 +259,11 @@ def split(arrays: Sequence[Any], validation_split: float) -> tuple[Batch, Batch]
     """The first part of the samples and the last `validation_split` of them."""
     if not 0 < validation_split < 1:
         raise ValueError(f"validation_split must be between 0 and 1. Received: {validation_split}")
+    if _is_stream(arrays[0]):
+        raise ValueError(
+            f"validation_split needs x to be arrays. Received: x of type {type(arrays[0]).__name__}"
+            "; pass validation_data."
+        )
     ready = tuple(to_arrays(a, n, sparse=True) for a, n in zip(arrays, PARTS))
     n = jax.tree.leaves(ready)[0].shape[0]
     at = math.floor(n * (1.0 - validation_split))

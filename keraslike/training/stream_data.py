@@ -216,6 +216,8 @@ class StreamData:
 
     def ready(self, batch: Any) -> Batch:
         """A batch, or all of its rows, in the form that a step accepts."""
+        if batch is None:
+            raise ValueError("A batch must hold x, or a tuple of x and y. Received: None")
         keeps = getattr(self.source, "keeps_arrays", False)
         given = {id(array) for array in jax.tree.leaves(batch)}
 

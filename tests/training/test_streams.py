@@ -91,6 +91,13 @@ def test_a_batch_that_raises_stop_iteration_does_not_shorten_the_data():
         model().predict(Sequence(ends=3), verbose=0)
 
 
+def test_what_a_dataset_cannot_be_used_for_is_said():
+    with pytest.raises(ValueError, match="validation_split needs x to be arrays.*type Dataset"):
+        model().fit(Dataset(), validation_split=0.5, verbose=0)
+    with pytest.raises(ValueError, match="A batch must hold x"):
+        model().predict((None for _ in range(2)), verbose=0)
+
+
 def test_arrays_that_do_not_fit_on_the_device(monkeypatch, expected):
     monkeypatch.setattr("keraslike.training.loop._resident_limit", lambda: 0)
     history = model().fit(X, Y, batch_size=16, shuffle=False, verbose=0).history
