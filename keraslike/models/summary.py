@@ -164,6 +164,8 @@ def _output_shape(layer: Any) -> str:
     if nodes:
         return _shapes(nodes[-1].outputs)
     given = layer._build_shapes if isinstance(layer, Layer) and layer.built else None
+    if given is None:
+        return "?"
     try:  # The output shape for the shapes with which the layer was built.
         args, by_name = ((), given) if isinstance(given, dict) else ((given,), {})
         shapes = layer.compute_output_shape(*args, **by_name)

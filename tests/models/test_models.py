@@ -463,7 +463,14 @@ def test_summaries_are_keras_s():
         ):
             model.summary(print_fn=lines.append, **given)
         unbuilt.summary(print_fn=lines.append)
-        return lines[-1].count("?"), [repr(x) for x in (inputs, unbuilt.layers[0], nested)]
+        looked_up = k.Sequential([k.layers.Embedding(9, 4), k.layers.Dense(4)])
+        looked_up.summary(print_fn=lines.append)
+        assert not any(layer.built for layer in looked_up.layers)
+        return (
+            lines[-2].count("?"),
+            lines[-1].count("0 (unbuilt)"),
+            [repr(x) for x in (inputs, unbuilt.layers[0], nested)],
+        )
 
     lines: list[str] = []
     keras.utils.clear_session()  # automatic names begin anew
