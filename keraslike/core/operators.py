@@ -60,6 +60,8 @@ def give_to_variables(cls: type) -> None:
                 functools.partial(_reflected, functools.partial(_operate, op)),
             )
             setattr(cls, f"__r{name}__", reflected)
+            # As in Keras `v += x` names the sum `v`. flax.nnx refuses to change the Variable.
+            setattr(cls, f"__i{name}__", getattr(cls, f"__{name}__"))
     for name in ("neg", "abs", "getitem", "invert"):
         plain = getattr(nnx.Variable, f"__{name}__")
         setattr(cls, f"__{name}__", either(getattr(operator, name), plain))

@@ -361,6 +361,17 @@ def _slice(variable: Any, key: Any) -> Tensor:
 Variable.__getitem__ = _slice  # type: ignore[method-assign,assignment]
 
 
+def _no_change(self: Variable, value: Any) -> Any:
+    raise RuntimeError(
+        "`variable += value` and the like are not supported for a tf.Variable. Use "
+        "`variable.assign_add(value)`, or `variable = variable + value` for a tensor."
+    )
+
+
+for _name in ("iadd", "isub", "imul", "itruediv", "ipow"):  # TensorFlow has the others.
+    setattr(Variable, f"__{_name}__", _no_change)
+
+
 class TrainableVariable(Variable, Param):
     """A trainable variable."""
 

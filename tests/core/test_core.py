@@ -1,6 +1,7 @@
 """Variables, objects as pytrees, lowering, symbolic tensors, the registry."""
 
 import copy
+import operator
 import pickle
 import weakref
 
@@ -532,3 +533,17 @@ def test_symbolic_tensors_have_the_operators_of_keras():
     for function in (lambda a, b: a ^ b, lambda a, b: a & b, lambda a, b: a | b, lambda a, b: ~a):
         ours, theirs = function(a, b), function(x, y)
         assert (tuple(ours.shape), ours.dtype) == (theirs.shape, theirs.dtype)
+
+
+def test_assignments_with_an_operator_name_the_result():
+    for of in (keras.Variable, tf.Variable):
+        variable = value = of(np.array([3.0, 5.0], "float32"))
+        value //= 2.0
+        assert value is not variable and np.asarray(value).tolist() == [1.0, 2.0]
+        assert np.asarray(variable).tolist() == [3.0, 5.0]
+    value = variable = keras.Variable(1.0)
+    value += 2
+    value -= keras.Variable(0.5)
+    assert float(value) == 2.5 and float(variable) == 1.0
+    with pytest.raises(RuntimeError, match="assign_add"):
+        operator.iadd(tf.Variable(1.0), 1.0)
