@@ -232,7 +232,8 @@ def _concat(given: Sequence[Any], axis: int) -> Any:
     sizes = {tuple(v.shape)[:axis] + tuple(v.shape)[axis + 1 :] for v in given}
     if not ranks and len(sizes) == 1:
         return ops.concat(given, axis)
-    wanted = max([*ranks, axis, 1])
+    is_last = axis == len(given[0].shape) - 1  # a dense last axis stays dense, as in TensorFlow
+    wanted = max([*ranks, 1 if is_last else axis, 1])
     given = [_with_rank(v, wanted) for v in given]
     if axis > 1:
         for other in given[1:]:

@@ -324,6 +324,7 @@ list(tf.function(lambda x: tf.cond(x > 0, lambda: dict(z=x, a=x), lambda: dict(z
 tf.function(lambda p: tf.cond(p, lambda: 1, lambda: 2))(c([[False]]))
 tf.function(lambda p: 1 if p else 2)(c([True]))
 tf.split(tf.RaggedTensor.from_row_lengths(tf.reshape(tf.range(8), [2, 4]), [0, 2]), [1, 3], -1)
+tf.concat([tf.RaggedTensor.from_row_lengths(tf.reshape(tf.range(8), [2, 4]), [0, 2])] * 2, -1)
 tf.switch_case(c(0), [(1, lambda: c(1)), (0, lambda: c(2))])
 tf.function(lambda i: tf.switch_case(i, [(1, lambda: c(1)), (0, lambda: c(2))]))(c(1))
 tf.switch_case(c(1), {0: lambda: c(1), 2: lambda: c(2)})
