@@ -136,11 +136,19 @@ def unary(
     return _named(function, like, name)
 
 
-def binary(like: Callable, name: str | None = None, sparse: Callable | None = None) -> Callable:
+def binary(
+    like: Callable,
+    name: str | None = None,
+    sparse: Callable | None = None,
+    strong: bool = False,
+) -> Callable:
     """The op `f(x1, x2)` with broadcasting. Sparse arrays are passed to `sparse(x1, x2)` if there
-    is such a function, and converted to dense ones otherwise."""
+    is such a function, and converted to dense ones otherwise. With `strong` a Python float is an
+    array of the dtype `floatx()`, as in some of Keras's ops."""
 
     def function(x1: Any, x2: Any) -> Any:
+        if strong:
+            x1, x2 = (np.asarray(x, dtypes.floatx()) if type(x) is float else x for x in (x1, x2))
         if sparse is not None and (sparsity.is_sparse(x1) or sparsity.is_sparse(x2)):
             return sparse(*[x if sparsity.is_sparse(x) else operand(x) for x in (x1, x2)])
         return like(operand(x1), operand(x2))

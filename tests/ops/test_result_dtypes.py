@@ -35,6 +35,15 @@ def test_whole_numbers_are_floats(name, dtype):
     both(name, jnp.asarray([0, 1, 1], dtype))
 
 
+@pytest.mark.parametrize("name", ["arctan2", "logaddexp", "logaddexp2"])
+@pytest.mark.parametrize("operands", [("bfloat16", 1.5), (1.5, "float16"), ("float32", 1.5)])
+def test_python_floats_that_are_arrays(name, operands):
+    args = [jnp.asarray([1, 3], x) if isinstance(x, str) else x for x in operands]
+    ours, theirs = (getattr(framework.ops, name)(*args) for framework in (keraslike, keras))
+    assert ours.dtype == theirs.dtype == "float32"
+    np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+
+
 def test_products_of_narrow_integers_do_not_overflow():
     a = jnp.asarray(FULL, "int8")
     assert both("matmul", a, a).tolist() == [[20000, 20000], [20000, 20000]]
