@@ -26,11 +26,11 @@ def _console(**options: Any) -> Console:
 def show_value(value: Any) -> str:
     """The text for a logged value.
 
-    >>> show_value(0.00002), show_value(1.5)
-    ('2.0000e-05', '1.5000')
+    >>> show_value(0.00002), show_value(1.5), show_value(0.0)  # zero as in Keras
+    ('2.0000e-05', '1.5000', '0.0000e+00')
     """
     number = float(np.mean(np.asarray(value)))
-    return f"{number:.4f}" if abs(number) > 1e-3 or number == 0 else f"{number:.4e}"
+    return f"{number:.4f}" if abs(number) > 1e-3 else f"{number:.4e}"
 
 
 def show_time(seconds: float) -> str:
