@@ -174,7 +174,7 @@ class WriteBehind:
         self._file, self._thread = file, ThreadPoolExecutor(1)
         self._pending: list[Future] = []
 
-    def __enter__(self) -> WriteBehind:
+    def __enter__(self) -> Any:
         return self
 
     def __exit__(self, kind: Any, *_: Any) -> None:
