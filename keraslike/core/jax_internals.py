@@ -38,6 +38,7 @@ from jax._src.lib import _jax, xla_client
 from jax._src.lib.mlir import ir
 from jax.experimental.compilation_cache import compilation_cache
 from jax.experimental.xla_metadata import set_xla_metadata
+from jax.extend import core as jex
 from jax.extend import random
 from jax.interpreters import mlir
 from jaxlib import utils
@@ -214,12 +215,44 @@ def export_with(
     function: Any, rules: Sequence[tuple[Any, Any]], platforms: Sequence[str], *args: Any
 ) -> export.Exported:
     """Exports a function of `jax.jit` for several platforms; the primitives in the pairs
-    `(primitive, rule)` are lowered by these rules on all of them."""
+    `(primitive, rule)` are lowered by these rules on all of them. Prints and checks of values,
+    which call Python, are left out."""
     rules = (*rules, *_SAME)
+    traced = function.trace(*args)
+    if traced.jaxpr.effects:
+        closed, structure = traced.jaxpr, jax.tree.structure(traced.out_info)
+        program = without_callbacks(closed.jaxpr)
+
+        def without(*args: Any) -> Any:
+            found = jax.core.eval_jaxpr(program, closed.consts, *jax.tree.leaves(args))
+            return jax.tree.unflatten(structure, found)
+
+        function = jax.jit(without)
     exporter = export.export(function, platforms=platforms, _override_lowering_rules=rules)
     # A file should not contain paths of the machine that wrote it.
     with config.traceback_in_locations_limit(0):
         return exporter(*args)
+
+
+def without_callbacks(jaxpr: Any) -> Any:
+    """The program without its debug callbacks, such as prints and checks of values."""
+    if not jaxpr.effects:
+        return jaxpr
+    eqns = []
+    for eqn in jaxpr.eqns:
+        if eqn.primitive.name == "debug_callback":
+            continue
+        params = {name: _parts_without(value) for name, value in eqn.params.items()}
+        eqns.append(eqn.replace(params=params, effects=frozenset()))
+    return jaxpr.replace(eqns=eqns, effects=frozenset())
+
+
+def _parts_without(value: Any) -> Any:
+    if isinstance(value, jex.ClosedJaxpr):
+        return value.replace(jaxpr=without_callbacks(value.jaxpr))
+    if isinstance(value, jex.Jaxpr):
+        return without_callbacks(value)
+    return type(value)(map(_parts_without, value)) if type(value) in (list, tuple) else value
 
 
 def _rule_of(primitive: Any, rules: Any = mlir_internals._lowerings) -> Any:

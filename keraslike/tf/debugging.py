@@ -96,11 +96,7 @@ def _assert(holds: Callable, message: Any, tensors: list[Any], described: str) -
                 f"{message or ''}\nCondition {described} did not hold.{shown}"
             )
 
-    if any(isinstance(v, jax.core.Tracer) for v in values):
-        if not effects.noted(check, values):
-            effects.call_back(lambda given: check(*given), values)
-    else:
-        check(*values)
+    effects.required(check, *values)
 
 
 def _comparison(name: str, compare: Callable, sign: str) -> Callable:

@@ -57,11 +57,7 @@ def check_bounds(minval: Any, maxval: Any) -> None:
         if (low >= high).any():
             raise InvalidArgumentError(f"Need minval < maxval, got {low} >= {high}")
 
-    values = [raw(_as_operand(bound)) for bound in (minval, maxval)]
-    if not any(isinstance(value, jax.core.Tracer) for value in values):
-        check(*map(np.asarray, values))
-    elif not effects.noted(check, values):
-        effects.call_back(lambda given: check(*map(np.asarray, given)), values)
+    effects.required(check, *(raw(_as_operand(bound)) for bound in (minval, maxval)))
 
 
 def drawn(state: Any, kind: str, shape: Any, dtype: str, *rest: Any) -> Any:

@@ -101,6 +101,15 @@ def checked(check: Callable, *values: Any) -> None:
         check(*map(np.asarray, values))
 
 
+def required(check: Callable, *values: Any) -> None:
+    """Calls `check`, which raises an error or does nothing, with the arrays now or, if one of them
+    is traced, whenever the traced function runs."""
+    if not any(isinstance(value, jax.core.Tracer) for value in values):
+        check(*map(np.asarray, values))
+    elif not noted(check, values):
+        call_back(lambda given: check(*map(np.asarray, given)), values)
+
+
 @contextlib.contextmanager
 def awaited() -> Iterator[None]:
     """A block at whose end all calls that compiled functions make have been made.

@@ -15,7 +15,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend import core as jex
+
+from keraslike.core.jax_internals import without_callbacks
 
 _KEPT = 32
 
@@ -38,7 +39,7 @@ def while_loop(going: Callable, step: Callable, state: Arrays) -> list[Any]:
     def next_state(taken: Arrays, state: Arrays) -> list[Any]:
         return jax.core.eval_jaxpr(body.jaxpr, taken[count:], *state)
 
-    silent = _silent(body.jaxpr)
+    silent = without_callbacks(body.jaxpr)  # so that recomputation prints nothing
 
     def again(taken: Arrays, state: Arrays) -> list[Any]:
         return jax.core.eval_jaxpr(silent, taken[count:], *state)
@@ -151,24 +152,3 @@ def _spread(grads: Arrays, places: Sequence[int], values: Arrays) -> list[Any]:
 
 def _is_inexact(x: Any) -> bool:
     return jnp.issubdtype(x.dtype, jnp.inexact)
-
-
-def _silent(jaxpr: Any) -> Any:
-    """The program without its debug callbacks, so that recomputation prints nothing."""
-    if not jaxpr.effects:
-        return jaxpr
-    eqns = []
-    for eqn in jaxpr.eqns:
-        if eqn.primitive.name == "debug_callback":
-            continue
-        params = {name: _silent_parts(value) for name, value in eqn.params.items()}
-        eqns.append(eqn.replace(params=params, effects=frozenset()))
-    return jaxpr.replace(eqns=eqns, effects=frozenset())
-
-
-def _silent_parts(value: Any) -> Any:
-    if isinstance(value, jex.ClosedJaxpr):
-        return value.replace(jaxpr=_silent(value.jaxpr))
-    if isinstance(value, jex.Jaxpr):
-        return _silent(value)
-    return type(value)(map(_silent_parts, value)) if type(value) in (list, tuple) else value

@@ -19,9 +19,10 @@ from keraslike.core import base, rng
 from keraslike.core.boxed import Boxed
 from keraslike.core.context import trace_state_clean
 from keraslike.core.errors import NeedsPython
-from keraslike.tf import autograph, control, ops, table
+from keraslike.tf import autograph, control, effects, ops, table
 from keraslike.tf.autograph import operator
 from keraslike.tf.conversion import convert_to_tensor, is_tensor
+from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.structure import is_traced
 from keraslike.tf.tensor import Tensor, raw
 from keraslike.tf.tensor import _flatten as _flatten_tensor
@@ -33,6 +34,11 @@ _NUMBERS = (bool, int, float, complex, np.ndarray, np.generic)
 
 def _is_value(x: Any) -> bool:
     return isinstance(x, (Boxed, jax.Array, *_NUMBERS))
+
+
+def _has_value(x: Any) -> bool:
+    """Whether a result of a branch or an iteration can become a tensor, as a Variable can."""
+    return isinstance(x, nnx.Variable) or _is_value(x)
 
 
 def _is_unset(x: Any) -> bool:
@@ -77,7 +83,7 @@ def if_stmt(
             block()
             states.append(get_state()[:nouts])
             leaves = [leaf for value in states[-1] for leaf in _flatten(value)[0]]
-            return [convert_to_tensor(leaf) for leaf in leaves if _is_value(leaf)]
+            return [convert_to_tensor(leaf) for leaf in leaves if _has_value(leaf)]
 
         return run
 
@@ -165,7 +171,7 @@ class _Merged:
         return [self._leaf(name, *pair) for pair in pairs], structure
 
     def _leaf(self, name: str, orelse: Any, body: Any) -> Any:
-        given = [_is_value(orelse), _is_value(body)]
+        given = [_has_value(orelse), _has_value(body)]
         found = [n if g else None for n, g in zip(self._counts, given)]
         self._counts = [n + g for n, g in zip(self._counts, given)]
         if _same(orelse, body):
@@ -347,7 +353,8 @@ class _State:
 
     def __init__(self, names: Sequence[str], values: Sequence[Any]):
         self.leaves: list[Any] = []
-        self.names: list[str] = []
+        self.names: list[str] = []  # one for each leaf
+        self.symbols = names
         self.structure: list[Any] = []
         for name, value in zip(names, values):
             leaves, structure = _flatten(value)
@@ -369,14 +376,14 @@ class _State:
 
     def after(self, new: _State) -> list[Any]:
         """The tensors after an iteration. Raises TypeError if other values have changed."""
-        for name, a, b in zip(dict.fromkeys(self.names), self.structure, new.structure):
+        for name, a, b in zip(self.symbols, self.structure, new.structure, strict=True):
             if a != b:
                 raise TypeError(
                     f"A loop over tensors must keep the structure of {name!r}: it had {a}, "
                     f"then {b}."
                 )
         for name, a, b in zip(self.names, self.leaves, new.leaves):
-            if _is_value(a) is not _is_value(b) or not (_is_value(a) or _same(a, b)):
+            if not (_has_value(b) if _is_value(a) else _same(a, b)):
                 raise TypeError(f"A loop over tensors cannot change {name!r} from {a!r} to {b!r}.")
         return [convert_to_tensor(new.leaves[place]) for place in self.places]
 
@@ -391,8 +398,15 @@ def _loop(
 ) -> None:
     before = get_state()
     state = _State(names, before)
-    if any(_is_unset(value) or isinstance(value, TensorArray) for value in before):
-        state = _State(names, _formed(state, before, body, get_state, set_state))
+    if any(_is_missing(x) or isinstance(x, (TensorArray, nnx.Variable)) for x in before):
+        formed = _formed(state, before, body, get_state, set_state)
+        state = _State(names, formed)
+        set_by_loop = [
+            name for name, old, new in zip(names, before, formed)
+            if _is_missing(old) and not _is_missing(new)
+        ]  # fmt: skip
+        if set_by_loop:
+            _check_first(set_by_loop, formed, test, set_state)
     start = [convert_to_tensor(state.leaves[place]) for place in state.places]
 
     def going(*tensors: Any) -> Any:
@@ -416,8 +430,9 @@ def _formed(
 ) -> list[Any]:
     """The values before the loop, in the form in which an iteration returns them.
 
-    Unset names become zeros, which are never read, since Python would raise an error for that. The
-    element shape of a TensorArray is known after the first write.
+    Names that are unset or None before the loop and have a value after an iteration become zeros,
+    as in TensorFlow, and Variables that an iteration replaces become tensors. The element shape of
+    a TensorArray is known after the first write.
     """
     found: list[Any] = []
 
@@ -429,12 +444,37 @@ def _formed(
 
     try:
         control._Traced(once, *(raw(convert_to_tensor(state.leaves[i])) for i in state.places))
-        return [
-            jax.tree.map(_zeros, new, is_leaf=_is_leaf) if _is_unset(old) else settled(old, new)
-            for old, new in zip(before, found)
-        ]
+        return [_as_after(old, new) for old, new in zip(before, found)]
     finally:
         set_state(before)
+
+
+def _as_after(old: Any, new: Any) -> Any:
+    if _is_missing(old):
+        return jax.tree.map(_zeros, new, is_leaf=_is_leaf)
+    if isinstance(old, nnx.Variable) and new is not old:
+        return convert_to_tensor(old)
+    return settled(old, new)
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or _is_unset(value)
+
+
+def _check_first(
+    names: Sequence[str], before: Sequence[Any], test: Callable, set_state: Callable
+) -> None:
+    """Raises InvalidArgumentError, when the function runs, if a loop that sets the names has no
+    iteration."""
+
+    def check(going: Any) -> None:
+        if not going:
+            raise InvalidArgumentError(
+                f"The loop must iterate at least once to initialize {', '.join(names)}."
+            )
+
+    set_state(before)
+    effects.required(check, raw(convert_to_tensor(test())))
 
 
 def _zeros(like: Any) -> Any:

@@ -269,6 +269,44 @@ def test_variables_in_branches_and_loops():
     assert float(add_up(tf.constant(2))) == 2.0 and float(v) == 2.0
 
 
+def largest(n):
+    found = None
+    for i in tf.range(n):
+        found = i - 10 if found is None else tf.maximum(found, i - 10)
+    return found
+
+
+def twice_the_last(n):
+    for i in tf.range(n):
+        found = 2 * i
+    return found
+
+
+@pytest.mark.parametrize(("function", "expected"), [(largest, 0), (twice_the_last, 4)])
+def test_names_that_only_a_loop_sets_are_zeros_before_it(function, expected):
+    function = tf.function(function)
+    assert int(function(tf.constant(3))) == expected
+    with pytest.raises(tf.errors.InvalidArgumentError, match="must iterate at least once"):
+        function(tf.constant(0))
+
+
+def test_a_branch_or_a_loop_makes_a_variable_a_tensor():
+    v, w = tf.Variable(2.0), tf.Variable(1.0)
+
+    @tf.function
+    def power(n):
+        with tf.GradientTape() as tape:
+            y = w
+            if n > 1:
+                y = v
+            for _ in tf.range(n):
+                y = y * v
+        return y, tape.gradient(y, v)
+
+    assert numbers(power(tf.constant(3))) == [16.0, 32.0]
+    assert numbers(power(tf.constant(1))) == [2.0, 1.0]
+
+
 def by_tensors(count):
     i = tf.constant(0)
     while i < 100:

@@ -175,6 +175,21 @@ def test_files_of_an_object_are_saved_with_it(folder, tmp_path):
         tf.saved_model.save(module, folder + "2")
 
 
+def test_prints_and_checks_of_values_are_left_out(folder):
+    module = tf.Module()
+
+    @tf.function(input_signature=[tf.TensorSpec([], tf.int32)])
+    def f(n):
+        tf.debugging.assert_positive(n)
+        for i in tf.range(n):
+            tf.print(i)
+            last = i * 2
+        return last
+
+    module.f = f
+    assert int(_reloaded(module, folder).f(tf.constant(3))) == 4
+
+
 def test_errors(folder):
     with pytest.raises(ValueError, match="takes a tf.Module"):
         tf.saved_model.save(3, folder)
