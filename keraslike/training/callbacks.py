@@ -184,7 +184,8 @@ class History(Callback):
 
     def settle(self) -> None:
         """Waits for the logs of the last epoch, if they were not known at its end."""
-        values = floats(self._pending)
+        arrays = {k: v for k, v in self._pending.items() if hasattr(v, "__array__")}
+        values = self._pending | floats(arrays)  # Other values, such as text, are callbacks' own.
         # An interrupt is raised before or after the logs are stored, never in between.
         with no_interrupt:
             self._pending = {}
@@ -217,7 +218,7 @@ class LearningRateScheduler(Callback):
         for optimizer in each_optimizer(self.model.optimizer):
             rate: Any = rate_of(optimizer)
             rate = self.schedule(epoch, rate) if takes_rate else self.schedule(epoch)
-            if isinstance(rate, str) or np.ndim(rate) != 0:
+            if rate is None or isinstance(rate, str) or np.ndim(rate) != 0:
                 raise ValueError(f"schedule must return a number. It returned {rate!r}.")
             optimizer.learning_rate = float(rate)
             if self.verbose:

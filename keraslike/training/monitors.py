@@ -172,8 +172,8 @@ class ModelCheckpoint(MonitorCallback):
 
     Args:
         filepath: a path that may contain `{epoch}` and logged values, as in
-            `"{epoch:02d}-{val_loss:.2f}.keras"`, and ends in `.keras`, or in `.weights.h5` with
-            `save_weights_only`.
+            `"{epoch:02d}-{val_loss:.2f}.keras"`, and ends in `.keras` or `.h5`, or in `.weights.h5`
+            with `save_weights_only`.
         monitor, mode: the value that determines which model is best.
         verbose: 1 prints what was saved.
         save_best_only: whether to save only models that are the best so far.
@@ -208,11 +208,11 @@ class ModelCheckpoint(MonitorCallback):
         self.filepath = os.fspath(filepath)
         self.verbose, self.save_best_only = verbose, save_best_only
         self.save_weights_only, self.save_freq = save_weights_only, save_freq
-        suffix = ".weights.h5" if save_weights_only else ".keras"
-        if not self.filepath.endswith(suffix):
+        endings = (".weights.h5",) if save_weights_only else (".keras", ".h5")
+        if not self.filepath.endswith(endings):
             raise ValueError(
-                f"filepath must end in '{suffix}' where save_weights_only={save_weights_only}. "
-                f"Received: filepath={self.filepath!r}"
+                f"filepath must end in {' or '.join(map(repr, endings))} where save_weights_only="
+                f"{save_weights_only}. Received: filepath={self.filepath!r}"
             )
         if save_freq != "epoch" and (not isinstance(save_freq, int) or save_freq < 1):
             raise ValueError(

@@ -177,7 +177,8 @@ class Trainer(Steps):
                         val = {f"val_{k}": v for k, v in sorted((val or {}).items())}
                         logs = dict(heapq.merge(logs.items(), val.items(), key=_name))
                     position.next_epoch()
-                    events.on_epoch_end(epoch, logs)
+                    # A copy: as in Keras, on_train_end does not receive what callbacks add.
+                    events.on_epoch_end(epoch, dict(logs))
                     if program.is_spread:  # Processes stop together, whichever of them decided it.
                         self.stop_training = any_of("stop_training", bool(self.stop_training))
                     if self.stop_training:

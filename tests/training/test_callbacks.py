@@ -109,7 +109,10 @@ def test_lambda_callback_keeps_other_functions_as_attributes():
 def test_history_sorts_its_names_and_callbacks_add_theirs_at_the_end():
     class Adds(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
-            logs["added"] = 1.0
+            logs["added"] = "text"
+
+        def on_train_end(self, logs=None):
+            assert "added" not in logs  # as in Keras
 
     model = make()
     model.compile("sgd", "mse", metrics=["mae", "accuracy"])
@@ -117,6 +120,7 @@ def test_history_sorts_its_names_and_callbacks_add_theirs_at_the_end():
     assert list(history) == [
         "accuracy", "loss", "mae", "val_accuracy", "val_loss", "val_mae", "added"
     ]  # fmt: skip
+    assert history["added"] == ["text"]
 
 
 def test_utilities_give_jax_arrays_of_jax_arrays():

@@ -402,7 +402,11 @@ def test_model_checkpoint(tmp_path):
     assert len(saved) == 2
     loaded = keras.saving.load_model(saved[-1])
     np.testing.assert_allclose(loaded.predict(X, verbose=0), model.predict(X, verbose=0))
-    with pytest.raises(ValueError, match=r"must end in '\.keras'"):
+    older = keras.callbacks.ModelCheckpoint(tmp_path / "model.h5")
+    model.fit(X, Y, verbose=0, callbacks=[older])
+    loaded = keras.saving.load_model(tmp_path / "model.h5")
+    np.testing.assert_allclose(loaded.predict(X, verbose=0), model.predict(X, verbose=0))
+    with pytest.raises(ValueError, match=r"must end in '\.keras' or '\.h5'"):
         keras.callbacks.ModelCheckpoint("model.txt")
 
 
