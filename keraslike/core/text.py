@@ -122,8 +122,8 @@ class Text:
     def _refuse(self, *_: Any, **__: Any) -> Any:
         raise TypeError(
             f"An operation was given text (a string tensor of shape {self.shape}), and takes "
-            "numbers. Layers that make numbers of text are StringLookup, TextVectorization and "
-            "Hashing."
+            "numbers. Layers that convert text to numbers are StringLookup, TextVectorization "
+            "and Hashing."
         )
 
     __jax_array__ = __array__ = __mul__ = __rmul__ = _refuse

@@ -506,7 +506,7 @@ def set_distribution(value: Distribution | None) -> None:
     if value is not None:
         _ = value.device_mesh.backend_mesh  # looks for the devices now rather than in fit()
     if value is not context.state.distribution:
-        placement.leave()
+        placement.return_random_stream()
     context.state.distribution = value
 
 

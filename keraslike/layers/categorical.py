@@ -44,8 +44,8 @@ class CategoryEncoding(DataLayer):
             raise ValueError(f"Unknown arg for output_mode: {output_mode}")
         if num_tokens is None:
             raise ValueError(
-                "num_tokens must be set to use this layer: where it is not known, IntegerLookup "
-                "finds it."
+                "num_tokens must be set to use this layer. If it is not known, use IntegerLookup, "
+                "whose adapt() finds it."
             )
         if num_tokens < 1:
             raise ValueError(f"`num_tokens` must be >= 1. Received: num_tokens={num_tokens}.")
@@ -101,8 +101,8 @@ class Discretization(DataLayer):
         super().__init__(name=name, dtype=dtype)
         if sparse and output_mode == "int":
             raise ValueError(
-                "`sparse=True` goes with an `output_mode` of `'one_hot'`, `'multi_hot'` or "
-                f"`'count'` only. Received: sparse={sparse} and output_mode={output_mode}"
+                "`sparse=True` requires an `output_mode` of `'one_hot'`, `'multi_hot'` or "
+                f"`'count'`. Received: sparse={sparse} and output_mode={output_mode}"
             )
         one_of(("int", "one_hot", "multi_hot", "count"), output_mode=output_mode)
         if num_bins is not None and num_bins < 0:

@@ -26,8 +26,8 @@ from keraslike.layers.layer_state import number_of
 class DataLayer(Layer):
     """A layer whose output is computed by numpy, of text or of numbers.
 
-    A subclass has `_computed`, a function of an array (of bytes where it is given text) that gives
-    an array, and `compute_output_shape`; `_traced` is the same for numbers in a compiled program.
+    A subclass defines `_computed`, which maps an array (for text, one of bytes) to an array, and
+    `compute_output_shape`; `_traced` does the same for numbers in a compiled program.
     """
 
     autocast = False
@@ -164,13 +164,13 @@ def encoded_shape(shape: tuple, mode: str, depth: int | None) -> tuple:
 
 def encode(categories: Any, mode: str, depth: int, dtype: Any, weights: Any = None) -> Any:
     """Categories, numbers below `depth`, as arrays of zeros and ones, or of counts. Other numbers
-    count as none.
+    are ignored.
 
     Args:
-        categories: an array of numpy or of JAX; so is what is returned.
-        mode: `"int"` for the categories as they are, `"one_hot"` for an array each, `"multi_hot"`
-            for one of all along the second axis, or `"count"` for how many there are of each.
-        weights: what each counts, with `"count"`.
+        categories: a numpy or JAX array; the result is of the same kind.
+        mode: `"int"` for the categories as they are, `"one_hot"` for an array per category,
+            `"multi_hot"` for an array per row, or `"count"` for the counts of a row's categories.
+        weights: the amounts by which categories are counted, with `"count"`.
 
     >>> encode(np.array([[0, 2, 2]]), "count", 3, "int32").tolist()
     [[1, 0, 2]]

@@ -53,8 +53,8 @@ class DataLayer(Layer):
     def _get_seed_generator(self, backend: Any = None) -> SeedGenerator:
         if not hasattr(self, "seed") or not hasattr(self, "generator"):
             raise ValueError(
-                f"Layer '{self.name}' draws nothing: its constructor has to set `seed` and "
-                "`generator`."
+                f"Layer '{self.name}' has no random generator: its constructor must set "
+                "`seed` and `generator`."
             )
         return self.generator
 
@@ -121,7 +121,7 @@ class BaseImagePreprocessingLayer(DataLayer):
         """The axes of height and width, counted from the end."""
         return (-3, -2) if self.data_format == "channels_last" else (-2, -1)
 
-    # -- what subclasses say ------------------------------------------------------------------
+    # -- what subclasses define ---------------------------------------------------------------
 
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
         """Draws the transformation for the images in `data`."""
@@ -185,8 +185,8 @@ class BaseImagePreprocessingLayer(DataLayer):
         if isinstance(data, dict) and "bounding_boxes" in data:
             if not self.bounding_box_format:
                 raise ValueError(
-                    f"Layer '{self.name}' was given bounding boxes and does not know their "
-                    f"format. Make it with a `bounding_box_format`: {type(self).__name__}(..., "
+                    f"Layer '{self.name}' was given bounding boxes of unknown format: pass "
+                    f"`bounding_box_format`, as in {type(self).__name__}(..., "
                     "bounding_box_format='xyxy')."
                 )
             data = {
@@ -272,7 +272,7 @@ class BaseImagePreprocessingLayer(DataLayer):
         return (array(images).astype(dtype) - low) / (high - low) * (new_high - new_low) + new_low
 
 
-class StillLayer(BaseImagePreprocessingLayer):
+class ImageOnlyLayer(BaseImagePreprocessingLayer):
     """Base of layers that only change images, and leave labels, masks and boxes unchanged."""
 
     _USE_BASE_FACTOR = False
@@ -349,7 +349,7 @@ def factor_range(
         fits = all((low < n if above else low <= n) and n <= high for n in numbers)
     if not fits or len(numbers) != (2 if numbers is factor else 1):
         raise ValueError(
-            f"The `{name}` argument should be a number, or two, of the range "
+            f"The `{name}` argument should be one number, or two, in the range "
             f"{'(' if above else '['}{low}, {high}]. Received: {name}={factor}"
         )
     if len(numbers) == 2:

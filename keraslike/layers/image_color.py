@@ -11,9 +11,9 @@ import jax.numpy as jnp
 from keraslike import ops, random
 from keraslike.core import dtypes
 from keraslike.layers.image_base import (
+    ImageOnlyLayer,
     RandomImageLayer,
     Sizes,
-    StillLayer,
     factor_range,
     per_image,
     two_numbers,
@@ -21,7 +21,7 @@ from keraslike.layers.image_base import (
 from keraslike.ops.wrap import array
 
 
-class ColorLayer(StillLayer, RandomImageLayer):
+class ColorLayer(ImageOnlyLayer, RandomImageLayer):
     """Base of layers that change images only, in `_colored`, and in training only."""
 
     _ALWAYS_CASTS = False  # whether images become floats outside of training, too, as in Keras

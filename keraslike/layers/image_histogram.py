@@ -8,12 +8,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from keraslike.layers.image_base import StillLayer, two_numbers
+from keraslike.layers.image_base import ImageOnlyLayer, two_numbers
 from keraslike.ops.image_layout import batched
 from keraslike.ops.wrap import array
 
 
-class AutoContrast(StillLayer):
+class AutoContrast(ImageOnlyLayer):
     """Stretches the values of each channel of an image to the whole range.
 
     Args:
@@ -41,7 +41,7 @@ class AutoContrast(StillLayer):
         return jnp.where(high == low, given, x)
 
 
-class Equalization(StillLayer):
+class Equalization(ImageOnlyLayer):
     """Equalizes the histogram of each channel.
 
     Args:
@@ -99,7 +99,7 @@ class Equalization(StillLayer):
         return data
 
 
-class ContrastLimitedAdaptiveHistogramEqualization(StillLayer):
+class ContrastLimitedAdaptiveHistogramEqualization(ImageOnlyLayer):
     """Equalizes the histogram of each tile of an image, with limited contrast (Zuiderveld 1994).
 
     Args:

@@ -33,17 +33,17 @@ from keraslike.layers.image_histogram import AutoContrast, Equalization
 from keraslike.ops.wrap import array
 
 
-def _drawn_windows(layer: Any, sizes: Sizes, shares: Any, seed: Any) -> tuple[jax.Array, Any]:
+def _drawn_windows(layer: Any, sizes: Sizes, fractions: Any, seed: Any) -> tuple[jax.Array, Any]:
     """A window of each image, as a mask to be broadcast, and its area.
 
     Args:
-        shares: of the width and of the height that it takes, an array each.
+        fractions: of the width and of the height, an array for each.
     """
     within, area = jnp.ones((), bool), 1.0
-    for name, share in zip(("width", "height"), shares):
+    for name, fraction in zip(("width", "height"), fractions):
         length = getattr(sizes, name)
         axis = layer._axes[name == "width"]
-        size = (share * length).astype(layer.compute_dtype)
+        size = (fraction * length).astype(layer.compute_dtype)
         start = random.uniform((sizes.batch,), 0, 1, layer.compute_dtype, seed) * (length - size)
         shape = [1] * 4
         shape[axis] = length

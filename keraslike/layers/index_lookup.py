@@ -65,8 +65,7 @@ class IndexLookup(DataLayer):
         if salt is not None:
             if vocabulary_dtype != "string" and oov_method != "farmhash":
                 raise ValueError(
-                    "`salt` goes with `oov_method='farmhash'` only. "
-                    f"Received: oov_method={oov_method}"
+                    f"`salt` requires `oov_method='farmhash'`. Received: oov_method={oov_method}"
                 )
             salt = hash_key(salt, kind)
         output_mode = {"binary": "multi_hot", "tf-idf": "tf_idf"}.get(output_mode, output_mode)
@@ -109,7 +108,7 @@ class IndexLookup(DataLayer):
             self.supports_jit = False  # Compiled programs cannot return text.
         if output_mode == "tf_idf" and vocabulary is not None and idf_weights is None:
             raise ValueError(
-                "A `vocabulary` needs `idf_weights` beside it where output_mode is 'tf_idf'. "
+                "A `vocabulary` requires `idf_weights` if output_mode is 'tf_idf'. "
                 "Received: idf_weights=None"
             )
         for argument, token in (("mask_token", mask_token), ("oov_token", oov_token)):
@@ -207,8 +206,8 @@ class IndexLookup(DataLayer):
                 )
             if self.output_mode == "tf_idf":
                 raise ValueError(
-                    "A vocabulary of a file has no weights, which output_mode 'tf_idf' needs: "
-                    "give a list, and `idf_weights`."
+                    "A vocabulary file has no weights, which output_mode 'tf_idf' requires: "
+                    "pass a list and `idf_weights`."
                 )
             # A vocabulary file contains no special tokens.
             lines = _lines(os.fspath(vocabulary))
@@ -250,8 +249,8 @@ class IndexLookup(DataLayer):
         if token is None or _bytes(token) not in tokens:
             return
         raise ValueError(
-            f"Found reserved {what} token at unexpected location in `vocabulary`. They are left "
-            "out of a vocabulary, or all stand at its beginning, as "
+            f"Found reserved {what} token at unexpected location in `vocabulary`. Reserved "
+            "tokens must either be omitted or all be at the beginning, as "
             f"{self._special()}. Received: {token!r}"
         )
 
@@ -259,8 +258,8 @@ class IndexLookup(DataLayer):
         size = len(tokens) + self._token_start()
         if self.max_tokens is not None and size > self.max_tokens:
             raise ValueError(
-                f"The vocabulary must have at most max_tokens={self.max_tokens} tokens, those of "
-                f"unknown words and masks included. Received: {size}"
+                f"The vocabulary must have at most max_tokens={self.max_tokens} tokens, including "
+                f"the mask token and the out-of-vocabulary tokens. Received: {size}"
             )
         fixed = self.output_mode != "int" and not self.pad_to_max_tokens
         if fixed and self._frozen_vocab_size not in (None, size):
@@ -312,7 +311,7 @@ class IndexLookup(DataLayer):
     def _parsed(self, lines: list[str]) -> list[Any]:
         return [line.encode() if self._of_text else int(line) for line in lines]
 
-    # -- taking it from data ------------------------------------------------------------------
+    # -- adapting -----------------------------------------------------------------------------
 
     def adapt(self, data: Any, steps: int | None = None) -> None:
         """Builds the vocabulary from the tokens in data, the most frequent ones first.
@@ -343,7 +342,7 @@ class IndexLookup(DataLayer):
         if self._has_input_vocabulary:
             raise ValueError(
                 f"Layer '{self.name}' was given its vocabulary, which adapt() would replace. "
-                "Make a layer without `vocabulary` to adapt it."
+                "Create a layer without `vocabulary` to adapt it."
             )
         for tokens in documents:
             self._counts.update(tokens)
@@ -411,8 +410,8 @@ class IndexLookup(DataLayer):
         others = [tokens[i] for i in missing.tolist()]
         if others and not self.num_oov_indices:
             raise ValueError(
-                "A layer with `num_oov_indices=0` takes tokens of its vocabulary only. Received: "
-                f"{[self._plain(t) for t in others[:10]]}. `num_oov_indices=1` is for others."
+                "With `num_oov_indices=0` all tokens must be in the vocabulary. Received: "
+                f"{[self._plain(t) for t in others[:10]]}. `num_oov_indices=1` accepts others."
             )
         texts = others if self._of_text else [str(t).encode() for t in others]
         numbers[missing] = hash_buckets(texts, self.num_oov_indices, self.salt) + self._start()
@@ -455,8 +454,8 @@ class IndexLookup(DataLayer):
         if self._depth() is None:
             raise RuntimeError(
                 f"When using `output_mode={self.output_mode}` and `pad_to_max_tokens=False`, the "
-                "vocabulary comes first, since its size is that of the output. "
-                f"Layer '{self.name}' has none: give it one, or adapt it."
+                "vocabulary must be set before the layer is called, since its size is that of the "
+                f"output. Layer '{self.name}' has none: call adapt() or set_vocabulary()."
             )
 
     def _traced(self, values: jax.Array) -> jax.Array:
@@ -513,9 +512,9 @@ class IndexLookup(DataLayer):
             tokens = [str(token) for token in self.get_vocabulary()]
             if any("\n" in token for token in tokens):
                 raise ValueError(
-                    f"Layer '{self.name}' cannot be saved: a token of its vocabulary has a line "
-                    "break, and the file with the vocabulary one token a line. Give the layer its "
-                    "vocabulary by the argument `vocabulary`, which is saved in the config."
+                    f"Layer '{self.name}' cannot be saved: a token of its vocabulary contains a "
+                    "line break, and the vocabulary file has one token per line. Pass the "
+                    "vocabulary as the argument `vocabulary`, which is saved in the config."
                 )
             path = os.path.join(dir_path, "vocabulary.txt")
             with open(path, "w", encoding="utf-8", newline="\n") as file:

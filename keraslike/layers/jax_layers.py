@@ -66,8 +66,8 @@ class JaxLayer(Layer):
             _arguments("init_fn", init_fn, _INIT)
         elif params is None and state is None and {"params", "state"} & set(takes):
             raise ValueError(
-                "Where `call_fn` takes `params` or `state` they have to come from `init_fn`, "
-                "`params` or `state`. Received: None for all three"
+                "If `call_fn` takes `params` or `state`, pass `init_fn`, `params` or `state`. "
+                "Received: None for all three"
             )
         self._begin(params, state, seed if "rng" in takes else False)
 
@@ -157,8 +157,8 @@ class JaxLayer(Layer):
         values, structure = _leaves(state)
         if structure != self._structures[1]:
             raise ValueError(
-                f"The state that a call of layer '{self.name}' gave has another structure than the "
-                f"one it began with. Received: {structure}, expected: {self._structures[1]}"
+                f"The new state of layer '{self.name}' has another structure than the previous "
+                f"state. Received: {structure}, expected: {self._structures[1]}"
             )
         for variable, value in zip(self._state, values):
             if base.is_variable(variable):

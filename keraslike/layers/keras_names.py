@@ -1,4 +1,4 @@
-"""Private names of Keras's layers that other packages use, and that layers here answer to."""
+"""Private names of Keras's layers that other packages use, and their values here."""
 
 from __future__ import annotations
 

@@ -233,8 +233,8 @@ class Layer(
         own = hasattr(cls, f"_{mode}_call") or cls.quantized_call is not Layer.quantized_call
         if mode is not None and not own:
             raise ValueError(
-                f"Layer '{self.name}' ({type(self).__name__}) cannot work by {policy!r}: "
-                "quantization is not supported."
+                f"Layer '{self.name}' ({type(self).__name__}) does not support "
+                f"quantization. Received: dtype_policy={policy!r}"
             )
 
     def _own_policy(self) -> policies.DTypePolicy:
@@ -429,7 +429,7 @@ class Layer(
             self._called = tuple(map(kinds_of, args)) or True
 
     def rematerialized_call(self, layer_call: Callable, *args: Any, **kwargs: Any) -> Callable:
-        """`layer_call`, wrapped as the `RematScope` that the layer was made in requires."""
+        """`layer_call`, wrapped as the `RematScope` that the layer was created in requires."""
         mode = self._remat
         if mode is not None and mode.mode == "activations":
             activation = getattr(self, "activation", None)
@@ -504,8 +504,8 @@ class Layer(
         if not self._takes_text:
             raise ValueError(
                 f"Layer '{self.name}' ({type(self).__name__}) takes numbers. Received text, a "
-                f"string tensor of shape {symbolic.show_shape(given.shape)}. Layers that make "
-                "numbers of text are StringLookup, TextVectorization and Hashing."
+                f"string tensor of shape {symbolic.show_shape(given.shape)}. Layers that "
+                "convert text to numbers are StringLookup, TextVectorization and Hashing."
             )
 
     def _check_positional(self, argument: Any) -> None:

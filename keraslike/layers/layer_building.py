@@ -156,8 +156,8 @@ class LayerBuilding:
             name = p.name.removesuffix("_shape")
             if name == p.name or name not in names:
                 raise ValueError(
-                    f"Where {method.__name__}() takes several arguments, each has to be named as "
-                    f"one of call({', '.join(names)}) with '_shape' after it. Layer '{self.name}' "
+                    f"If {method.__name__}() takes several arguments, each must be one of "
+                    f"call({', '.join(names)}), followed by '_shape'. Layer '{self.name}' "
                     f"({type(self).__name__}): {method.__name__}() has argument `{p.name}`, "
                     + (
                         "which does not end in `_shape`."

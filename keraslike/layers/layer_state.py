@@ -202,8 +202,8 @@ class LayerState:
         if self._complete and not self._building and not context.state.depth:
             raise ValueError(
                 f"You cannot add new elements of state to layer '{self.name}', which is built. "
-                f"Received: {what}. Make weights and layers in __init__(), build() or the first "
-                "call()."
+                f"Received: {what}. Create weights and layers in __init__(), build() or the "
+                "first call()."
             )
 
     @property

@@ -67,7 +67,7 @@ class MasksAndLosses:
 
     def add_loss(self, loss: Any) -> None:
         """Adds a number, or a structure of them, to the loss that training minimizes, for use in
-        `call`. Of an array the sum counts.
+        `call`. Of an array, the sum is added.
 
         Raises ValueError for a symbolic tensor outside of a call.
         """
@@ -75,8 +75,8 @@ class MasksAndLosses:
             if isinstance(value, KerasTensor) and not context.state.depth:
                 raise ValueError(
                     f"add_loss() of '{self.name}' was given a symbolic tensor, which has no value "
-                    f"for any batch: {value!r}. Call add_loss() in the call() of a layer, on what "
-                    "is computed there."
+                    f"for any batch: {value!r}. Call add_loss() in the call() of a layer, with a "
+                    "value that is computed there."
                 )
             scope = context.state.scope
             if scope is not None and scope.collect_losses:
@@ -88,8 +88,8 @@ class MasksAndLosses:
         """Raises NotImplementedError: metrics belong in attributes, or in the arguments of
         `compile`."""
         raise NotImplementedError(
-            "add_metric() is of Keras 2. Keep a metric in an attribute and update it in call(), or "
-            "give it to compile(metrics=...)."
+            "add_metric() exists in Keras 2 only. Keep a metric in an attribute and update it in "
+            "call(), or pass it to compile(metrics=...)."
         )
 
     # Added losses are kept by the calling thread and not by the layer, so that another thread that

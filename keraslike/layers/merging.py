@@ -126,7 +126,7 @@ class Average(Merge):
 
 
 class _MaskedMerge(Merge):
-    """A merge that leaves out, at each step, the inputs whose mask is false there."""
+    """A merge that ignores, at each step, the inputs whose mask is false there."""
 
     _keeps_sparse = True
     _combine: Callable[[jax.Array, jax.Array], jax.Array]
@@ -285,8 +285,8 @@ class Dot(Merge):
         found = {shape[axis] for shape, axis in zip(input_shape, pair)} - {None}
         if len(found) > 1 or 0 in pair:
             raise ValueError(
-                f"Layer '{self.name}' (Dot) needs the same size along axes={self.axes}, and not "
-                f"the batch. Received: shapes {[tuple(shape) for shape in input_shape]}"
+                f"Layer '{self.name}' (Dot) needs the same size along axes={self.axes}, which must "
+                f"not include the batch. Received: shapes {[tuple(shape) for shape in input_shape]}"
             )
 
     _keeps_sparse = True

@@ -93,7 +93,7 @@ class _Heads(Layer):
             default = AbsMaxQuantizer() if x.quantization_mode in x._quantizes_inputs else None
             if x.inputs_quantizer != default:
                 raise ValueError(
-                    f"Layer '{self.name}' has no place in its configuration for how the inputs of "
+                    f"Layer '{self.name}' cannot store in its config how the inputs of "
                     f"'{x.name}' are quantized. Received: activation_quantizer="
                     f"{x.inputs_quantizer!r} for mode={x.quantization_mode!r}"
                 )

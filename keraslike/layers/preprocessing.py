@@ -130,7 +130,7 @@ class Normalization(Layer):
 
         Args:
             data: an array, a `PyDataset`, or batches in any iterable; of batches that are tuples
-                the first part counts.
+                the first part is used.
 
         Raises ValueError for data of another shape than the layer was built for, and where `mean`
         and `variance` were given.

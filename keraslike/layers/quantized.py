@@ -92,7 +92,7 @@ class Quantizable(Adaptable):
         """The product of inputs and a weight; for two int8 arrays it is int32."""
         raise NotImplementedError
 
-    # -- which mode ---------------------------------------------------------------------------
+    # -- modes --------------------------------------------------------------------------------
 
     def _check_quantized(self, policy: policies.DTypePolicy) -> None:
         if policy.quantization_mode not in (None, *self._modes):
@@ -101,8 +101,8 @@ class Quantizable(Adaptable):
             mode = policy.quantization_mode
             raise ValueError(
                 f"Implicitly enabling {mode.upper()} quantization by setting the dtype policy of a "
-                f"layer is not supported: call quantize({mode!r}, config=...), which looks at "
-                f"data. Received: dtype_policy={policy!r} for layer '{self.name}'"
+                f"layer is not supported: call quantize({mode!r}, config=...), which calibrates "
+                f"on data. Received: dtype_policy={policy!r} for layer '{self.name}'"
             )
 
     def _policy_changed(self) -> None:
@@ -149,7 +149,7 @@ class Quantizable(Adaptable):
         Args:
             mode: `"int8"`, `"int4"`, `"float8"`, `"gptq"` or `"awq"`; the last two need data, and
                 therefore `Model.quantize`.
-            type_check: whether to refuse a layer of a user-defined class.
+            type_check: whether to reject a layer of a user-defined class.
             config: a configuration, which may contain the mode as well.
 
         Raises ValueError for an unknown mode and for a layer that is not built or is quantized
@@ -270,7 +270,7 @@ class Quantizable(Adaptable):
         rows, columns = self._matrices()[0].shape
         return rows, columns
 
-    # -- from floats to numbers of few bits and back ------------------------------------------
+    # -- conversion between floats and quantized values ---------------------------------------
 
     def _rounded(self, m: Matrix, mode: str, value: np.ndarray) -> dict[str, Any]:
         """The values of the variables that represent a matrix of these floats."""
@@ -400,7 +400,7 @@ class Quantizable(Adaptable):
             return bias.astype("bfloat16").astype(bias.dtype)
         return bias
 
-    # -- what `kernel` is, and files ----------------------------------------------------------
+    # -- the attribute `kernel`, and files -----------------------------------------------------
 
     def _adapted_value(self, name: str) -> Any:
         mode = self._mode_in_use
@@ -451,8 +451,8 @@ class Quantizable(Adaptable):
         mode = self.quantization_mode
         if mode in _CALIBRATED and self._mode_in_use is None:
             raise ValueError(
-                f"Layer '{self.name}' is to be quantized by {mode}, but has not seen data for it: "
-                f"its file would be without a kernel. Call quantize('{mode}', ...) of the model."
+                f"Layer '{self.name}' cannot be saved: its policy has mode {mode}, for which it "
+                f"is not calibrated. Call model.quantize('{mode}', ...) first."
             )
         if mode not in ("int8", "int4") or not self.lora_enabled:
             return super()._stored_values()

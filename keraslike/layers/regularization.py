@@ -187,7 +187,7 @@ class AlphaDropout(Dropout):
     ):
         super().__init__(rate, noise_shape, seed, **kwargs)
         if rate == 1:
-            raise ValueError("rate must be below 1: nothing restores the variance of no values.")
+            raise ValueError(f"rate must be below 1. Received: rate={rate}")
 
     def _noisy(self, inputs: jax.Array) -> jax.Array:
         given = self.noise_shape or (None,) * inputs.ndim
@@ -235,7 +235,7 @@ class GaussianDropout(_Noise):
     def __init__(self, rate: float, seed: int | None = None, **kwargs: Any):
         super().__init__(seed, rate, "rate", **kwargs)
         if rate == 1:
-            raise ValueError("rate must be below 1: the noise's variance is rate / (1 - rate).")
+            raise ValueError(f"rate must be below 1. Received: rate={rate}")
         self.rate = rate
 
     def _noisy(self, inputs: jax.Array) -> jax.Array:

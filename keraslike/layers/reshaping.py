@@ -70,7 +70,7 @@ class Reshape(Layer):
             fits = total % known == 0 if -1 in self.target_shape and known else total == known
             if not fits:
                 raise ValueError(
-                    f"Layer '{self.name}' (Reshape) cannot bring {total} values a sample into "
+                    f"Layer '{self.name}' (Reshape) cannot reshape {total} values per sample to "
                     f"target_shape={self.target_shape}. Received: inputs of shape {inputs.shape}"
                 )
         target = self.target_shape

@@ -232,8 +232,8 @@ class MelSpectrogram(Layer):
     ) -> jax.Array:
         """The weight of each frequency of a spectrogram in each band of the mel scale.
 
-        Triangles that overlap by half, of equal widths in mel (HTK's formula, which leaves the
-        constant part out). Returns `(num_spectrogram_bins, num_mel_bins)`.
+        Bands are triangles of equal width in mel that overlap by half (HTK's formula); frequency 0
+        has no weight. Returns `(num_spectrogram_bins, num_mel_bins)`.
         """
         edges = lower_edge_hertz, upper_edge_hertz
         weights = mel_weights(num_mel_bins, num_spectrogram_bins, sampling_rate, *edges)

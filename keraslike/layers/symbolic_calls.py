@@ -21,7 +21,7 @@ from keraslike.layers.signatures import call_takes
 
 
 class SymbolicCalls:
-    """The part of `Layer` that answers for symbolic tensors, and `call`, which it traces."""
+    """The part of `Layer` for symbolic tensors, and `call`, which it traces."""
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """The computation. Every layer has to define it."""
@@ -141,7 +141,7 @@ class SymbolicCalls:
         if type(self).call is SymbolicCalls.call:
             raise NotImplementedError(
                 f"Layer '{self.name}' ({type(self).__name__}) does not have a "
-                "`compute_output_shape` method implemented, nor a `call` to find it from."
+                "`compute_output_shape` method implemented, nor a `call` to infer it from."
             )
         make = functools.partial(map_shapes, lambda s: KerasTensor(s, self.compute_dtype))
         kwargs = {k.removesuffix("_shape"): v for k, v in kwargs.items()}

@@ -97,13 +97,13 @@ def to_array(value: Any, name: str) -> Any:
     try:
         array = np.asarray(value)
     except ValueError as e:
-        raise ValueError(f"{name} must be an array. Received lists that are none: {e}") from None
+        raise ValueError(f"{name} must be an array. The lists do not form one: {e}") from None
     if not foreign.is_numeric(array):
         texts = None if foreign.is_frame(given) or _is_target(name) else as_bytes(array)
         if texts is not None:
             return Text(texts)
         what = foreign.not_numeric(given, array)
-        advice = " StringLookup makes integers of texts." if as_bytes(array) is not None else ""
+        advice = " StringLookup converts text to integers." if as_bytes(array) is not None else ""
         raise ValueError(f"{name} must hold numbers. Received {what}.{advice}")
     if array.dtype == _FLOAT64:
         return array.astype(dtypes.floatx())

@@ -92,11 +92,11 @@ class CallbackList(Callback):
             model.history = self.history
 
     @property
-    def unread(self) -> bool:
+    def has_only_history(self) -> bool:
         """Whether only the History of `fit` receives the logs of an epoch."""
         return [type(c) for c in self.callbacks] == [History]
 
-    def watches(self, mode: str) -> bool:
+    def needs_each_batch(self, mode: str) -> bool:
         """Whether a callback defines a batch hook of this mode and therefore needs every step. A
         progress bar does not: it shows what is available."""
         return any(
@@ -105,7 +105,7 @@ class CallbackList(Callback):
             for callback in self._of[f"on_{mode}_batch_{end}"]
         )
 
-    def decides(self, mode: str) -> bool:
+    def may_stop(self, mode: str) -> bool:
         """Whether a user's callback receives each batch and may stop the training. keraslike's own
         callbacks decide by the logs, which are the same in all processes."""
         return any(

@@ -123,7 +123,7 @@ class Logs(dict):
     __slots__ = ("_read",)
 
     def settle(self) -> None:
-        """Waits for the device, unless that was done before."""
+        """Converts the arrays to floats, which waits for the device; once only."""
         if not hasattr(self, "_read"):
             self._read = True
             arrays = {k: v for k, v in dict.items(self) if hasattr(v, "__array__")}
@@ -350,7 +350,7 @@ class LambdaCallback(Callback):
         )
         for name, function in hooks.items():
             if name.startswith("on_") and not hasattr(Callback, name):
-                raise ValueError(f"{name} is no hook of a callback.")
+                raise ValueError(f"{name} is not a hook of a callback, such as on_epoch_end.")
             if function is not None:
                 setattr(self, name, function)
 

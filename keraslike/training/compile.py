@@ -80,7 +80,7 @@ def _leaves(node: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...],
 
 
 def _misfit(what: str, said: str) -> NoSuchOutput:
-    """The error for an argument that does not match the outputs. Other code recognises it by its
+    """The error for an argument that does not match the outputs. Other code recognizes it by its
     beginning."""
     begins = {
         "y": "y_true and y_pred have different structures.",
@@ -306,7 +306,7 @@ class CompileLoss(Object):
         if self.loss_weights is not None:
             weights = jax.tree.leaves(self.loss_weights, is_leaf=lambda x: x is None)
         if len(weights) != len(losses):
-            raise _misfit("loss_weights", f"There are {len(losses)}. Received: {len(weights)}")
+            raise _misfit("loss_weights", f"Expected {len(losses)}. Received: {len(weights)}")
         pairs = [None if x is None else _Weighted(x, w) for x, w in zip(losses, weights)]
         return list(_nested(jax.tree.unflatten(structure, pairs), y_pred))
 

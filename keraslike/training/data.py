@@ -82,7 +82,7 @@ class ArrayData:
             for path, array in jax.tree_util.tree_leaves_with_path(value, is_leaf=is_text)
         }
         if not sizes:
-            raise ValueError(f"{names[0]} holds no arrays.")
+            raise ValueError(f"{names[0]} must contain an array. Received: {data[0]!r}")
         if len(set(sizes.values())) > 1:
             listed = ", ".join(f"{k}: {v}" for k, v in sizes.items())
             raise ValueError(f"All arrays must have the same number of samples. Received {listed}.")
@@ -244,8 +244,8 @@ def adapt(
                 )
         if steps is None and hasattr(x, "cardinality") and int(x.cardinality()) == -1:
             raise ValueError(
-                f"{names[0]} is a data set without end: say how many batches are to be taken "
-                "(steps_per_epoch, validation_steps, steps)."
+                f"{names[0]} is an infinite data set: pass the number of batches "
+                "(steps_per_epoch, validation_steps or steps)."
             )
         steps = in_executions(steps, execution)
         return StreamData(x, steps, class_weight, shuffle=bool(shuffle))

@@ -85,7 +85,7 @@ class EventFile:
         images = np.asarray(images)
         if images.ndim != 4 or images.shape[-1] not in _PNG_KINDS:
             raise ValueError(
-                "Pictures have the shape (samples, height, width, channels), with 1 to 4 channels. "
+                "Images must have shape (samples, height, width, channels), with 1 to 4 channels. "
                 f"Received for '{tag}': {images.shape}"
             )
         if images.dtype != np.uint8:
@@ -105,7 +105,7 @@ class EventFile:
         sounds = _numeric(sounds, np.float32)
         if sounds.ndim != 3:
             raise ValueError(
-                "Sounds have the shape (clips, frames, channels). "
+                "Audio clips must have shape (clips, frames, channels). "
                 f"Received for '{tag}': {sounds.shape}"
             )
         clips = [part for clip in sounds[:max_outputs] for part in (_wav(clip, rate), "")]
@@ -125,7 +125,7 @@ class EventFile:
         self._log(tag, step, _texts([model_json], ()), "graph_keras_model", b"1", 0, "")
 
     def tensor(self, tag: str, value: Any, step: int, metadata: bytes = b"") -> None:
-        """Logs an array of numbers or texts, with what a plugin of TensorBoard's wants to know."""
+        """Logs an array of numbers or texts, with metadata for a plugin of TensorBoard."""
         array = np.asarray(value)
         text = array.dtype.kind in "SUO"
         tensor = (

@@ -33,28 +33,28 @@ _LONG_IN_FLIGHT = 2  # For dispatches with several steps.
 _STACKED = 256
 # The most batches of a stream, and the most bytes, that are sent to the device together.
 _TOGETHER, _TOGETHER_BYTES = 32, 8 << 20
-# The share of the device's memory that a data set may occupy for a whole `fit`.
+# The fraction of the device's memory that a data set may occupy for a whole `fit`.
 _RESIDENT_SHARE = 0.25
 _RESIDENT_BYTES = 2 << 30  # For devices that do not report the size of their memory.
 
 
 class Feed:
-    """Runs a program over a data source, an epoch at a time.
+    """Runs a program over a data source, one epoch at a time.
 
     Args:
-        program, source: what runs, and on what.
-        steps: a dispatch; `None` finds out how many are fastest.
-        epochs: how many there will be, which says what finding out may cost.
+        program, source: the compiled step, and the data.
+        steps: the number of steps per dispatch; `None` measures which number is fastest.
+        epochs: the number of epochs, which limits the time spent on measuring.
     """
 
     def __init__(
         self, program: Program, source: ArrayData | StreamData, steps: int | None, epochs: int = 1
     ):
         self.program, self.source = program, source
-        self._steps, self._epochs = steps, epochs  # Steps in a dispatch; epochs to come.
+        self._steps, self._epochs = steps, epochs  # Steps per dispatch; remaining epochs.
         self._data: Any = None
         self._rows: RowData | None = None  # Set if the batches are rows of the data set's arrays.
-        self._together: int | None = None  # The number of batches of a stream in a dispatch.
+        self._most_batches: int | None = None  # The most batches of a stream per dispatch.
         self._data_placement: Any = self  # A sentinel: there is no placement yet.
         self._share()
 
@@ -65,7 +65,7 @@ class Feed:
         own = own and self._steps in (None, 1) and not source.has_text
         source.share_by(placement.share if own else None)  # type: ignore[union-attr]
 
-    def _settle(self) -> None:
+    def _place_data(self) -> None:
         """Moves data that fits to the devices of the program's state, complete on each of them.
 
         A step then needs no samples from another device, whatever their order.
@@ -88,10 +88,9 @@ class Feed:
             copies = placement.sharing
             if source.batch_size % placement.parts:
                 warn_user(
-                    f"batch_size={source.batch_size} is no multiple of the {placement.parts} "
-                    "devices that the distribution spreads a batch over: each batch is filled up "
-                    f"to {placement.filled(source.batch_size)} rows, of which those that were "
-                    "filled in count for nothing."
+                    f"batch_size={source.batch_size} is not a multiple of the {placement.parts} "
+                    "devices over which the distribution shards a batch: each batch is padded to "
+                    f"{placement.filled(source.batch_size)} rows, and the padding is ignored."
                 )
         if self.program.jit and source.nbytes() * copies <= _resident_limit():
             self._data = self.program.put(source.data)
@@ -99,12 +98,12 @@ class Feed:
     def epoch(
         self, max_steps: int | None = None, first: int = 0
     ) -> Iterator[tuple[int, Callable[[], Any], int]]:
-        """`(first step, run, number of steps)` for each dispatch; `run()` gives its results.
+        """`(first step, run, number of steps)` for each dispatch; `run()` returns its results.
 
-        The first `first` steps of the epoch are passed over. Where the number of steps a dispatch
-        was given, each has as many, the last one excepted where the data ends.
+        The epoch begins with step number `first`. If the number of steps per dispatch was given,
+        only the last dispatch may have fewer, at the end of the data.
         """
-        self._settle()
+        self._place_data()
         if self._data is not None:
             yield from self._resident_epoch(max_steps, first)
             return
@@ -132,9 +131,9 @@ class Feed:
         if source.has_text or (most is None and not source.ahead):
             most = 1
         if most is None and placement is None:
-            if self._together is None:  # Computed once: it consumes the stream's first batch.
-                self._together = self._find_together()
-            most = self._together
+            if self._most_batches is None:  # Computed once: it consumes the stream's first batch.
+                self._most_batches = self._find_most_batches()
+            most = self._most_batches
         most = most or 1
 
         def send(item: tuple[Batch, Any]) -> tuple[Batch, Any]:
@@ -162,8 +161,8 @@ class Feed:
                 step, left = step + n, left[n:]
         source.end_epoch(step)
 
-    def _find_together(self) -> int:
-        """The most batches of the stream in one dispatch."""
+    def _find_most_batches(self) -> int:
+        """The most batches of the stream per dispatch."""
         example = self.source.example()
         work = self.program.work(samples_of(example), example)
         if self.source.has_text or work > LOOPED:
@@ -197,8 +196,8 @@ class Feed:
         placement = self.program.placement
         order = self.program.put(source.order())
         size = min(source.batch_size, source.num_samples)
-        there = source.num_samples // size - source.taken  # Whole batches.
-        whole = there if max_steps is None else min(there, max_steps)
+        whole_batches = source.num_samples // size - source.taken
+        whole = whole_batches if max_steps is None else min(whole_batches, max_steps)
         cursor = self.program.put(np.asarray((source.taken + first) * size, np.int32))
 
         def runner(size: int, steps: int, most: int) -> Callable[[], Any]:
@@ -215,7 +214,7 @@ class Feed:
 
         step, rest = first, source.num_samples % size
         at = first
-        if rest and (max_steps is not None and max_steps <= there):
+        if rest and (max_steps is not None and max_steps <= whole_batches):
             rest = 0
         steps, pace = self._steps, None
         if placement is not None and placement.several:
@@ -239,7 +238,7 @@ class Feed:
                 yield step, pace.watch(runner(size, n, 2 if pace.in_loop else 1), n), n
             step += n
         self._epochs -= 1
-        if rest and step == there:
+        if rest and step == whole_batches:
             yield step, runner(rest, 1, 1), 1
             step += 1
         source.end_epoch(step)

@@ -104,8 +104,8 @@ class LoweredStep:
             for v, before, after in zip(self.fixed, fixed, new[n:]):
                 if before is not after and id(v) in self._outside:
                     self._noted[id(v)] = (v, True)
-            if self._outsiders():
-                raise errors.TraceContextError("The step uses variables beside its model's.")
+            if self._outside_variables():
+                raise errors.TraceContextError("The step uses variables that are not its model's.")
             if self.jit:
                 no_text(result)
             if self.stack:
@@ -140,7 +140,7 @@ class LoweredStep:
         self.listed.clear()  # Metrics may have been renamed.
         return True
 
-    def settle(self, example: Batch) -> None:
+    def create_state(self, example: Batch) -> None:
         """Traces the step, which creates the state that its first run would create. A step that
         runs as plain Python creates it with the first batch.
         """
@@ -159,7 +159,7 @@ class LoweredStep:
         """Collects the Variables again after a trace that created state (a metric in its first
         batch, the slots of a second optimizer) or used state outside of the model. Raises the error
         again if there is nothing new."""
-        found = self._outsiders()
+        found = self._outside_variables()
         for variable, is_changed in found:
             self._outside[id(variable)] = variable
             (self._fixed_ids.discard if is_changed else self._fixed_ids.add)(id(variable))
@@ -168,7 +168,7 @@ class LoweredStep:
         with self._locks:
             self._collect()
 
-    def _outsiders(self) -> list[tuple[Any, bool]]:
+    def _outside_variables(self) -> list[tuple[Any, bool]]:
         """The Variables outside of the state that the last trace used, each with whether it was
         changed; this includes those that were known to be read, if they were changed."""
         return [pair for pair in self._noted.values() if pair is not None]

@@ -52,8 +52,8 @@ class MonitorCallback(Callback):
             larger = _direction(self.model, self.monitor.removeprefix("val_"))
             if larger is None:
                 raise ValueError(
-                    f"{type(self).__name__} watches monitor={self.monitor!r}. Whether that is to "
-                    "be large or small cannot be told automatically: pass mode='max' or 'min'."
+                    f"{type(self).__name__} cannot tell whether monitor={self.monitor!r} is better "
+                    "when larger or smaller: pass mode='max' or 'min'."
                 )
             self.monitor_op = ops.greater if larger else ops.less
 

@@ -153,8 +153,8 @@ class Placement:
         for size in {a.shape[0] for a in jax.tree.leaves(own)}:
             if size * count % self.parts:
                 raise ValueError(
-                    "With auto_shard_dataset=False each process gives its own part of a batch, "
-                    f"and the {count} parts together must divide over {self.parts} devices. "
+                    "With auto_shard_dataset=False each process passes its own part of a batch, "
+                    f"and the {count} parts together must be a multiple of {self.parts} samples. "
                     f"Received a part of {size} samples."
                 )
         sharding = self.rows((self.parts,))
@@ -202,7 +202,7 @@ def was_used() -> bool:
     return bool(_meshes)
 
 
-def come_home(variables: Sequence[Any]) -> None:
+def return_to_default_device(variables: Sequence[Any]) -> None:
     """Moves Variables that a distribution sharded back to the default device, uncommitted; others
     are unchanged."""
     if not _meshes:
@@ -220,8 +220,7 @@ def come_home(variables: Sequence[Any]) -> None:
         lowering.write([v], [value])
 
 
-def leave() -> None:
-    """Moves the state that belongs to no program, the global random stream, to the default
-    device."""
+def return_random_stream() -> None:
+    """Moves the global random stream, which belongs to no program, to the default device."""
     if _meshes:
-        come_home([rng.global_stream().state])
+        return_to_default_device([rng.global_stream().state])

@@ -26,7 +26,7 @@ from keraslike.training.arrays import Batch, cut_batch, samples_of
 from keraslike.training.interrupts import no_interrupt
 from keraslike.training.lowered_step import LoweredStep
 from keraslike.training.pace import has_callbacks, has_large_arrays
-from keraslike.training.placement import Placement, come_home, was_used
+from keraslike.training.placement import Placement, return_to_default_device, was_used
 
 
 class _NotTraced(Exception):
@@ -53,7 +53,7 @@ class Program(LoweredStep):
             if distribution is None:
                 if placement is not None:
                     self._placed(None)
-                come_home([*self.state, self.stream, *self.fixed])
+                return_to_default_device([*self.state, self.stream, *self.fixed])
                 return
             if placement is None or placement.distribution is not distribution:
                 placement = Placement(distribution, self.state, self.fixed)

@@ -71,7 +71,7 @@ def run(function: Callable, model: Any, parts: Any, values: Any) -> tuple[Any, t
     if len(flat) != len(variables):
         expected, got = [len(p) for p in parts], [len(v) for v in values]
         raise ValueError(
-            f"The state of '{model.name}' is made of lists of {expected} values. Received: {got}"
+            f"The state of '{model.name}' consists of lists of {expected} values. Received: {got}"
         )
     stream = rng.global_stream().state  # A step may draw from it.
     hidden = [] if any(v is stream for v in variables) else [stream]

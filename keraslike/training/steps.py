@@ -314,13 +314,13 @@ class Steps(Compiled):
         if stateful:
             # The user's step is traced to find the objects that it calls: layers that it calls
             # first, and its optimizers, then create their state.
-            self._program_of(mode).settle(example)
+            self._program_of(mode).create_state(example)
         elif mode == "train" and self.optimizer is not None:
             self.optimizer.build(self.trainable_variables)
         loss = self._compile_loss if self._has_own_loss() and mode != "predict" else None
         unsettled = loss is not None and not loss.built
         if not stateful and (unsettled or self._has_users_code() or holds_text(example)):
-            self._program_of(mode).settle(example)
+            self._program_of(mode).create_state(example)
 
     def _has_users_code(self) -> bool:
         """Whether the class of the model or of one of its layers is a user's."""

@@ -191,7 +191,7 @@ class StreamData:
 
     def _refuse_position(self, count: int, first: int) -> None:
         raise ValueError(
-            f"The data to resume with has {count} batches, of which {first} were taken before."
+            f"The data to resume with has {count} batches, but {first} were used before."
         )
 
     def get_state(self, step: int) -> dict[str, Any]:

@@ -202,8 +202,8 @@ class TensorBoard(Callback):
         unknown = sorted(set(files) - {layer.name for layer in layers})
         if unknown:
             raise ValueError(
-                f"embeddings_metadata names {unknown}, and no Embedding layer is called so. Those "
-                f"of the model are {[layer.name for layer in layers]}."
+                f"embeddings_metadata must have names of Embedding layers as keys: "
+                f"{[layer.name for layer in layers]}. Received: {unknown}"
             )
         os.makedirs(self.log_dir, exist_ok=True)
         with open(os.path.join(self.log_dir, "projector_config.pbtxt"), "w") as file:

@@ -43,7 +43,7 @@ class Trainer(Steps):
         """The argument for `Feed`: `None` lets it measure."""
         if self.steps_per_execution != "auto":
             return int(self.steps_per_execution)
-        return 1 if self.run_eagerly or events.watches(mode) else None
+        return 1 if self.run_eagerly or events.needs_each_batch(mode) else None
 
     @property
     def _execution(self) -> int:
@@ -145,7 +145,7 @@ class Trainer(Steps):
         at_a_time = self._steps_a_dispatch(events, "train")
         feed = Feed(program, source, at_a_time, epochs - initial_epoch)
         # If nothing waits for the logs, the next epoch is dispatched while this one is computed.
-        wait = not events.unread
+        wait = not events.has_only_history
         self.stop_training = False
         sources = [source] if validate is None else [source, validate]
         updates = 0 if self.optimizer is None else lowering.number_in(self.optimizer.iterations)
@@ -211,7 +211,7 @@ class Trainer(Steps):
         results: dict[str, Any] = {} if position is None else position.logs
         count = 0 if position is None else position.step
         # Another process may have none of the callbacks of this one.
-        together = feed.program.is_spread and any_of("decides", events.decides(mode))
+        together = feed.program.is_spread and any_of("may_stop", events.may_stop(mode))
         # As in Keras, callbacks receive whole executions, even beyond the end of the data.
         most = self._execution
         for step, run, n in feed.epoch(in_executions(max_steps, most), count):

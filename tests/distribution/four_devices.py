@@ -143,7 +143,7 @@ def batch_sizes_that_do_not_divide():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         same(lambda m: fit(m, X[:6], Y[:6], batch_size=3))
-    said = "batch_size=3 is no multiple of the 4 devices"
+    said = "batch_size=3 is not a multiple of the 4 devices"
     assert any(said in str(w.message) and "to 4 rows" in str(w.message) for w in caught)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -572,7 +572,7 @@ def keys_that_match_nothing():
 
 
 def batches_that_do_not_divide_in_every_layout():
-    """Rows that are filled in count for nothing, not even in statistics over the batch."""
+    """Padding is ignored, also in statistics over the batch."""
 
     def train(model):
         losses = fit(model, X[:12], Y[:12], batch_size=7)

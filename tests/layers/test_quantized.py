@@ -246,7 +246,7 @@ def test_policies_quantize_and_quantization_errors_change_nothing():
         (lambda: own.quantize("int8"), NotImplementedError, "type_check=False"),
         (lambda: built(lora_rank=1).quantize("float8"), NotImplementedError, "lora"),
         (lambda: waiting.enable_lora(2), NotImplementedError, "lora"),
-        (lambda: waiting.save_own_variables({}), ValueError, "has not seen data"),
+        (lambda: waiting.save_own_variables({}), ValueError, "is not calibrated"),
         (lambda: setattr(built(), "dtype_policy", "awq/4/2_from_float32"), ValueError, "config="),
         (lambda: setattr(layer, "dtype_policy", "float32"), ValueError, "quantized to int8"),
         (lambda: setattr(layer, "dtype_policy", "int4_from_float32"), ValueError, "quantized to"),

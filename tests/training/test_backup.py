@@ -300,7 +300,7 @@ def test_a_source_that_has_too_little_is_refused(tmp_path):
     directory, batches = tmp_path / "backup", [Dataset()[i] for i in range(STEPS)]
     with pytest.raises(Killed):
         fit(make(), [BackupAndRestore(directory, 1), Kill(5)], lambda: iter(batches))
-    with pytest.raises(ValueError, match="has 2 batches, of which 4 were taken"):
+    with pytest.raises(ValueError, match="has 2 batches, but 4 were used before"):
         fit(make(), [BackupAndRestore(directory, 1)], lambda: iter(batches[:2]))
 
 

@@ -102,7 +102,7 @@ def test_an_execution_of_several_steps_is_told_as_in_keras(source, eagerly):
 def test_lambda_callback_keeps_other_functions_as_attributes():
     callback = keras.callbacks.LambdaCallback(custom=max, on_train_end=lambda logs: None)
     assert callback.custom(1, 2) == 2
-    with pytest.raises(ValueError, match="on_nothing is no hook"):
+    with pytest.raises(ValueError, match="on_nothing is not a hook"):
         keras.callbacks.LambdaCallback(on_nothing=print)
 
 
@@ -358,7 +358,7 @@ def test_what_is_best_is_told_by_the_metric_or_refused(metric, larger):
     stop = keras.callbacks.EarlyStopping(name, patience=5)
     assert (stop.wait, stop.stopped_epoch, stop.best_weights) == (0, 0, None)
     if larger is None:
-        with pytest.raises(ValueError, match="cannot be told automatically: pass mode='max' or"):
+        with pytest.raises(ValueError, match="when larger or smaller: pass mode='max' or"):
             model.fit(X, Y, verbose=0, callbacks=[stop])
     else:
         model.fit(X, Y, verbose=0, callbacks=[stop])
@@ -441,9 +441,9 @@ def test_only_callbacks_that_ask_for_batches_make_the_loop_stop_at_each(tmp_path
     C = keras.callbacks
     quiet = [C.TensorBoard(tmp_path), C.CSVLogger(tmp_path / "a"), C.SwapEMAWeights()]
     quiet += [C.ReduceLROnPlateau(), C.RemoteMonitor(), C.History(), C.ProgbarLogger()]
-    assert not C.CallbackList(quiet).watches("train")
+    assert not C.CallbackList(quiet).needs_each_batch("train")
     for asking in ({"update_freq": 2}, {"profile_batch": 1}):
-        assert C.CallbackList([C.TensorBoard(tmp_path, **asking)]).watches("train")
+        assert C.CallbackList([C.TensorBoard(tmp_path, **asking)]).needs_each_batch("train")
     read = []
 
     class Array:  # a log that is still on the device

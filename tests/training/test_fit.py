@@ -421,7 +421,7 @@ def test_lambda_callback_and_terminate_on_nan(capsys):
         ],
     )  # fmt: skip
     assert len(history.epoch) == 1 and len(ends) < 10
-    with pytest.raises(ValueError, match="on_nothing is no hook"):
+    with pytest.raises(ValueError, match="on_nothing is not a hook"):
         keras.callbacks.LambdaCallback(on_nothing=print)
 
 

@@ -149,7 +149,7 @@ def test_losses_and_metrics_of_nested_outputs_are_those_of_keras(case):
         ({"loss": "mse", "metrics": {"x": "mae"}}, [A, B, C], r"\['x'\] in the `metrics`"),
         ({"loss": [None, (None, None)]}, [A, (B, C)], "gives no loss for any output"),
         ({"loss": {"a": "mse", "b": {"c": "mse", "e": "mse"}}}, A, r"\('b', 'e'\) can't be found"),
-        ({"loss": ["mse", ["mse", "mae"]], "loss_weights": [1.0]}, A, "There are 3. Received: 1"),
+        ({"loss": ["mse", ["mse", "mae"]], "loss_weights": [1.0]}, A, "Expected 3. Received: 1"),
     ],
 )
 def test_what_fits_no_output_is_named(arguments, y, words):

@@ -199,7 +199,7 @@ def test_how_many_steps_a_dispatch(monkeypatch):
         x = np.zeros((16, width), "float32")
         feed.source = StreamData(iter([(x,)]))
         feed.program = type("Program", (), {"work": lambda *_: work})
-        return feed._find_together()
+        return feed._find_most_batches()
 
     assert [together(w, 4) for w in (0.5, 10, 40, 41)] == [32, 25, 6, 1]
     assert [together(10, w) for w in (2**14, 2**16, 2**18)] == [8, 2, 1]
