@@ -64,8 +64,8 @@ def set_nan_in_data(action: str) -> None:
     """Sets what `fit`, `evaluate` and `predict` do if their data contains NaN.
 
     Args:
-        action: `"warn"` goes on and says how many there are, once for each call; `"raise"` is a
-            ValueError; `"ignore"` does not look for them.
+        action: `"warn"` issues one warning per call, with their number; `"raise"` raises
+            ValueError; `"ignore"` does not check.
 
     >>> set_nan_in_data("warn")
     """
@@ -185,10 +185,10 @@ def verbosity(verbose: Any) -> int:
     return int(verbose)
 
 
-def share(**argument: Any) -> float:
+def fraction(**argument: Any) -> float:
     """The one argument given, a number from 0 to 1; raises ValueError for anything else.
 
-    >>> share(rate=0.5)
+    >>> fraction(rate=0.5)
     0.5
     """
     ((name, value),) = argument.items()
@@ -220,7 +220,7 @@ def unsupported(**arguments: Any) -> None:
     """Raises ValueError for an argument of Keras's that is not supported here, if it is passed."""
     for name, value in arguments.items():
         if value is not None and value is not False:
-            raise ValueError(f"{name} is not supported: leave it out. Received: {name}={value!r}")
+            raise ValueError(f"{name} is not supported: omit it. Received: {name}={value!r}")
 
 
 def spatial_axes(rank: int, data_format: str) -> tuple[int, ...]:

@@ -42,7 +42,7 @@ _KEEP_MEMORY = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1))
 # XLA allocates the temporary memory of a program as one block by default. It is divided into blocks
 # below M_MMAP_THRESHOLD. A larger array has a block of its own, which no other array reuses.
 BLOCK = 30 << 20
-# The share of the machine's memory that the temporary memory of a program may take to be kept:
+# The fraction of the machine's memory that the temporary memory of a program may take to be kept:
 # up to one copy for each arena. Blocks of at least `_SMALL_BLOCK` are then returned.
 _KEPT_SHARE, _SMALL_BLOCK = 1 / 16, 4 << 20
 # Compilation leaves several hundred MB in malloc after this number of seconds.
@@ -118,7 +118,7 @@ def keep_memory() -> None:
     steady_memory()  # It would undo these settings later.
     for parameter, value in _KEEP_MEMORY:
         if not _glibc().mallopt(parameter, value):
-            raise RuntimeError(f"glibc refused mallopt({parameter}, {value}).")
+            raise RuntimeError(f"glibc rejected mallopt({parameter}, {value}).")
 
 
 @functools.cache

@@ -144,7 +144,7 @@ def needs_python(name: str) -> None:
             "an exported graph. Export what is behind it, and call it and the layers before it on "
             f"the data: keras.Model(model.get_layer('{name}').output, model.outputs).export(...), "
             "with a list of outputs where several layers do so. Vocabularies are written beside "
-            "the model. Of a class of your own export the part by ExportArchive.add_endpoint."
+            "the model. For a model class of your own, export that part with ExportArchive."
         )
 
 
@@ -169,7 +169,7 @@ masks = Attached()
 
 
 def set_mask(tensor: Any, mask: Any) -> None:
-    """Attaches a boolean mask to an array, a tracer or a KerasTensor; `None` takes it off."""
+    """Attaches a boolean mask to an array, a tracer or a KerasTensor; `None` removes it."""
     # This class has attributes; users read and set the mask there, as in Keras.
     if type(tensor) is Computed:
         if mask is not None or hasattr(tensor, "_keras_mask"):

@@ -133,8 +133,8 @@ def through_graph(function: Callable, args: tuple, kwargs: dict[str, Any], spec:
     """Makes a call an operation of TensorFlow's, which runs it when the graph is executed.
 
     Args:
-        spec: the result's shapes and dtypes; asked of the function, for symbolic tensors, by
-            default.
+        spec: the result's shapes and dtypes; by default those that the function returns
+            for symbolic tensors.
     """
     tf: Any = sys.modules["tensorflow"]
     leaves, structure = jax.tree.flatten((args, kwargs))
@@ -253,8 +253,8 @@ def refuse_wide(array: np.ndarray, name: str) -> None:
     least, most = array.min(), array.max()
     if not low <= least <= most < high:
         raise ValueError(
-            f"{name} holds integers from {least} to {most}: compiled steps have 32 bits for them. "
-            "An IntegerLookup or a Hashing that is called on the array first makes small ones."
+            f"{name} holds integers from {least} to {most}: compiled steps have 32-bit integers. "
+            "Call IntegerLookup or Hashing on the array first to map them to small integers."
         )
 
 

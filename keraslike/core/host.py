@@ -115,9 +115,9 @@ def array(value: Any, dtype: Any = None) -> jax.Array:
 
 
 def asarray(value: Any, dtype: Any = None) -> jax.Array:
-    """`jnp.asarray`, which compiles a program for each shape of numpy array that it is given.
+    """Like `jnp.asarray`, but compiles nothing for numpy arrays.
 
-    A dtype is one of floats for floats.
+    For an array of floats, `dtype` must be a floating-point one.
 
     >>> asarray(np.ones(2), "float32").dtype.name, asarray(1.0).weak_type
     ('float32', True)

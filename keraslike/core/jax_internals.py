@@ -46,7 +46,7 @@ from jaxlib import utils
 # Whether jax has initialized its devices; environment variables have no effect afterwards.
 backends_are_initialized = xla_bridge.backends_are_initialized
 
-# What a question about unknown sizes raises that has no answer for all of them.
+# Raised for a question about unknown sizes whose answer is not the same for all sizes.
 Inconclusive: Any = getattr(jax.errors, "InconclusiveDimensionOperation", None)
 if Inconclusive is None:  # jax before 0.11
     Inconclusive = jax.core.InconclusiveDimensionOperation
@@ -286,7 +286,7 @@ def check_harmless(exported: export.Exported) -> None:
         if name == "custom_call":
             target = op.attributes["call_target_name"].value
             if target not in known:
-                raise ValueError(f"it calls {target!r}, which is no computation of JAX's")
+                raise ValueError(f"it calls {target!r}, which is not a computation of JAX")
         elif name in _FORBIDDEN:
             raise ValueError(f"it has the operation {name!r}")
         for region in op.regions:

@@ -16,7 +16,7 @@ def check_json(text: str | bytes) -> None:
     found = (len(text), sum(map(text.count, brackets)), text.count(comma))  # type: ignore[arg-type]
     if any(n > most for n, most in zip(found, MOST_JSON, strict=True)):
         raise ValueError(
-            "Refused as too large: it has {:,} characters, {:,} lists and dicts and {:,} commas. "
+            "It is too large: it has {:,} characters, {:,} lists and dicts and {:,} commas. "
             "At most {:,}, {:,} and {:,} are read.".format(*found, *MOST_JSON)
         )
 
@@ -33,4 +33,4 @@ def parse_json(text: str | bytes) -> Any:
     except RecursionError:
         raise ValueError("It is nested too deeply.") from None
     except ValueError as e:
-        raise ValueError(f"It is no JSON: {e}.") from e
+        raise ValueError(f"It is not JSON: {e}.") from e

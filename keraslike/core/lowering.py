@@ -93,7 +93,7 @@ def number_in(variable: nnx.Variable | jax.Array) -> int:
 def store(variables: Sequence[nnx.Variable], values: Sequence[Any]) -> None:
     """Stores arrays where all threads see them; the guards of the Variables must be locked."""
     if len(variables) != len(values):
-        raise ValueError(f"{len(values)} arrays are not for {len(variables)} Variables.")
+        raise ValueError(f"Expected {len(variables)} arrays. Received: {len(values)}")
     collections.deque(map(flax_internals.write_value, variables, values), maxlen=0)
 
 

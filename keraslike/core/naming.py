@@ -26,8 +26,7 @@ def to_snake_case(name: str) -> str:
 
 
 def get_uid(prefix: str = "") -> int:
-    """A number that was not given before for this prefix, from 1 on. Automatic names are made of
-    them.
+    """The next number for this prefix, from 1 on. Automatic names contain these numbers.
 
     >>> get_uid("an_example"), get_uid("an_example")
     (1, 2)

@@ -36,7 +36,7 @@ class Operation:
     cannot be traced. Layers are operations as well.
 
     Args:
-        name: a name, without `/`; one is made where none is given.
+        name: a name, without `/`; generated if it is omitted.
 
     >>> class Scale(Operation):
     ...     def __init__(self, factor, name=None):
@@ -84,7 +84,7 @@ class Operation:
         return output_spec(self.call, args, kwargs, _ATTEMPTS)
 
     def rematerialized_call(self, fn: Callable, *args: Any, **kwargs: Any) -> Callable:
-        """`fn` wrapped as the `RematScope` that the operation was made in requires."""
+        """`fn` wrapped as the `RematScope` that the operation was created in requires."""
         return rematerialized(self._remat, fn, self.compute_output_spec, args, kwargs)
 
     @property

@@ -104,7 +104,7 @@ def initial_value(initializer: Any, shape: Any, dtype: Any) -> jax.Array:
         if value.shape != tuple(shape):
             raise ValueError(
                 f"initializer {initializer!r} returned shape {value.shape} "
-                f"where {tuple(shape)} was asked for."
+                f"instead of {tuple(shape)}."
             )
         return value if value.dtype == dtype and not value.weak_type else value.astype(dtype)
     value = array_of(initializer)
@@ -120,6 +120,6 @@ def initial_value(initializer: Any, shape: Any, dtype: Any) -> jax.Array:
     if dtype is None and not hasattr(initializer, "dtype") and dtypes.is_float(value.dtype):
         value = value.astype(dtypes.floatx())
     if shape is not None and value.shape != tuple(shape):
-        raise ValueError(f"The initial value has shape {value.shape}; shape={tuple(shape)}.")
+        raise ValueError(f"The initial value must have {shape=}. Received: shape {value.shape}")
     # A user's array may be changed or donated elsewhere, so the Variable holds a copy.
     return host.copied([value])[0] if isinstance(value, jax.Array) else host.array(value)

@@ -20,8 +20,8 @@ class DTypePolicy:
         name: a dtype for both, or `"mixed_float16"` or `"mixed_bfloat16"` (compute in half
             precision, keep weights in float32); that of the default policy if omitted.
 
-    `quantization_mode` is `None` but for a `QuantizedDTypePolicy`. Raises TypeError for what is not
-    a string, ValueError for another one.
+    `quantization_mode` is `None` except for a `QuantizedDTypePolicy`. Raises TypeError for a name
+    that is not a string, ValueError for an unknown one.
 
     >>> DTypePolicy("mixed_bfloat16").compute_dtype
     'bfloat16'

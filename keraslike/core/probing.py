@@ -43,11 +43,11 @@ _ONE: tuple[Sequence[int], ...] = ((1,),)
 Size = Callable[[int, int], Any]
 
 
-class NoUseTrying(ValueError):
-    """The error does not depend on which numbers are tried for the unknown size."""
+class InvalidForAllSizes(ValueError):
+    """Raised if trying other numbers for the unknown size would give the same error."""
 
 
-class SizeTooLarge(NoUseTrying):
+class SizeTooLarge(InvalidForAllSizes):
     """A size or a formula is too large for any number: trying others would only take longer."""
 
 

@@ -78,7 +78,7 @@ def any_of(what: str, mine: bool) -> bool:
     for i in range(count):
         said = store.wait(f"{start}{number}/{i}", _TIMEOUT)
         if said is None:
-            raise TimeoutError(f"Process {i} did not say '{what}' within {_TIMEOUT} seconds.")
+            raise TimeoutError(f"Process {i} did not report '{what}' within {_TIMEOUT} seconds.")
         found |= said == "1"
     return found
 

@@ -70,7 +70,7 @@ def publish(module: str, objects: dict[str, Any], aliases: dict[str, Any] | None
     family.update(aliases or {})
 
 
-def members(names: dict[str, Any], *rooms: str) -> list[str]:
+def members(names: dict[str, Any], *packages: str) -> list[str]:
     """The names in a module whose values are classes and functions defined in these packages, in
     order: a family's public names are those that its `__init__` imports or defines."""
     return [
@@ -78,7 +78,7 @@ def members(names: dict[str, Any], *rooms: str) -> list[str]:
         for name, value in names.items()
         if not name.startswith("_")
         and (inspect.isclass(value) or inspect.isfunction(value))
-        and any(is_ours(value, room) for room in rooms)
+        and any(is_ours(value, package) for package in packages)
     ]
 
 

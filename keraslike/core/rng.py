@@ -80,8 +80,8 @@ class SeedGenerator(Object):
                 raise
             raise UnseededDraw(
                 "When tracing a JAX function, you should only use seeded random ops: the global "
-                "stream cannot go on in it. Give `seed=` a key, an integer, or a SeedGenerator "
-                "that is made inside of it or whose state it takes."
+                "stream cannot advance in it. Pass `seed=` a key, an integer, or a SeedGenerator "
+                "that is created in it or whose state is an argument of it."
             ) from None
         return key
 
@@ -147,7 +147,7 @@ class _Here(threading.local):
     run: list[int] | None = None  # the number of the run, 0 before its first draw
     trace: tuple[Any, Any] | None = None  # the active trace, and the number of its run
     # The counter, in `_runs`, of the function that is being traced; _NEW if none is taken yet.
-    place = 0
+    counter = 0
     shared = 0  # if not 0, the counter for all functions that are traced
     # The trace of the function that runs, or None if it is not traced, and the number of operations
     # without a seed so far.
@@ -246,9 +246,9 @@ def next_operation() -> tuple[int, Any] | None:
     return number, operation_key(number)[1]
 
 
-def one_function(place: int = 0) -> contextlib.AbstractContextManager[None]:
+def one_function(counter: int = 0) -> contextlib.AbstractContextManager[None]:
     """A block in which a function is traced, with its own counter of runs or the given one."""
-    return context.changing(_here, place=_here.shared or place or new_place())
+    return context.changing(_here, counter=_here.shared or counter or new_counter())
 
 
 def one_step() -> contextlib.AbstractContextManager[None]:
@@ -260,10 +260,10 @@ def one_step() -> contextlib.AbstractContextManager[None]:
 def inner_graph() -> contextlib.AbstractContextManager[None]:
     """A block in which a branch or the body of a loop of a function is traced. As in TensorFlow's
     graphs, its operations have numbers and a counter of runs of their own."""
-    if not _here.place or _here.shared or _here.operations is None or _here.continued:
+    if not _here.counter or _here.shared or _here.operations is None or _here.continued:
         return contextlib.nullcontext()
     operations = (weakref.ref(current_trace()), itertools.count())
-    return context.changing(_here, place=_NEW, trace=None, operations=operations)
+    return context.changing(_here, counter=_NEW, trace=None, operations=operations)
 
 
 def continued() -> contextlib.AbstractContextManager[None]:
@@ -272,36 +272,36 @@ def continued() -> contextlib.AbstractContextManager[None]:
     return context.changing(_here, continued=True)
 
 
-def new_place() -> int:
+def new_counter() -> int:
     """A new counter for the runs of a function."""
     return 1 + next(_function_count) % (_FUNCTIONS - 1)
 
 
-def counted_at(place: int, numbered: bool = True) -> contextlib.AbstractContextManager[None]:
+def counted_at(counter: int, numbered: bool = True) -> contextlib.AbstractContextManager[None]:
     """A block in which all traced functions share one counter of runs.
 
     Args:
         numbered: whether operations without a seed are numbered, see `next_operation`.
     """
-    return context.changing(_here, shared=place, numbered=numbered)
+    return context.changing(_here, shared=counter, numbered=numbered)
 
 
-def begin_at(place: int, count: int) -> None:
+def begin_at(counter: int, count: int) -> None:
     """Sets the number of runs of a function."""
     with drawing:
         counts = np.array(_run_counts().value)
-        counts[place] = count
+        counts[counter] = count
         _run_counts().assign(host.array(counts))
 
 
 def _next_run() -> Any:
     """The number of the run of the function that is being traced."""
-    if _here.place == _NEW:
-        _here.place = new_place()
-    runs, place = _run_counts(), _here.place
+    if _here.counter == _NEW:
+        _here.counter = new_counter()
+    runs, counter = _run_counts(), _here.counter
     counts = runs.value
-    runs.assign(jnp.asarray(counts).at[place].add(np.uint32(1)))
-    return counts[place]
+    runs.assign(jnp.asarray(counts).at[counter].add(np.uint32(1)))
+    return counts[counter]
 
 
 def _run_counts() -> RandomState:

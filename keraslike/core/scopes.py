@@ -149,7 +149,7 @@ class SymbolicScope:
 
 
 def in_symbolic_scope() -> bool:
-    """Whether shapes only are being found out.
+    """Whether only shapes are being computed.
 
     >>> in_symbolic_scope()
     False

@@ -108,7 +108,7 @@ def get(family: str, identifier: Any) -> Any:
     Args:
         family: `"activations"`, `"losses"`, …: the last part of the public module's name.
         identifier: a name (`"mse"`, `"MeanSquaredError"`), a config dict, a class, a function, an
-            instance, or `None`, which is given back.
+            instance, or `None`, which is returned.
 
     Raises ValueError for a name that does not exist, with the nearest ones that do.
 
@@ -297,7 +297,7 @@ def deserialize(
             call of this function or of `load_model`, the value of the outer call applies.
         module_objects: like `custom_objects`, with lower priority; a string that is a key is
             replaced by its value.
-        printable_module_name: accepted for Keras's sake, and ignored.
+        printable_module_name: accepted as in Keras, and ignored.
 
     Raises TypeError for a class or function that is not known, ValueError for bytecode and for
     excessive nesting.
@@ -321,8 +321,8 @@ def deserialize(
 def deserialize_arguments(cls: Any, config: dict[str, Any]) -> dict[str, Any]:
     """A constructor's arguments: serialized objects among them are made objects again.
 
-    Of a class of the user's whose `get_config` is its own, only those that a class of keraslike
-    takes: the others are for the user's class to make, as in Keras.
+    For a user's class with its own `get_config`, these are only the arguments of keraslike's
+    classes: as in Keras, the user's class deserializes the others.
     """
     names, mro = set(config), cls.__mro__
     if any("get_config" in vars(c) and not is_ours(c) for c in mro):
@@ -513,8 +513,8 @@ def _advise(cls: type, error: Exception) -> None:
     text = str(error)
     if "'dict' object" in text and "explicitly deserialized" not in text:
         raise TypeError(
-            f"{cls.__name__} could not be made from its config: {text}. See that layers and other "
-            "objects in what a class's own get_config() gives are explicitly deserialized in its "
+            f"{cls.__name__} could not be made from its config: {text}. Layers and other "
+            "objects that a class's own get_config() returns must be explicitly deserialized in its "
             "from_config()."
         ) from error
 

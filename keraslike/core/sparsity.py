@@ -142,7 +142,7 @@ def bincount(x: Any, weights: Any, minlength: int) -> Any:
         if weights is not None and not (
             is_sparse(weights) and jnp.array_equal(_coo(x).indices, _coo(weights).indices)
         ):
-            raise ValueError("bincount: sparse x and weights must have their values at the places.")
+            raise ValueError("bincount: sparse x and weights must have the same indices.")
         x, weights = _coo(x).data, None if weights is None else _coo(weights).data
     dtype = "int32" if weights is None else weights.dtype
     ones = one_hot(x, max(int(x.max()) + 1, minlength), -1, dtype)
@@ -186,11 +186,11 @@ def minimum(x1: Any, x2: Any) -> Any:
 def _extreme(function: Any, x1: Any, x2: Any) -> Any:
     if not _alike(x1, x2):
         return function(dense(x1), dense(x2))
-    x1, x2 = _with_places(_coo(x1), _coo(x2)), _with_places(_coo(x2), _coo(x1))
+    x1, x2 = _with_indices(_coo(x1), _coo(x2)), _with_indices(_coo(x2), _coo(x1))
     return _with_values(x1, function(x1.data, x2.data))
 
 
-def _with_places(x: Any, other: Any) -> Any:
+def _with_indices(x: Any, other: Any) -> Any:
     """The same array, which also stores zeros at the indices of the other one; indices are unique
     and sorted."""
     data = jnp.concatenate([x.data, jnp.zeros_like(other.data, x.dtype)], x.n_batch)
@@ -245,7 +245,7 @@ def divide(x1: Any, x2: Any) -> Any:
         return _with_values(x1, jnp.divide(x1.data, x2))
     if undefined is not None and undefined.any():
         places = _sparse().bcoo_fromdense(undefined, n_batch=x1.n_batch, n_dense=x1.n_dense)
-        x1 = _with_places(x1, places)
+        x1 = _with_indices(x1, places)
     divisors = _sparse().bcoo_extract(x1, x2, assume_unique=True).data
     return _with_values(x1, jnp.divide(x1.data, divisors))
 

@@ -59,7 +59,7 @@ def map_leaves(
 
 
 def in_order(tree: Any, order: Any) -> Any:
-    """The structure with the keys of dicts in the order of a like one, since JAX sorts them.
+    """The structure with the keys of dicts in the order of `order`'s, since JAX sorts them.
 
     >>> in_order({"a": 1, "b": 2}, {"b": None, "a": None})
     {'b': 2, 'a': 1}

@@ -119,7 +119,7 @@ class KerasTensor:
 
     def __serialize__(self) -> dict[str, Any]:
         if self._keras_history is None:
-            raise ValueError(f"{self!r} is no output of a layer and cannot be saved.")
+            raise ValueError(f"{self!r} is not an output of a layer and cannot be saved.")
         node, index = self._keras_history
         number = vars(node.operation)["_inbound_nodes"].index(node)
         history = [str(node.operation.name), number, index]
@@ -299,7 +299,7 @@ def standardize_shape(shape: Any) -> Shape:
             f"Cannot convert {shape!r} to a shape. Negative dimensions are not possible."
         )
     if any(s is not None and s >= 2**63 for s in sizes):
-        raise ValueError("A size in a shape is beyond any computer's: it has more than 63 bits.")
+        raise ValueError(f"Sizes in a shape must be below 2**63. Received: shape={shape}")
     return Shape(sizes)
 
 
@@ -395,7 +395,7 @@ def output_spec(
         if unknown > _MOST_SYMBOLS:
             raise ValueError(f"A tensor has {unknown} unknown sizes.")
         spec = trace(lambda operand, axis: _unknown_size(axis))
-    except (errors.TraceContextError, probing.NoUseTrying) as error:
+    except (errors.TraceContextError, probing.InvalidForAllSizes) as error:
         raise _in_users_words(error) from None
     except Exception as error:
         if not unknown:

@@ -48,7 +48,7 @@ def of_user(method: Callable) -> Callable:
 
 def _takes_tensors(code: Any) -> bool:
     """Whether a function, or a function of a user that it calls, reads attributes that TensorFlow's
-    tensors, shapes and dtypes have, and JAX's arrays have not."""
+    tensors, shapes and dtypes have, and JAX's arrays do not have."""
     if not isinstance(code, (type, types.FunctionType)):
         return False
     found = _known.get(code)

@@ -96,7 +96,7 @@ class Variable(_Leaf):
         dtype: the dtype; by default that of the given array, or `floatx()`.
         trainable: whether an optimizer may change it.
         autocast: whether reads inside a mixed-precision layer are cast to its compute dtype.
-        aggregation, synchronization: accepted for Keras's sake; there are no replicas here.
+        aggregation, synchronization: accepted as in Keras; there are no replicas here.
         name: a name; generated if it is omitted.
         layout: a `keraslike.distribution.TensorLayout` or a JAX sharding, which shards the value
             over devices.
@@ -198,7 +198,7 @@ class Variable(_Leaf):
         if state.outsiders is not None:
             state.outsiders[id(self)] = None
 
-    # -- what it is ---------------------------------------------------------------------------
+    # -- properties ---------------------------------------------------------------------------
 
     name: str = property(lambda self: str(self._info.name))  # type: ignore[assignment]
     path: str = property(lambda self: self._info.path)  # type: ignore[assignment]
@@ -428,7 +428,7 @@ class Variable(_Leaf):
         if _kind(given.dtype) > _kind(dtype) and not self._is_exact(given):
             raise TypeError(
                 f"Variable '{self.path}' has dtype {dtype}; a value of dtype {given.dtype} "
-                "would lose its meaning. Cast it yourself if that is what you want."
+                "would lose information. Cast it explicitly if that is intended."
             )
         return given.astype(dtype)
 

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from keraslike import random
-from keraslike.core.arguments import share
+from keraslike.core.arguments import fraction
 from keraslike.core.rng import SeedGenerator
 from keraslike.core.static import Shape
 from keraslike.layers.layer import Layer
@@ -66,7 +66,7 @@ class Attention(Layer):
                 f"Received: score_mode={score_mode}"
             )
         self.score_mode = score_mode
-        self.dropout = share(dropout=dropout)
+        self.dropout = fraction(dropout=dropout)
         self.seed = seed
         if dropout > 0:
             self.seed_generator = SeedGenerator(seed)

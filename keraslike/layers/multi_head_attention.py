@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from keraslike import initializers, random, regularizers
 from keraslike.core import context, policies, serialization
-from keraslike.core.arguments import positive, share
+from keraslike.core.arguments import fraction, positive
 from keraslike.layers.activation import Softmax
 from keraslike.layers.dense import EinsumDense
 from keraslike.layers.layer import Layer
@@ -65,7 +65,7 @@ class _Heads(Layer):
                 setattr(self, name, resolved(name, settings[name]))
         # It applies to the outputs of the projections, not to those of this layer.
         self._activities = regularizers.get(settings["activity_regularizer"])
-        self.dropout = share(dropout=settings["dropout"])
+        self.dropout = fraction(dropout=settings["dropout"])
         self.use_bias = settings["use_bias"]
         self.use_gate = settings["use_gate"]
         self.seed = settings["seed"]

@@ -89,7 +89,7 @@ class Metric(base.Object):
             shape: the shape of the Variable.
             initializer: a name or a function `(shape, dtype=...)`, by default zeros.
             dtype: the dtype, by default `floatx()`.
-            aggregation: accepted for Keras's sake, and ignored.
+            aggregation: accepted as in Keras, and ignored.
             name: the name of the Variable.
         """
         del aggregation

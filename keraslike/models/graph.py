@@ -223,7 +223,9 @@ _MOST, _LONGEST = 2**63, 2000
 def _check_sizes(tensor: Any) -> None:
     for size in getattr(tensor, "shape", ()):
         if size >= _MOST if isinstance(size, int) else len(str(size)) > _LONGEST:
-            raise SizeTooLarge("A tensor in the graph has a size beyond any computer's.")
+            raise SizeTooLarge(
+                "A tensor in the graph has a size that is too large for any computer."
+            )
 
 
 def standardize_input(value: Any, spec: Input, model: str) -> Any:

@@ -56,7 +56,7 @@ def dot_product_attention(
     """
     if attn_logits_soft_cap is not None:
         raise ValueError(
-            "attn_logits_soft_cap is not supported: leave it out. "
+            "attn_logits_soft_cap is not supported: omit it. "
             f"Received: attn_logits_soft_cap={attn_logits_soft_cap!r}"
         )
     allowed = config.is_flash_attention_enabled() is not False

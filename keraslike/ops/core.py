@@ -15,7 +15,7 @@ from flax import nnx
 from keraslike.core import context, dtypes, foreign, sparsity
 from keraslike.core.arguments import unsupported
 from keraslike.core.operation import FunctionOperation, op
-from keraslike.core.probing import NoUseTrying
+from keraslike.core.probing import InvalidForAllSizes
 from keraslike.core.symbolic import KerasTensor
 from keraslike.ops.wrap import array, found, integers, public, steps
 
@@ -141,7 +141,7 @@ def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[jax.Array]:
     size = x.shape[axis]
     if not isinstance(size, int):
         if num is None:
-            raise NoUseTrying(f"Cannot infer argument `num` from shape {x.shape}.")
+            raise InvalidForAllSizes(f"Cannot infer argument `num` from shape {x.shape}.")
         size = num
     if num is not None and num != size:
         raise ValueError(f"num must be the size along axis {axis}, {size}. Received: {num}")

@@ -65,7 +65,7 @@ class ConcreteFunction:
         self._sizes = sizes or _names(self.specs, self.specs)
         self._variants: dict[Any, ConcreteFunction] = {}
         # The counter of runs, which all traces for one signature share.
-        self._place = place or rng.new_place()
+        self._place = place or rng.new_counter()
         self._trace(function)
 
     # -- the public attributes ----------------------------------------------------------------

@@ -171,7 +171,7 @@ class Function:
                 if has_unknown(leaves):  # each call traces it for its own sizes
                     return BySize(self, specs, structure, error)
         if found is None:
-            place = place or self._places.setdefault(call_key(structure, specs), rng.new_place())
+            place = place or self._places.setdefault(call_key(structure, specs), rng.new_counter())
             specs, found, self._needs_sizes = leaves, traced(leaves, place), True
         self._traced[call_key(structure, specs)] = found
         return found

@@ -10,7 +10,7 @@ import numpy as np
 
 from keraslike.core import arguments, config, context, lowering
 from keraslike.core.annotations import checked
-from keraslike.core.arguments import share, verbosity, whole
+from keraslike.core.arguments import fraction, verbosity, whole
 from keraslike.core.processes import any_of
 from keraslike.core.structures import in_order
 from keraslike.core.tracebacks import entry, handled, shorten
@@ -107,7 +107,7 @@ class Trainer(Steps):
         if shuffle not in (True, False, None, "batch"):
             raise ValueError(f"shuffle must be True or False. Received: shuffle={shuffle!r}")
         if validation_data is None:
-            share(validation_split=validation_split)
+            fraction(validation_split=validation_split)
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = split((x, y, sample_weight), validation_split)
         source = adapt(

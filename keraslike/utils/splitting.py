@@ -46,7 +46,7 @@ def split_dataset(
             them.
         shuffle: whether the samples are shuffled first.
         seed: the seed of the order.
-        preferred_backend: accepted for Keras's sake, and ignored.
+        preferred_backend: accepted as in Keras, and ignored.
 
     Raises TypeError for other objects, ValueError if there are no samples, if arrays differ in
     length, and if the parts exceed the data set or one of them is empty.

@@ -285,7 +285,7 @@ class Traced(Function):
 
     def _counted(self) -> int:
         if not self._place:
-            self._place = rng.new_place()
+            self._place = rng.new_counter()
             rng.begin_at(self._place, 0)
         return self._place
 
