@@ -514,7 +514,7 @@ def _advise(cls: type, error: Exception) -> None:
     if "'dict' object" in text and "explicitly deserialized" not in text:
         raise TypeError(
             f"{cls.__name__} could not be made from its config: {text}. Layers and other "
-            "objects that a class's own get_config() returns must be explicitly deserialized in its "
+            "objects that its own get_config() returns must be explicitly deserialized in its "
             "from_config()."
         ) from error
 

@@ -221,8 +221,7 @@ class Model(Trainer):
 
     def get_quantization_layer_structure(self, mode: str | None = None) -> Any:
         """The layers that GPTQ and AWQ process sequentially. A user-defined model may override it
-        and return
-        `{"pre_block_layers": [...], "sequential_blocks": [...]}`."""
+        and return `{"pre_block_layers": [...], "sequential_blocks": [...]}`."""
         return None
 
     @entry

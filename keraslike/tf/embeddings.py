@@ -94,7 +94,7 @@ def embedding_lookup_sparse(
         weights, _ = _numbers_of("sp_weights", sp_weights)
         if type(sp_weights) is not type(sp_ids) or tuple(weights.shape) != tuple(ids.shape):
             raise ValueError(
-                f"sp_ids and sp_weights must have values at the same places. Received: {sp_ids}, "
+                f"sp_ids and sp_weights must have values at the same indices. Received: {sp_ids}, "
                 f"{sp_weights}"
             )
     known = _concrete("nn.embedding_lookup_sparse", _as_operand(segments))

@@ -30,7 +30,7 @@ class OpError(Exception):
 
     @property
     def experimental_payloads(self) -> dict[bytes, bytes]:
-        """What a server has added to the error: nothing here."""
+        """Always empty: only servers add payloads."""
         return {}
 
 
@@ -53,7 +53,7 @@ _InvalidIndex.__name__ = _InvalidIndex.__qualname__ = "InvalidArgumentError"
 
 
 def as_invalid_argument(error: Exception, name: str = "") -> InvalidArgumentError:
-    """The error of an operation whose function refuses the arguments, with the same message.
+    """The error of an operation whose function rejects the arguments, with the same message.
 
     Args:
         error: the error of that function.

@@ -27,7 +27,7 @@ from keraslike.tf.tensor import wrap
 
 run_eagerly = False  # whether functions run eagerly: see `tf.config.run_functions_eagerly`
 
-# What is told of each call of a function outside of traces, if anything: see `tf.summary.trace_on`.
+# If set, this is called for each call of a function outside of traces: see `tf.summary.trace_on`.
 called: Callable[[ConcreteFunction], None] | None = None
 
 

@@ -354,8 +354,8 @@ def broadcast_dynamic_shape(shape_x: Any, shape_y: Any) -> Tensor:
 def edit_distance(
     hypothesis: Any, truth: Any, normalize: bool = True, name: str = "edit_distance"
 ) -> Tensor:
-    """How many elements must be put in, left out or replaced to make the sequences of `hypothesis`
-    those of `truth`: float32, of the leading axes.
+    """The Levenshtein distance of each sequence of `hypothesis` from that of `truth`: the number of
+    insertions, deletions and substitutions, as float32 with the leading axes.
 
     Args:
         hypothesis, truth: sparse tensors, whose last axis is that of the sequences.
@@ -377,7 +377,7 @@ def edit_distance(
         given.append(own)
     sizes = [np.asarray(static(x.dense_shape))[:-1] for x in (hypothesis, truth)]
     if len(sizes[0]) != len(sizes[1]):
-        raise InvalidArgumentError("hypothesis and truth must have as many axes.")
+        raise InvalidArgumentError("hypothesis and truth must have the same rank.")
     out = np.zeros(np.maximum(*sizes), np.float32)
     for place in {*given[0], *given[1]}:
         found, wanted = (own.get(place, []) for own in given)

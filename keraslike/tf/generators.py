@@ -21,7 +21,7 @@ _global: list[Any] = []
 
 
 def get_global_generator() -> Generator:
-    """The global generator of the program; it is made with a random seed when first asked for.
+    """The global generator of the program; the first call creates it with a random seed.
 
     >>> tf.random.get_global_generator().normal([2]).shape
     TensorShape([2])

@@ -58,7 +58,7 @@ def _frames(data: bytes) -> Iterator[_Frame]:
 
 
 def decoded(data: bytes) -> np.ndarray:
-    """The frames, `(frames, height, width, 3)` of uint8, where nothing is painted black.
+    """The frames, `(frames, height, width, 3)` of uint8, black where no frame has a pixel.
 
     Raises ValueError or IndexError for bytes that are not a GIF.
     """

@@ -287,7 +287,7 @@ def _saturated(x: Any, factor: Any) -> Any:
 
 
 def adjust_hue(image: Any, delta: Any, name: Any = None) -> Tensor:
-    """Images with the hue shifted by a share of the colour circle, from -1 to 1.
+    """Images with the hue shifted by a fraction of the colour circle, from -1 to 1.
 
     >>> tf.image.adjust_hue([[[1.0, 0.0, 0.0]]], 0.5).numpy().round(4).tolist()
     [[[0.0, 1.0, 1.0]]]
@@ -393,7 +393,7 @@ def random_hue(image: Any, max_delta: float, seed: Any = None) -> Tensor:
 
 def _check_factors(lower: float, upper: float) -> None:
     if not 0 <= lower < upper:
-        raise ValueError(f"upper must be above lower, and lower at least 0: {lower}, {upper}")
+        raise ValueError(f"0 <= lower < upper was expected. Received: {lower=}, {upper=}")
 
 
 def random_saturation(image: Any, lower: float, upper: float, seed: Any = None) -> Tensor:

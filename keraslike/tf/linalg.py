@@ -419,7 +419,7 @@ def solve(a: Any, b: Any, adjoint: bool = False) -> Any:
     """
     if b.ndim != a.ndim:
         raise InvalidArgumentError(
-            f"tf.linalg.solve: matrix and rhs must have as many axes. Received shapes {a.shape} "
+            f"tf.linalg.solve: matrix and rhs must have the same rank. Received shapes {a.shape} "
             f"and {b.shape}."
         )
     a = _invertible(a)

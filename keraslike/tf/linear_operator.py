@@ -1,7 +1,7 @@
 """Matrices that are given by their parts: `tf.linalg.LinearOperatorDiag` and others.
 
-Each says what its matrix is (`to_dense`), and those for which that is less work also how it is
-multiplied and solved by; all else follows from these.
+Each defines its matrix (`to_dense`) and, where that is cheaper, also products and solutions; all
+other functions are derived from these.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ def spread(*matrices: Any) -> list[Any]:
 
 
 class LinearOperator(Module, Structure):
-    """A matrix, or a batch of them, that need not be written out.
+    """A matrix, or a batch of them, that need not be stored as a dense tensor.
 
     Args:
         dtype: of the elements.
-        is_non_singular, is_self_adjoint, is_positive_definite, is_square: what is known of it;
-            `None` for nothing.
+        is_non_singular, is_self_adjoint, is_positive_definite, is_square: its properties;
+            `None` if unknown.
 
     Raises ValueError if these contradict one another.
 
@@ -67,7 +67,7 @@ class LinearOperator(Module, Structure):
         self._non_singular, self._self_adjoint = is_non_singular, is_self_adjoint
         self._positive_definite = is_positive_definite
 
-    # -- what it is ---------------------------------------------------------------------------
+    # -- properties ---------------------------------------------------------------------------
 
     dtype = property(lambda self: self._dtype)
     is_non_singular = property(lambda self: self._non_singular)
@@ -154,7 +154,7 @@ class LinearOperator(Module, Structure):
         """The solution of `matrix @ x == rhs`. Raises NotImplementedError for a singular one."""
         if self.is_non_singular is False:
             raise NotImplementedError(
-                f"{self.name}: exact solutions are not there for a matrix that is singular."
+                f"{self.name}: there is no exact solution for a singular matrix."
             )
         self._needs_square("A solution")
         if isinstance(rhs, LinearOperator):
@@ -209,13 +209,13 @@ class LinearOperator(Module, Structure):
         return self.to_dense() + self._taken(x)
 
     def eigvals(self, name: Any = None) -> Tensor:
-        """The eigenvalues of an operator that is said to be self-adjoint."""
+        """The eigenvalues of an operator that is declared to be self-adjoint."""
         if not self.is_self_adjoint:
             raise NotImplementedError("Only self-adjoint matrices are supported.")
         return linalg.eigvalsh(self.to_dense())  # type: ignore[attr-defined]
 
     def cond(self, name: Any = None) -> Tensor:
-        """The condition number: the largest singular value by the smallest one."""
+        """The condition number: the largest singular value divided by the smallest one."""
         values = linalg.svd(self.to_dense(), compute_uv=False)
         return table.reduce_max(values, -1) / table.reduce_min(values, -1)
 
@@ -234,7 +234,7 @@ class LinearOperator(Module, Structure):
         return LinearOperatorInversion(self)
 
     def cholesky(self, name: Any = None) -> LinearOperator:
-        """The lower factor, of an operator that is said to be self-adjoint and positive
+        """The lower factor, of an operator declared to be self-adjoint and positive
         definite."""
         if not (self.is_positive_definite and self.is_self_adjoint):
             raise ValueError("Cannot take the Cholesky decomposition: not known to be positive.")
@@ -290,10 +290,10 @@ HINTS = "is_non_singular", "is_self_adjoint", "is_positive_definite", "is_square
 
 
 def hints_of(given: dict[str, Any], **default: Any) -> dict[str, Any]:
-    """What is said of an operator, by arguments after its own; the rest by default."""
+    """The keyword arguments for the properties of an operator, with defaults."""
     unknown = set(given) - {*HINTS, "name"}
     if unknown:
-        raise TypeError(f"There is no argument {sorted(unknown)[0]!r}.")
+        raise TypeError(f"Unexpected keyword argument: {sorted(unknown)[0]!r}")
     return {**default, **given}
 
 

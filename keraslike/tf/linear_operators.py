@@ -1,4 +1,4 @@
-"""More linear operators: matrices with a pattern, and those made of other operators."""
+"""More linear operators: structured matrices, and those made of other operators."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from keraslike.tf.linear_operator import (
 )
 from keraslike.tf.tensor import Tensor
 
-# -- matrices with a pattern, and with none -------------------------------------------------------
+# -- dense and structured matrices ----------------------------------------------------------------
 
 
 class LinearOperatorFullMatrix(LinearOperator):
-    """The operator of a matrix that is written out.
+    """The operator of a dense matrix.
 
     >>> operator = tf.linalg.LinearOperatorFullMatrix([[1.0, 2.0], [3.0, 4.0]])
     >>> operator.matvec([1.0, 1.0]).numpy().tolist()
@@ -326,7 +326,7 @@ class LinearOperatorLowRankUpdate(LinearOperator):
         return self._base.matmul(x, adjoint) + update
 
     def _capacitance(self) -> Any:
-        """The matrix of the size of the update that the matrix identities of Woodbury have."""
+        """The capacitance matrix of Woodbury's identity, which is as large as the update."""
         inner = linalg.matmul(*spread(self._v, self._base.solve(self._u)), adjoint_a=True)
         return self._middle.inverse().to_dense() + inner
 

@@ -154,7 +154,7 @@ class TextFileInitializer:
         try:
             return np.array([number(item) for item in items], dtype.dtype)
         except ValueError as e:
-            raise InvalidArgumentError(f"{self._path}: no {dtype.name}: {e}") from None
+            raise InvalidArgumentError(f"{self._path}: not of dtype {dtype.name}: {e}") from None
 
 
 class Table:
@@ -461,8 +461,7 @@ class DenseHashTable(MutableHashTable):
         return keys
 
     # TensorFlow stores the buckets of its hash table. A key is in the first free bucket, starting
-    # at
-    # that of its hash, with steps that grow by one.
+    # at that of its hash, with steps that grow by one.
 
     def _stored(self) -> dict[str, np.ndarray]:
         count = self._least_buckets

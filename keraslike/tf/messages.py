@@ -130,8 +130,7 @@ def tensor_proto(
     TensorFlow packs the texts of sparse tensors into one text (`packed`), and
     `tf.make_tensor_proto`
     writes single numbers and bools as values instead of bytes (`by_value`). A single value may
-    stand
-    for all elements of another `shape`.
+    stand for all elements of another `shape`.
     """
     name = "string" if array.dtype == object else array.dtype.name
     proto = message("TensorProto")(dtype=_NUMBERS[name])

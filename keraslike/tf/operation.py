@@ -103,7 +103,7 @@ def operation(
                         args = (*args, *[kwargs.pop(n) for n in names[len(args) :] if n in kwargs])
                 if len(args) < count:
                     missing = ", ".join(names[len(args) :])
-                    raise TypeError(f"tf.{name}() lacks: {missing}.")
+                    raise TypeError(f"tf.{name}() is missing the arguments: {missing}")
                 try:
                     if len(alike) == 2:
                         given = [*operands(name, args[0], args[1]), *args[2:count]]

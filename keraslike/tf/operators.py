@@ -77,7 +77,7 @@ def _bits(name: str) -> Callable:
 _BITS = {name: _bits(name) for name in ("and", "or", "xor")}
 
 
-# What gives two operands one dtype, where they need not have it: see `tf.experimental.numpy`.
+# Promotes two operands to one dtype, where they may differ: see `tf.experimental.numpy`.
 promoted: Callable[[Any, Any], Any] | None = None
 
 

@@ -80,8 +80,7 @@ class RaggedFeature(_RaggedFeature):
         value_key: the name of the feature, by default that of the result.
         partitions: the partitions of the values into rows, the outermost first: `RowSplits(key)`,
                 `RowLengths(key)`, `RowStarts(key)`, `RowLimits(key)`, `ValueRowIds(key)`, each with
-                the
-                name of a feature of integers, or `UniformRowLength(length)`.
+                the name of a feature of integers, or `UniformRowLength(length)`.
 
     >>> tf.io.RaggedFeature(tf.int64).dtype
     tf.int64
@@ -249,8 +248,7 @@ def _check_dense(features: dict[str, Any]) -> None:
 
 def _ordered(features: dict[str, Any] | None) -> list[tuple[str, Any]]:
     """Features in the order of TensorFlow's results: sparse, dense, ragged and composed ones, each
-    kind
-    by name."""
+    kind by name."""
 
     def place(item: tuple[str, Any]) -> tuple[int, str]:
         key, kind = item
@@ -309,7 +307,7 @@ def _feature(key: str, kind: Any, examples: list[Any], single: bool) -> Any:
         shape = _sizes(kind.shape)
         if any(len(a) % (math.prod(shape) or 1) for a in found):
             raise InvalidArgumentError(
-                f"Key: {key}. Numbers of values {list(map(len, found))} are no multiples of those "
+                f"Key: {key}. Numbers of values {list(map(len, found))} are not multiples of those "
                 f"of shape {list(shape)}."
             )
         found = [a.reshape(-1, *shape) for a in found]
@@ -333,7 +331,10 @@ def _steps(key: str, kind: Any, lists: list[Any], single: bool) -> tuple[Any, An
     dtype = _type_of(kind)
     source = getattr(kind, "value_key", None) or key
     if not isinstance(kind, (FixedLenSequenceFeature, VarLenFeature, RaggedFeature)):
-        raise ValueError(f"sequence_features[{key!r}] cannot be: {kind!r}")
+        raise ValueError(
+            f"sequence_features[{key!r}] must be a FixedLenSequenceFeature, a "
+            f"VarLenFeature or a RaggedFeature. Received: {kind!r}"
+        )
     padded = isinstance(kind, FixedLenSequenceFeature)
     if padded and not kind.allow_missing and any(source not in found for found in lists):
         raise InvalidArgumentError(
@@ -400,8 +401,7 @@ def _partitioned(
     kind: RaggedFeature, examples: list[Any], values: list[np.ndarray]
 ) -> tuple[Any, list[int]]:
     """The values of all examples in rows, by the partitions of each example, and the numbers of
-    rows of
-    the examples."""
+    rows of the examples."""
     made: Any = _made(np.concatenate(values) if values else _array((), _type_of(kind)))
     counts = list(map(len, values))
     for partition in reversed(kind.partitions):
@@ -409,7 +409,9 @@ def _partitioned(
         if not isinstance(by, str):
             size = int(by)
             if any(n % size if size else n for n in counts):
-                raise InvalidArgumentError(f"Numbers of values {counts} are no rows of {size}.")
+                raise InvalidArgumentError(
+                    f"Numbers of values must be multiples of {size}: {counts}"
+                )
             counts = [n // size if size else 0 for n in counts]
             if isinstance(made, Tensor):
                 made = _made(np.asarray(made).reshape(sum(counts), size, *made.shape[1:]))
@@ -551,7 +553,7 @@ def _sparse_of(kind: SparseFeature, examples: list[Any], dtype: Any, single: boo
         found = read(example, kind.value_key, dtype)
         columns = [read(example, k, dtypes.int64) for k in keys]
         if any(len(c) != len(found) for c in columns):
-            raise InvalidArgumentError(f"There are other numbers of values and of indices: {keys}")
+            raise InvalidArgumentError(f"The numbers of values and of indices differ: {keys}")
         place = np.stack(columns, 1)
         order = slice(None) if kind.already_sorted else np.lexsort(place.T[::-1])
         values.append(found[order])

@@ -17,7 +17,7 @@ from keraslike.tf.tensor import Tensor
 class Gathers(list):
     """What a traced call gathers from its variables: `(variable, indices, rows)` for each time.
 
-    Within loops and branches nothing is noted.
+    Within loops and branches nothing is recorded.
     """
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ from keraslike.data import philox
 from keraslike.tf.tensor import WIDE
 
 _LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
-# Values of the counter that are kept for each output, or for each four that may be refused.
+# Values of the counter that are kept for each output, or for each four that may be rejected.
 GAP = 256
 _MOST = 2**31 - 1  # the upper bound of seeds
 _DEFAULT = 87654321  # the global seed if only an operation has a seed

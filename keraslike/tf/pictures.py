@@ -1,8 +1,8 @@
 """Decoding and encoding of images: `tf.io.decode_png` and similar functions.
 
 JPEGs are decoded by libjpeg-turbo through simplejpeg, with the same values as in TensorFlow, which
-uses the fast cosine transform that Pillow does not offer. Pillow decodes what PNGs, GIFs and WebPs
-consist of.
+uses the fast cosine transform that Pillow does not offer. Pillow decodes the data of PNGs, GIFs and
+WebPs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from keraslike.tf.tensor import Tensor
 
 _JPEG = b"\xff\xd8\xff"
 _BEGINNINGS = {"JPEG": _JPEG, "PNG": png.SIGNATURE, "GIF": b"GIF8", "BMP": b"BM", "WebP": b"RIFF"}
-# The channels that a format may be asked for.
+# The values of `channels` that each format allows.
 _CHANNELS = {
     "JPEG": (0, 1, 3),
     "PNG": (0, 1, 3, 4),
@@ -37,7 +37,7 @@ def _decoded(operation: str, contents: Any, channels: Any, **how: Any) -> tuple[
     """The frames of an image, (frames, height, width, channels), and the format.
 
     Args:
-        operation: the name of the function, which says which formats there may be.
+        operation: the name of the function, which determines the allowed formats.
         how: further arguments of `_jpeg`.
     """
     data, channels = convert_to_tensor(contents).numpy(), channels or 0
@@ -94,7 +94,7 @@ def _webp(data: bytes, channels: int) -> np.ndarray:
 
 
 def _bmp(data: bytes, channels: int = 0) -> np.ndarray:
-    """The bytes of the pixels as they are: a palette is not looked at, as in TensorFlow."""
+    """The bytes of the pixels; as in TensorFlow, a palette is ignored."""
     if len(data) < 32:
         raise InvalidArgumentError(f"A BMP has at least 32 bytes. Received: {len(data)} bytes")
     begin, width, height, bits = struct.unpack_from("<I4xiixxH", data, 10)
@@ -136,7 +136,7 @@ def convert_image_dtype(image: Any, dtype: Any, saturate: bool = False, name: An
 
 
 def _of_dtype(frames: np.ndarray, kind: str, dtype: Any) -> Tensor:
-    """Of 8 bits, PNGs give all 16 by repeating them, and other formats the upper ones."""
+    """The frames in a dtype. 8 bits become 16 by repetition for PNGs, by a shift for others."""
     wanted = dtypes.as_dtype(dtype)
     if kind == "WebP" and wanted is not dtypes.uint8:
         raise InvalidArgumentError(f"dtype must be uint8 for WebP. Received: {wanted.name}")
@@ -384,10 +384,10 @@ def encode_jpeg(
     """A uint8 image as the bytes of a JPEG.
 
     Args:
-        format: `"grayscale"` or `"rgb"`; by default what the number of channels says.
+        format: `"grayscale"` or `"rgb"`; by default according to the number of channels.
         quality: from 0 to 100.
         progressive: whether the image can be shown before all of it has been read.
-        optimize_size: whether to look for the shortest codes.
+        optimize_size: whether to optimize the Huffman codes.
         chroma_downsampling: whether colours have half the resolution.
         density_unit, x_density, y_density: the pixels per inch (`"in"`) or centimetre (`"cm"`).
         xmp_metadata: XMP, if it is not empty.
@@ -464,8 +464,7 @@ def decode_and_crop_jpeg(
     name: str | None = None,
 ) -> Tensor:
     """A part of a JPEG, in the window `[top, left, height, width]`. Raises InvalidArgumentError for
-    a
-    window that is empty or not within the image.
+    a window that is empty or not within the image.
 
     >>> coded = tf.io.encode_jpeg(tf.zeros([8, 8, 3], tf.uint8))
     >>> tf.image.decode_and_crop_jpeg(coded, [0, 0, 2, 4]).shape

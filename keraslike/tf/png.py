@@ -1,4 +1,4 @@
-"""PNGs with TensorFlow's values: Pillow has no 16 bits for several channels, and other greys."""
+"""PNGs with TensorFlow's values: Pillow has no colours of 16 bits, and other weights for grey."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def of_channels(pixels: np.ndarray, wanted: int, opaque: int) -> np.ndarray:
 
 
 def _grey(colors: np.ndarray) -> np.ndarray:
-    """The weights of red, green and blue in libpng's units of 2**-15, and rounded as there."""
+    """Grey from colours, with libpng's weights in units of 2**-15 and its rounding."""
     parts = colors.astype(np.int64) @ np.array([9797, 19234, 3737])
     half = 16384 if colors.dtype == np.uint16 else 0
     same = (colors == colors[..., :1]).all(-1)

@@ -193,7 +193,7 @@ def max_pool_with_argmax(
 ) -> tuple[Tensor, Tensor]:
     """The maximum of each window, and its index `(row * columns + column) * channels + channel`.
 
-    Of equal values the first counts. With `include_batch_in_index` the index continues over the
+    Of equal values the first is chosen. With `include_batch_in_index` the index continues over the
     images of a batch.
 
     >>> x = tf.reshape(tf.constant([1.0, 4.0, 3.0, 2.0]), [1, 2, 2, 1])
@@ -260,7 +260,7 @@ def dilation2d(
 def _dilated(x: Any, kernel: Any, strides: Any, padding: Any, rates: Any) -> Any:
     if x.ndim != 4 or kernel.ndim != 3 or x.shape[-1] != kernel.shape[-1]:
         raise ValueError(
-            f"input must have 4 axes, filters 3, and both as many channels. Received shapes: "
+            f"input must have 4 axes, filters 3, and both the same channels. Received shapes: "
             f"{x.shape}, {kernel.shape}"
         )
     window = kernel.shape[:2]

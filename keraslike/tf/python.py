@@ -17,7 +17,7 @@ from keraslike.tf.tensor import Tensor
 
 
 def run_by_python(name: str) -> None:
-    """Raises NeedsPython in a trace: the operation is to be done in each call of what is traced."""
+    """Raises NeedsPython in a trace: it must run in each call of the traced function."""
     if not trace_state_clean():  # tf.function and Dataset.map() then run the function in Python
         raise NeedsPython(
             f"tf.{name} runs Python, which a compiled program cannot do. tf.function and "

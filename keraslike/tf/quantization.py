@@ -91,7 +91,7 @@ def fake_quant_with_min_max_vars(
     narrow_range: bool = False,
     name: str | None = None,
 ) -> Tensor:
-    """`fake_quant_with_min_max_args` with ends that are tensors, to which gradients flow from the
+    """`fake_quant_with_min_max_args` with ends that are tensors, which receive the gradients of
     inputs beyond them.
 
     >>> tf.quantization.fake_quant_with_min_max_vars([0.1, 0.9, 5.0], 0.0, 3.0, 2).numpy().tolist()
@@ -108,7 +108,7 @@ def fake_quant_with_min_max_vars_per_channel(
     narrow_range: bool = False,
     name: str | None = None,
 ) -> Tensor:
-    """`fake_quant_with_min_max_vars` with ends for each place along the last axis.
+    """`fake_quant_with_min_max_vars` with ends for each index along the last axis.
 
     >>> tf.quantization.fake_quant_with_min_max_vars_per_channel(
     ...     [[0.9, 0.9]], [0.0, 0.0], [3.0, 1.5], 2
@@ -133,8 +133,8 @@ def fake_quant_with_min_max_args_gradient(
     narrow_range: bool = False,
     name: str | None = None,
 ) -> Tensor:
-    """The gradient of `fake_quant_with_min_max_args` with respect to the inputs, for that of its
-    result.
+    """The gradient of `fake_quant_with_min_max_args` with respect to the inputs, given that of
+    its result.
 
     >>> found = tf.quantization.fake_quant_with_min_max_args_gradient([1.0, 2.0], [0.5, 9.0])
     >>> found.numpy().tolist()
@@ -154,8 +154,8 @@ def fake_quant_with_min_max_vars_gradient(
     narrow_range: bool = False,
     name: str | None = None,
 ) -> Any:
-    """The gradients of `fake_quant_with_min_max_vars` with respect to the inputs and both ends, for
-    that of its result.
+    """The gradients of `fake_quant_with_min_max_vars` with respect to the inputs and both ends,
+    given that of its result.
 
     >>> of_inputs, of_min, of_max = tf.quantization.fake_quant_with_min_max_vars_gradient(
     ...     [1.0, 2.0], [0.5, 9.0], -6.0, 6.0
@@ -175,7 +175,7 @@ def fake_quant_with_min_max_vars_per_channel_gradient(
     narrow_range: bool = False,
     name: str | None = None,
 ) -> Any:
-    """The gradients of `fake_quant_with_min_max_vars_per_channel`, for that of its result.
+    """The gradients of `fake_quant_with_min_max_vars_per_channel`, given that of its result.
 
     >>> tf.quantization.fake_quant_with_min_max_vars_per_channel_gradient(
     ...     [[1.0]], [[9.0]], [-6.0], [6.0]
@@ -238,7 +238,7 @@ def quantize_and_dequantize_v2(
 
     Args:
         input_min, input_max: the range of the floats if `range_given`, a number or one for each
-            place along `axis`; else it is that of the input.
+            index along `axis`; else it is that of the input.
         signed_input: whether there are integers below 0.
         round_mode: `"HALF_TO_EVEN"` or `"HALF_UP"`.
         narrow_range: whether the lowest integer is not used.

@@ -127,10 +127,10 @@ class QueueBase:
         given = tuple(convert_to_tensor(v, d) for v, d in zip(vals, self._dtypes))
         for value, shape in zip(given, self._shapes):
             if value.ndim < leading:
-                raise ValueError("Several elements need components of rank 1 at least.")
+                raise ValueError("Components of several elements must have at least one axis.")
             if shape is not None and not shape.is_compatible_with(value.shape[leading:]):
                 raise ValueError(
-                    f"A component of shape {shape} was given one of {value.shape[leading:]}."
+                    f"A component must have shape {shape}. Received: {value.shape[leading:]}"
                 )
         if len(vals) != len(self._dtypes):
             raise InvalidArgumentError(
@@ -145,7 +145,7 @@ class QueueBase:
             for item in items:
                 self._changed.wait_for(lambda: self._cancelled or not self._is_full())
                 if self._cancelled:
-                    raise CancelledError(f"Queue {self._name} was closed while this one waited.")
+                    raise CancelledError(f"Queue {self._name} was closed while enqueue() waited.")
                 self._push(item)
                 self._changed.notify_all()
 
@@ -203,8 +203,8 @@ class QueueBase:
             if len(items) < least:
                 self._put_back(items)
                 raise OutOfRangeError(
-                    f"Queue {self._name} is closed and has not enough elements: {most} were asked "
-                    f"for, {len(items)} are left."
+                    f"Queue {self._name} is closed and does not have enough elements: {most} "
+                    f"were requested, {len(items)} are left."
                 )
         return items
 

@@ -55,7 +55,7 @@ def constant(
     if len(scalars) > 1 or (scalars and max(scalars) < deepest):
         raise ValueError(f"All elements must be at one depth. Received: {pylist!r}")
     inner = () if inner_shape is None else tuple(static(inner_shape))
-    # How deep empty lists are is for the caller to say.
+    # The depth of empty lists is only known from `ragged_rank`.
     rank = max(scalars) if scalars else max(deepest, 1, (ragged_rank or 0) + 1 + len(inner))
     if ragged_rank is None:
         ragged_rank = max(0, rank - 1 - len(inner))

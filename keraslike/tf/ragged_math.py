@@ -302,7 +302,7 @@ def _gather(function: Callable, params: Any, indices: Any, *args: Any, **kwargs:
         return indices.with_flat_values(_gather(function, params, indices.flat_values))
     rows = host(convert_to_tensor(indices), "The count of values", "call it outside.")
     if (rows < 0).any() or (rows >= params._rows).any():
-        raise InvalidArgumentError(f"Rows are 0 to {params._rows - 1}. Received: {rows.tolist()}")
+        raise InvalidArgumentError(f"Rows must be below {params._rows}. Received: {rows.tolist()}")
     out: Any = _take(params, rows.reshape(-1))
     if not rows.ndim:
         return out[0]

@@ -1,4 +1,4 @@
-"""Functions of `tf` for ragged tensors that put rows in other places, and what works row by row."""
+"""Functions of `tf` for ragged tensors that rearrange rows, or work row by row."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _split(
             raise InvalidArgumentError(f"{rows} rows cannot be split into {sizes} equal parts.")
         sizes = (rows // sizes,) * sizes
     if sum(sizes) != rows or min(sizes, default=0) < 0:
-        raise InvalidArgumentError(f"Parts of {sizes} rows are not {rows} rows.")
+        raise InvalidArgumentError(f"The sizes must add up to {rows} rows. Received: {sizes}")
     ends = np.cumsum(sizes)
     return [_take(value, np.arange(end - size, end)) for size, end in zip(sizes, ends)]
 
@@ -113,7 +113,7 @@ def _elements(function: Callable, params: Any, places: np.ndarray) -> Any:
         return function(params, places)
     first = places[..., 0]
     if (first < 0).any() or (first >= params._rows).any():
-        raise InvalidArgumentError(f"Rows are 0 to {params._rows - 1}. Received: {first.tolist()}")
+        raise InvalidArgumentError(f"Rows must be below {params._rows}. Received: {first.tolist()}")
     if count == 1:
         return indexing.gather(params, first)
     splits = params._known("The place of an element")
@@ -146,8 +146,7 @@ def _dense(x: Any) -> Any:
     lengths = np.diff(x._known("The size of a matrix"))
     if len(set(lengths.tolist())) > 1:
         raise InvalidArgumentError(
-            f"Rows of a matrix have different lengths: {lengths.tolist()}. to_tensor() fills them "
-            "up."
+            f"Rows of a matrix have different lengths: {lengths.tolist()}. to_tensor() pads them."
         )
     return ops.reshape(x.flat_values, [x._rows, -1])
 
@@ -196,7 +195,7 @@ def cross(inputs: Sequence[Any], name: str | None = None) -> RaggedTensor:
     """
     rows = [_texts(x) for x in inputs]
     if len({len(x) for x in rows}) != 1:
-        raise ValueError(f"Inputs must have as many rows. Received: {[len(x) for x in rows]}")
+        raise ValueError(f"Inputs must have equally many rows. Received: {[len(x) for x in rows]}")
     found = [[b"_X_".join(p) for p in itertools.product(*own)] for own in zip(*rows)]
     flat = np.array([*itertools.chain(*found), None], object)[:-1]
     return RaggedTensor.from_row_lengths(

@@ -125,8 +125,8 @@ class _Signature:
             or set(given) != set(specs)
         ):
             raise TypeError(
-                f"The signature takes the tensors {list(specs)}. Received: {len(args)} by place, "
-                f"and {list(kwargs)}."
+                f"The signature takes the tensors {list(specs)}. Received: {len(args)} by "
+                f"position, and {list(kwargs)}."
             )
         tensors = {}
         for name, spec in specs.items():
@@ -149,8 +149,7 @@ class _Signature:
 
 def from_programs(path: str) -> Any:
     """The object that a folder of StableHLO describes or, for a folder by `Model.export`, which has
-    no
-    description, an object with the endpoints."""
+    no description, an object with the endpoints."""
     with WIDE(True):
         model = stablehlo.load_exported(path)
     manifest = model.manifest
@@ -401,8 +400,7 @@ class _HostedFunction:
 
 class _HostedCall:
     """A call with arguments of one structure, as a function of the values of variables and tensors
-    that
-    can be compiled and differentiated."""
+    that can be compiled and differentiated."""
 
     def __init__(self, model: HostedModel, node: dict[str, Any], structure: Any, plain: Any):
         self._model, self._node, self._how = model, node, (structure, plain)

@@ -172,8 +172,8 @@ def log_uniform_candidate_sampler(
     name: str | None = None,
 ) -> Candidates:
     """Draws classes below `range_max`, class `c` with the probability
-    `log((c + 2) / (c + 1)) / log(range_max + 1)`: as words are distributed that are numbered by how
-    often they occur. For the arguments and results see `uniform_candidate_sampler`.
+    `log((c + 2) / (c + 1)) / log(range_max + 1)`: the distribution of words that are numbered by
+    decreasing frequency. For the arguments and results see `uniform_candidate_sampler`.
 
     >>> drawn, _, _ = tf.random.log_uniform_candidate_sampler([[0]], 1, 4, True, 8, seed=1)
     >>> drawn.shape

@@ -287,8 +287,8 @@ class _Graph:
     def _signature(self, concrete: ConcreteFunction) -> dict[str, Any]:
         if not _is_flat(concrete.structured_outputs):
             raise ValueError(
-                f"The function '{concrete._of.__name__}' of a signature must give a tensor, or "
-                f"flat tensors by name or in a list. It gives {concrete.structured_outputs}."
+                f"The function '{concrete._of.__name__}' of a signature must return a tensor, or "
+                f"flat tensors by name or in a list. It returns {concrete.structured_outputs}."
             )
         endpoint = self._endpoint(concrete, by_name)
         outputs = by_name(concrete.structured_outputs)
@@ -302,8 +302,7 @@ class _Graph:
 @dataclasses.dataclass
 class _Leaf:
     """A leaf of the arguments of a concrete function: a value, or the spec of a tensor with its
-    position
-    among the tensors."""
+    position among the tensors."""
 
     value: Any
     place: int | None = None

@@ -67,8 +67,7 @@ def _combined(
     name: str, a: Any, b: Any, validate: bool, operation: Callable[[set, set], set]
 ) -> SparseTensor:
     """Raises TypeError for unsupported or different dtypes, InvalidArgumentError for shapes that
-    differ
-    in other axes than the last."""
+    differ in other axes than the last."""
     a, b = (x if isinstance(x, SparseTensor) else convert_to_tensor(x) for x in (a, b))
     if a.dtype.name not in _KINDS:
         raise TypeError(

@@ -109,8 +109,7 @@ class UniqueWithCounts(NamedTuple):
 
 def unique(x: Any, out_idx: Any = dtypes.int32, name: Any = None) -> Unique:
     """The different elements in the order of their first occurrence (`y`), and the index of each
-    element
-    in them (`idx`).
+    element in them (`idx`).
 
     >>> y, idx = tf.unique([7, 8, 7])
     >>> y.numpy().tolist(), idx.numpy().tolist()

@@ -334,8 +334,7 @@ def _python_for(
     names: Sequence[str],
 ) -> None:
     """A loop over a Python iterable. If a traced condition may leave it, the remaining iterations
-    are
-    computed as well, and used only if it was not left."""
+    are computed as well, and used only if it was not left."""
     for item in iterable:
         going = extra_test() if extra_test is not None else True
         if is_traced(going):
@@ -486,8 +485,7 @@ def _zeros(like: Any) -> Any:
 
 class _Range(autograph.Unsized):
     """`tf.range` of traced tensors. XLA cannot make an array of such a size, but a loop over it
-    does not
-    need one."""
+    does not need one."""
 
     def __init__(self, start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, **_: Any):
         start, limit = (0, start) if limit is None else (start, limit)

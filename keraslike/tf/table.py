@@ -42,7 +42,7 @@ _TABLE = {
 }
 
 
-# The kinds of numbers that functions refuse: booleans, unsigned and signed integers, floating-point
+# The kinds of numbers that functions reject: booleans, unsigned and signed integers, floating-point
 # and complex numbers, and bfloat16 ("V").
 _REFUSED = {
     name: kinds

@@ -402,8 +402,7 @@ def run(
     return out if inspected is None else inspected(name, out)
 
 
-# What looks at the results of all operations, if anything: a function of the name of the operation
-# and its results, which returns these.
+# If set, this is called with the name and the results of each operation, and returns the results.
 inspected: Callable[[str, Any], Any] | None = None
 
 # The classes themselves, and none of their subclasses.

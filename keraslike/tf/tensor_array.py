@@ -27,8 +27,7 @@ class TensorArray:
     further.
 
     Outside of traced functions, an array that was written to and the one that `write` returned
-    share
-    their elements, as in TensorFlow. In a traced function the former is unchanged.
+    share their elements, as in TensorFlow. In a traced function the former is unchanged.
 
     A traced index, such as that of a `tf.while_loop`, cannot be checked: writes beyond the end are
     lost, and reads beyond it return the last element. All elements then have one shape, which an

@@ -1,4 +1,4 @@
-"""Variables of text, which no compiled program has: functions that use one are run by Python."""
+"""Variables of text, which no compiled program can hold: functions that use one run in Python."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def is_text(value: Any) -> bool:
 
 
 class TextVariable(Boxed):
-    """What `tf.Variable` is of text.
+    """A `tf.Variable` of text.
 
     >>> names = tf.Variable(["a", "b"])
     >>> names[0].assign("c").numpy().tolist()

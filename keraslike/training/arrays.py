@@ -97,7 +97,9 @@ def to_array(value: Any, name: str) -> Any:
     try:
         array = np.asarray(value)
     except ValueError as e:
-        raise ValueError(f"{name} must be an array. The lists do not form one: {e}") from None
+        raise ValueError(
+            f"{name} must be an array. Received lists that do not form one: {e}"
+        ) from None
     if not foreign.is_numeric(array):
         texts = None if foreign.is_frame(given) or _is_target(name) else as_bytes(array)
         if texts is not None:

@@ -373,11 +373,11 @@ DAMAGES = {
     "garbage": (_garbage, "cannot be used"),
     "foreign call": (
         _forge(lambda w, x: jax.ffi.ffi_call("some_library", x)(x)),
-        "calls 'some_library', which is no computation",
+        "calls 'some_library', which is not a computation",
     ),
     "foreign call of the gradient": (
         _forge(_calls_in_its_gradient, vjp_order=1),
-        "calls 'some_library', which is no computation",
+        "calls 'some_library', which is not a computation",
     ),
 }
 

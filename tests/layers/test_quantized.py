@@ -302,7 +302,7 @@ def test_a_class_of_ones_own_has_a_call_by_mode(tmp_path):
     model.save(tmp_path / "m.keras")
     again = keraslike.models.load_model(tmp_path / "m.keras", custom_objects={"Doubled": own})
     assert again.predict(np.ones((1, 3)), verbose=0).tolist() == [[2, 2, 2]]
-    with pytest.raises(ValueError, match="quantization is not supported"):
+    with pytest.raises(ValueError, match="does not support quantization"):
         layers.Softmax(dtype="int8_from_float32")
     with pytest.raises(NotImplementedError, match="quantization_mode=None"):
         built().quantized_call(np.ones((1, 4)))
