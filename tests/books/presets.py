@@ -1,6 +1,6 @@
 """Presets of KerasHub for notebooks: networks of the same kinds, small and with random weights.
 
-The library that a notebook is run with builds and saves one when KerasHub asks for it.
+The library with which a notebook is run builds and saves a preset when KerasHub requests it.
 """
 
 from __future__ import annotations
@@ -53,14 +53,24 @@ def pieces(words: Iterable[str], symbols: Iterable[str]) -> bytes:
     return model.getvalue()
 
 
-def gemma(sees: bool) -> Any:
+def gemma(has_vision: bool) -> Any:
     from keras_hub import layers, models
     from stand_ins import WORDS
 
-    tokenizer = models.Gemma3Tokenizer(pieces(sorted({*WORDS}), TURNS if sees else ()), sees)
-    eyes = {"image_size": 16, "patch_size": 4, "pool_size": 2, "num_layers": 1, "num_heads": 2}
+    tokenizer = models.Gemma3Tokenizer(
+        pieces(sorted({*WORDS}), TURNS if has_vision else ()), has_vision
+    )
+    vision_sizes = {
+        "image_size": 16,
+        "patch_size": 4,
+        "pool_size": 2,
+        "num_layers": 1,
+        "num_heads": 2,
+    }
     sizes = {"hidden_dim": 8, "intermediate_dim": 16}
-    vision = models.Gemma3VisionEncoder(**eyes, **sizes, output_dim=8) if sees else None
+    vision = (
+        models.Gemma3VisionEncoder(**vision_sizes, **sizes, output_dim=8) if has_vision else None
+    )
     backbone = models.Gemma3Backbone(
         vocabulary_size=tokenizer.vocabulary_size(),
         image_size=16,
@@ -73,9 +83,9 @@ def gemma(sees: bool) -> Any:
     )
     preprocessor = models.Gemma3CausalLMPreprocessor(
         tokenizer,
-        layers.Gemma3ImageConverter(image_size=(16, 16)) if sees else None,
-        max_images_per_prompt=2 if sees else 0,
-        num_vision_tokens_per_image=4 if sees else 0,
+        layers.Gemma3ImageConverter(image_size=(16, 16)) if has_vision else None,
+        max_images_per_prompt=2 if has_vision else 0,
+        num_vision_tokens_per_image=4 if has_vision else 0,
     )
     return models.Gemma3CausalLM(backbone=backbone, preprocessor=preprocessor)
 
@@ -214,8 +224,8 @@ def retinanet() -> Any:
 
 
 BUILDERS: dict[str, Callable[[], Any]] = {
-    "gemma3_1b": lambda: gemma(sees=False),
-    "gemma3_instruct_4b": lambda: gemma(sees=True),
+    "gemma3_1b": lambda: gemma(has_vision=False),
+    "gemma3_instruct_4b": lambda: gemma(has_vision=True),
     "stable_diffusion_3_medium": stable_diffusion,
     "sam_huge_sa1b": segment_anything,
     "xception_41_imagenet": xception,

@@ -1,16 +1,16 @@
 """Runs notebooks cell by cell with keraslike in Keras's and TensorFlow's place.
 
     python tests/books/run.py FOLDER                          all notebooks in a folder, or one file
-    python tests/books/run.py FOLDER --oracle PYTHON          beside TensorFlow, which PYTHON has
+    python tests/books/run.py FOLDER --oracle PYTHON          compared with the TensorFlow of PYTHON
     python tests/books/run.py FOLDER --list                   also the cells that differ
     python tests/books/run.py FOLDER --oracle PYTHON --write  and writes the lines to RESULTS.md
-    python tests/books/run.py FOLDER --kept ...               of what earlier runs here have kept
+    python tests/books/run.py FOLDER --kept ...               compares the results of earlier runs
 
-A line a notebook: its cells; how many TensorFlow runs (or all); how many of these run here; how
-many of them print what TensorFlow prints with two seeds alike, and how many print the same here.
-Without an oracle what the notebook has as its output takes the place of what TensorFlow prints.
-Results are kept in `.books`, and those of TensorFlow are not made again. In `reasons.txt` stands
-why a cell differs, by its number, or `*` for all others of a notebook.
+One line per notebook: the number of its cells; how many TensorFlow runs (or all); how many of these
+run here; how many of them print the same in TensorFlow with two seeds; and how many of those print
+it here. Without an oracle, the outputs stored in the notebook are compared instead. Results are
+kept in `.books`, and TensorFlow's are not computed again. `reasons.txt` says why a cell differs, by
+its number, or `*` for all other cells of a notebook.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from typing import Any
 
 HERE = pathlib.Path(__file__).resolve().parent
 KEPT = HERE.parents[1] / ".books"
-LIMIT = 3600  # seconds a notebook may take
+LIMIT = 3600  # seconds that a notebook may take
 RESULTS, REASONS = HERE / "RESULTS.md", HERE / "reasons.txt"
 HEAD = """# Notebooks of books
 
-Their cells of code, run one after another with small data in the place of downloads and with short
-training. "TensorFlow" is how many of them TensorFlow 2.21 with Keras 3.15 runs, "here" how many of
-these keraslike runs, "printed" how many of these print the same in TensorFlow with two seeds, and
-"same" how many of these print it here. A cell that TensorFlow does not run needs a newer or older
-library, a download, or a package that was not installed. A line without a count of TensorFlow's
-was run with keraslike alone, some of them for one epoch of 16 rows or of one batch of 4. A line
-without a count of "printed" comes from a run that did not compare what cells print. `make books
-DIR=... ARGS="--oracle PYTHON --write"` writes a line for each notebook there.
+Their code cells, run in order, with small data instead of downloads and with short training.
+"TensorFlow" is how many of them TensorFlow 2.21 with Keras 3.15 runs, "here" how many of these
+keraslike runs, "printed" how many of these print the same in TensorFlow with two seeds, and "same"
+how many of these print it here. A cell that TensorFlow does not run needs a newer or older library,
+a download, or a package that was not installed. A line without a count of TensorFlow's was run with
+keraslike alone, some of them for one epoch of 16 rows or of one batch of 4. A line without a count
+of "printed" comes from a run that did not compare what cells print. `make books DIR=...
+ARGS="--oracle PYTHON --write"` writes a line for each notebook there.
 
 | folder | notebook | cells | TensorFlow | here | printed | same | cells that differ |
 | --- | --- | ---: | ---: | ---: | ---: | ---: | --- |
@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--list", action="store_true", help="list the cells that differ")
     parser.add_argument("--write", action="store_true", help="write the lines to RESULTS.md")
     parser.add_argument("--kept", action="store_true", help="run nothing: compare what is kept")
-    parser.add_argument("--limit", type=int, default=60, help="seconds a cell may compute")
+    parser.add_argument("--limit", type=int, default=60, help="seconds of processor time per cell")
     parser.add_argument("--keep", type=pathlib.Path, default=KEPT, help="where results are kept")
     options = parser.parse_args()
     place = options.place.expanduser()
@@ -82,15 +82,15 @@ def main() -> None:
 def cells_of(
     path: pathlib.Path, data: pathlib.Path, options: Any, library: str, python: str, seed: int = 0
 ) -> dict[int, dict[str, Any]]:
-    """What a notebook's cells gave, by their number, run in a folder and a process of their own."""
+    """The results of a notebook's cells by number; the notebook runs in its own folder and process."""
     kept = options.keep / path.resolve().parent.name / f"{path.stem}.{library}.{seed}.json"
     if (library == "keraslike" and not options.kept) or not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.unlink(missing_ok=True)
-        surroundings = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "MPLBACKEND": "Agg"}
-        surroundings["KERAS_BACKEND"] = "jax" if library == "keraslike" else "tensorflow"
+        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "MPLBACKEND": "Agg"}
+        environment["KERAS_BACKEND"] = "jax" if library == "keraslike" else "tensorflow"
         if options.oracle:  # writes and runs SavedModels
-            surroundings["KERASLIKE_TENSORFLOW_PYTHON"] = options.oracle
+            environment["KERASLIKE_TENSORFLOW_PYTHON"] = options.oracle
         new = kept.with_suffix(".new")
         command = [python, str(HERE / "cells.py"), str(path.resolve()), str(new)]
         command += ["--library", library, "--seed", str(seed), "--limit", str(options.limit)]
@@ -99,7 +99,7 @@ def cells_of(
             log = kept.with_suffix(".log")
             with log.open("w") as out, contextlib.suppress(subprocess.TimeoutExpired):
                 subprocess.run(
-                    command, cwd=folder, env=surroundings, stdout=out, stderr=out, timeout=LIMIT
+                    command, cwd=folder, env=environment, stdout=out, stderr=out, timeout=LIMIT
                 )
         if not new.exists():
             raise SystemExit(
@@ -139,13 +139,13 @@ def report(
 
 
 def write_row(
-    folder: str, name: str, row: tuple[tuple[int, ...], dict[int, str]], beside: bool
+    folder: str, name: str, row: tuple[tuple[int, ...], dict[int, str]], has_oracle: bool
 ) -> None:
-    """Puts a notebook's line among those of `RESULTS.md`; of one that was not run beside
-    TensorFlow, only the cells that do not run."""
+    """Writes a notebook's line to `RESULTS.md`; without an oracle, it lists only the cells that do
+    not run."""
     counts: tuple[Any, ...]
     counts, differing = row
-    if not beside:
+    if not has_oracle:
         counts = (counts[0], "", counts[2], "", "")
         differing = {n: what for n, what in differing.items() if what != "prints otherwise"}
     known = dict(line.split(" ", 1) for line in REASONS.read_text().splitlines() if line.strip())

@@ -1,4 +1,4 @@
-"""What notebooks download, of the same form and made at random: nothing is fetched."""
+"""Random data in the form of what notebooks download, so that nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def sentence(rng: np.random.Generator, words: int) -> str:
 
 
 def write_files(folder: pathlib.Path) -> None:
-    """Fills a folder with what notebooks expect to lie beside them or to be downloaded."""
+    """Fills a folder with the files that notebooks read or download."""
     rng = np.random.default_rng(0)
 
     def write(name: str, text: str) -> None:
@@ -131,15 +131,15 @@ def write_pictures(folder: pathlib.Path, rng: np.random.Generator) -> None:
             for kind in ("cat", "dog"):
                 picture(f"train/{kind}.{i}.jpg", 40, 36)
                 archive.write(folder / f"train/{kind}.{i}.jpg", f"train/{kind}.{i}.jpg")
-    for i in range(110, 2500):  # so many are taken of each
+    for i in range(110, 2500):  # notebooks take as many of each
         for kind in ("cat", "dog"):
             known = folder / f"train/{kind}.{i % 110}.jpg"
             shutil.copyfile(known, folder / f"train/{kind}.{i}.jpg")
 
 
 def write_sketches(folder: pathlib.Path) -> None:
-    """Drawings of `quickdraw`, each a sequence of strokes, in files of TFRecords, which the library
-    that a notebook is run with writes."""
+    """Drawings of `quickdraw`, each a sequence of strokes, in TFRecord files, written by the
+    library with which the notebook is run."""
     tf, rng = sys.modules["tensorflow"], np.random.default_rng(0)
     lists = {"int64_list": tf.train.Int64List, "float_list": tf.train.FloatList}
 
@@ -164,7 +164,7 @@ def write_sketches(folder: pathlib.Path) -> None:
 
 
 def write_convnet(keras: Any) -> None:
-    """The model that a reader has trained in one chapter and uploads in another."""
+    """The model that one chapter trains and another one uploads."""
     layers = keras.layers
     inputs = keras.Input((180, 180, 3))
     x = layers.Rescaling(1 / 255)(inputs)
@@ -179,7 +179,7 @@ def write_convnet(keras: Any) -> None:
 
 
 def get_file(fname: str | None = None, origin: str = "", *args: Any, **kwargs: Any) -> str:
-    """`keras.utils.get_file`: an archive's content lies in the current folder already."""
+    """`keras.utils.get_file`: the contents of archives are in the current folder already."""
     path = pathlib.Path.cwd() / (fname or origin).rsplit("/", 1)[-1].partition("?")[0]
     if kwargs.get("extract") or kwargs.get("untar"):
         path = path.with_name(path.name.partition(".")[0] + "_extracted")
@@ -195,7 +195,7 @@ def get_file(fname: str | None = None, origin: str = "", *args: Any, **kwargs: A
     if path.suffix == ".jpg" and not path.exists():  # some picture
         path = path.with_name(f"{PICTURES[0]}.jpg")
     if not path.exists():
-        raise OSError(f"there is nothing in the place of {origin or fname}")
+        raise OSError(f"there is no stand-in for {origin or fname}")
     return str(path)
 
 
@@ -240,7 +240,7 @@ def load_table(train: int, test: int, columns: int, dtype: str) -> Any:
 
 
 def put_in(keras: Any, tensorflow: Any) -> None:
-    """Puts the stand-ins in the places of what downloads, in the libraries imported."""
+    """Replaces functions that download, in the imported libraries, by stand-ins."""
     index = {f"{w}{i or ''}": i * len(WORDS) + k for i in range(200) for k, w in enumerate(WORDS)}
     loaders = {
         **{name: load_images(name) for name in IMAGES},
