@@ -82,7 +82,7 @@ def main() -> None:
 def cells_of(
     path: pathlib.Path, data: pathlib.Path, options: Any, library: str, python: str, seed: int = 0
 ) -> dict[int, dict[str, Any]]:
-    """The results of a notebook's cells by number; the notebook runs in its own folder and process."""
+    """The results of a notebook's cells by number; it runs in a folder and process of its own."""
     kept = options.keep / path.resolve().parent.name / f"{path.stem}.{library}.{seed}.json"
     if (library == "keraslike" and not options.kept) or not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
