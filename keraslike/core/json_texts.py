@@ -33,4 +33,4 @@ def parse_json(text: str | bytes) -> Any:
     except RecursionError:
         raise ValueError("It is nested too deeply.") from None
     except ValueError as e:
-        raise ValueError(f"It is not JSON: {e}.") from e
+        raise ValueError(f"It is no JSON: {e}.") from e

@@ -306,7 +306,7 @@ ERRORS = {
         lambda: k.Sequential([k.Input((1,), dtype="int64"), layers.IntegerLookup(vocabulary=[1])])(
             np.array([[2**40 + 1]])
         ),
-        "compiled steps have 32 bits",
+        "compiled steps have 32-bit integers",
     ),
     "the same in predict": (
         lambda: functional().predict(np.array([[2**40 + 1]]), verbose=0),
