@@ -154,7 +154,7 @@ class Placement:
             if size * count % self.parts:
                 raise ValueError(
                     "With auto_shard_dataset=False each process passes its own part of a batch, "
-                    f"and the {count} parts together must be a multiple of {self.parts} samples. "
+                    f"and the {count} parts together must be divisible by {self.parts} devices. "
                     f"Received a part of {size} samples."
                 )
         sharding = self.rows((self.parts,))
