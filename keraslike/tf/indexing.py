@@ -310,6 +310,11 @@ def _scatter(name: str, method: str) -> Callable:
     ) -> Tensor:
         _policy(scatter.__name__, bad_indices_policy)
         tensor, updates = operands(method, tensor, updates)
+        if method in ("max", "min") and not (tensor.dtype.is_floating or tensor.dtype.is_integer):
+            raise InvalidArgumentError(
+                f"tf.{scatter.__name__}: tensor must be of integers or floats. Received: "
+                f"{tensor.dtype.name}"
+            )
         indices = _as_operand(indices)
         check_places("indices", indices, tuple(tensor.shape)[: indices.shape[-1]])
         return run(place, (tensor, updates, indices))

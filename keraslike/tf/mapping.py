@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -14,8 +15,12 @@ from keraslike.tf.autograph import converted
 from keraslike.tf.concrete import wrap_values
 from keraslike.tf.control import _flat, _run, _Traced, _written
 from keraslike.tf.conversion import convert_to_tensor
+from keraslike.tf.dtypes import DType
+from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.one_by_one import is_dense, one_by_one, specs
 from keraslike.tf.ops import concat, expand_dims
+from keraslike.tf.signatures import TensorSpec
+from keraslike.tf.structure import Structure
 from keraslike.tf.tensor import Tensor, raw
 
 
@@ -32,19 +37,53 @@ def map_fn(
 ) -> Any:
     """The stacked results of `fn` for each slice along the first axis, one after the other.
 
+    The results must have the structure and dtypes of `fn_output_signature`, by default those of
+    `elems`: otherwise this raises ValueError, TypeError or InvalidArgumentError.
+
     >>> tf.map_fn(lambda x: x * x, tf.constant([1, 2, 3])).numpy().tolist()
     [1, 4, 9]
     """
     signature = specs(dtype if fn_output_signature is None else fn_output_signature)
     if trace_state_clean() and not (is_dense(signature) and is_dense(elems)):
-        return one_by_one(fn, elems, signature)
-    elems, staged = _tensors(elems), converted(fn)
+        expected = nest.map_structure(_dtype, elems) if signature is None else signature
+        return one_by_one(functools.partial(_fitting, fn, expected), elems, expected)
+    elems = _tensors(elems)
+    expected = nest.map_structure(_dtype, elems) if signature is None else signature
+    fn = functools.partial(_fitting, converted(fn), expected)
     try:
-        return _over(elems, lambda each, _: (None, staged(each)), None, reverse=False)[1]
+        return _over(elems, lambda each, _: (None, fn(each)), None, reverse=False)[1]
     except NeedsPython:
         if not trace_state_clean():
             raise
-    return one_by_one(fn, elems, signature)
+    return one_by_one(fn, elems, expected)
+
+
+def _dtype(x: Any) -> DType:
+    return (x if isinstance(x, Structure) else convert_to_tensor(x)).dtype
+
+
+def _fitting(fn: Callable, signature: Any, each: Any) -> Any:
+    """The result of a function for a slice as tensors, if it fits the signature."""
+    out = fn(each)
+    nest.assert_same_structure(signature, out)
+    return nest.map_structure(_fit, signature, out)
+
+
+def _fit(spec: Any, value: Any) -> Any:
+    dtype = spec if isinstance(spec, DType) else spec.dtype
+    if not isinstance(value, Structure):
+        value = convert_to_tensor(value, dtype_hint=dtype)
+    if value.dtype is not dtype:
+        raise InvalidArgumentError(
+            f"tf.map_fn: expected a result of dtype {dtype.name}, by fn_output_signature or else "
+            f"elems. Received: {value.dtype.name}"
+        )
+    if isinstance(spec, TensorSpec) and not spec.shape.is_compatible_with(value.shape):
+        raise ValueError(
+            f"tf.map_fn: expected a result of shape {spec.shape}, by fn_output_signature. "
+            f"Received: {value.shape}"
+        )
+    return value
 
 
 def vectorized_map(

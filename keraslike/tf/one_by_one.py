@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from keraslike.tf import dtypes, nest, ragged_math
+from keraslike.tf import dtypes, nest, ops, ragged_math
 from keraslike.tf.conversion import convert_to_tensor, stacked
 from keraslike.tf.dtypes import DType
 from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.ragged_tensor import RaggedTensor
 from keraslike.tf.signatures import TensorSpec
 from keraslike.tf.specs import RaggedTensorSpec, SparseTensorSpec
 from keraslike.tf.structure import Structure
+from keraslike.tf.tensor import Tensor
 
 
 def is_dense(tree: Any) -> bool:
@@ -40,14 +42,17 @@ def specs(signature: Any) -> Any:
 
 
 def one_by_one(fn: Callable, elems: Any, signature: Any) -> Any:
-    """`map_fn` with ragged tensors or text as arguments or results, as a Python loop."""
+    """`map_fn` with ragged tensors or text as arguments or results, as a Python loop.
+
+    `None` as the signature stands for any result.
+    """
     flat: list[Any] = [
         x if isinstance(x, Structure) else convert_to_tensor(x) for x in nest.flatten(elems)
     ]
     count = int(flat[0].nrows()) if hasattr(flat[0], "nrows") else flat[0].shape[0]
     found = [fn(nest.pack_sequence_as(elems, [x[i] for x in flat])) for i in range(count)]
     if not found:
-        raise InvalidArgumentError("tf.map_fn: elems must have at least one element.")
+        return nest.map_structure(_none, signature)
     specs = (
         nest.flatten(signature) if signature is not None else [None] * len(nest.flatten(found[0]))
     )
@@ -57,3 +62,21 @@ def one_by_one(fn: Callable, elems: Any, signature: Any) -> Any:
         for c, spec in zip(columns, specs, strict=True)
     ]
     return nest.pack_sequence_as(found[0], outs)
+
+
+def _none(spec: Any) -> Any:
+    """No results of a spec or dtype."""
+    if spec is None or isinstance(spec, SparseTensorSpec):
+        raise InvalidArgumentError("tf.map_fn: elems must have at least one element.")
+    if isinstance(spec, DType):
+        spec = TensorSpec([], spec)
+    dense = isinstance(spec, TensorSpec)
+    inner = spec.shape if dense else spec.shape[spec.ragged_rank + 1 :]
+    shape = (0, *(size or 0 for size in inner))
+    text = spec.dtype is dtypes.string
+    empty = Tensor(np.empty(shape, object)) if text else ops.zeros(shape, spec.dtype)
+    if dense:
+        return empty
+    for _ in range(spec.ragged_rank + 1):
+        empty = RaggedTensor.from_row_lengths(empty, np.zeros(0, np.int64))
+    return empty

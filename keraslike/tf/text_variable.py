@@ -13,6 +13,7 @@ from keraslike.tf import dtypes, indexing
 from keraslike.tf.conversion import convert_to_tensor, static
 from keraslike.tf.dtypes import TensorShape
 from keraslike.tf.operators import give_operators
+from keraslike.tf.slices import IndexedSlices
 from keraslike.tf.tensor import Tensor, TensorRef
 
 
@@ -77,6 +78,30 @@ class TextVariable(Boxed):
             )
         self._tensor = given
         return self
+
+    def scatter_nd_update(self, indices: Any, updates: Any, name: Any = None) -> TextVariable:
+        """Sets the texts at `indices[i]` to `updates[i]`."""
+        given = convert_to_tensor(updates, dtypes.string)
+        return self.assign(indexing.tensor_scatter_nd_update(self._as_tensor(), indices, given))
+
+    def scatter_update(
+        self, sparse_delta: IndexedSlices, use_locking: bool = False, name: Any = None
+    ) -> TextVariable:
+        """Replaces rows."""
+        rows = static(sparse_delta.indices)
+        return self.scatter_nd_update(np.asarray(rows)[..., None], sparse_delta.values)
+
+    def sparse_read(self, indices: Any, name: Any = None) -> Tensor:
+        """Gathers the rows at the indices."""
+        return indexing.gather(self._as_tensor(), indices)
+
+    def gather_nd(self, indices: Any, name: Any = None) -> Tensor:
+        """The texts, or slices, at the multi-dimensional indices in `indices`."""
+        return indexing.gather_nd(self._as_tensor(), indices)
+
+    def is_initialized(self, name: Any = None) -> Tensor:
+        """True, since variables are always initialized."""
+        return convert_to_tensor(True)
 
     def _assign_slice(self, key: Any, how: str, value: Any) -> TextVariable:
         if how != "set":

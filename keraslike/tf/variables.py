@@ -16,9 +16,10 @@ from keraslike.core.boxed import Boxed, Taking
 from keraslike.core.context import trace_state_clean
 from keraslike.core.guards import updating
 from keraslike.core.variable import Param
-from keraslike.tf import calls, dtypes, indexing, ops
+from keraslike.tf import calls, dtypes, effects, indexing, ops
 from keraslike.tf.conversion import _as_operand, convert_to_tensor, static
 from keraslike.tf.dtypes import TensorShape
+from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.operators import give_operators
 from keraslike.tf.slices import IndexedSlices
 from keraslike.tf.tensor import (
@@ -321,15 +322,22 @@ class Variable(core.Variable, Taking, metaclass=_Kind):
         return self._scatter_rows(sparse_delta, "multiply")
 
     def scatter_div(self, sparse_delta: IndexedSlices, use_locking: Any = False, name: Any = None):
-        """Divides rows by the updates."""
+        """Divides rows by the updates, integers with the quotients rounded towards zero.
+
+        Raises InvalidArgumentError for integers divided by zero.
+        """
         return self._scatter_rows(sparse_delta, "divide")
 
     def _scatter_rows(self, delta: Any, how: str) -> _Unread:
         places, rows = _rows(delta)
         indexing.check_places("indices", delta.indices, self.shape[0])
         with precision((self._raw_value,)):
-            at = self._raw_value.at[array_in(places)[..., 0]]
-            return self._put(Tensor(getattr(at, how)(array_in(rows))))
+            value, at = self._raw_value, array_in(places)[..., 0]
+            if how == "divide" and self.dtype.is_integer:
+                effects.checked(_refuse_zeros, array_in(rows))
+                divisors = jnp.ones_like(value).at[at].multiply(array_in(rows))
+                return self._put(Tensor(jax.lax.div(value, divisors)))
+            return self._put(Tensor(getattr(value.at[at], how)(array_in(rows))))
 
     def batch_scatter_update(
         self, sparse_delta: IndexedSlices, use_locking: Any = False, name: Any = None
@@ -416,6 +424,11 @@ def _shown(name: str, value: Any) -> str:
 
 def _now(variable: Variable) -> Tensor:
     return Tensor(variable._raw_value)
+
+
+def _refuse_zeros(values: Any) -> None:
+    if (np.asarray(values) == 0).any():
+        raise InvalidArgumentError("scatter_div: updates must not contain 0.")
 
 
 def _rows(delta: Any) -> tuple[Tensor, Tensor]:

@@ -61,3 +61,28 @@ def test_what_a_compiled_function_gives_stays_on_the_tape(kind):
     with tf.GradientTape() as tape:
         y = tf.reduce_sum(read[kind](tf.function(make)(x)) ** 2)
     assert tape.gradient(y, x).numpy().tolist() == [8, 16]
+
+
+@pytest.mark.parametrize(
+    ("fn", "elems", "signature", "expected"),
+    [
+        (lambda x: 7, [1.0, 2.0], None, ("float32", [7.0, 7.0])),
+        (lambda x: 7, [1, 2], tf.float64, ("float64", [7.0, 7.0])),
+        (tf.as_string, np.zeros(0, np.int32), tf.string, ("string", [])),
+        (tf.range, np.zeros(0, np.int32), tf.RaggedTensorSpec([None], tf.int32), ("int32", [])),
+        (lambda x: x, [1, 2], tf.int64, tf.errors.InvalidArgumentError),
+        (tf.as_string, [1, 2], None, tf.errors.InvalidArgumentError),
+        (lambda x: (x, x), [1, 2], None, ValueError),
+        (lambda x: (x, x), [1, 2], [tf.int32, tf.int32], TypeError),
+        (lambda x: x, [[1], [2]], tf.TensorSpec([3], tf.int32), ValueError),
+    ],
+)
+def test_results_of_map_fn_fit_the_signature_or_elems(fn, elems, signature, expected):
+    def run():
+        return tf.map_fn(fn, tf.constant(elems), fn_output_signature=signature)
+
+    if isinstance(expected, tuple):
+        assert (run().dtype.name, run().numpy().tolist()) == expected
+    else:
+        with pytest.raises(expected):
+            run()

@@ -51,6 +51,20 @@ def test_changes(v):
     np.testing.assert_array_equal(v, [[4, 0, 2], [2, 3, 4]])
 
 
+def test_integers_are_divided_towards_zero():
+    v = tf.Variable([-7, 100, 9])
+    v.scatter_div(tf.IndexedSlices([2, 3, -2], [0, 1, 1]))
+    np.testing.assert_array_equal(v, [-3, -16, 9])
+
+
+def test_rows_of_text_are_replaced():
+    v = tf.Variable(["a", "b", "c"])
+    v.scatter_update(tf.IndexedSlices(tf.constant(["x", "y"]), [0, 2])).scatter_nd_update(
+        [[1]], ["z"]
+    )
+    assert v.sparse_read([2, 1, 0]).numpy().tolist() == [b"y", b"z", b"x"]
+
+
 @pytest.mark.parametrize(
     "change, error, match",
     [
@@ -60,6 +74,16 @@ def test_changes(v):
         (lambda v: v.assign_add(tf.zeros([2, 3], tf.int32)), ValueError, "float32.*int32"),
         (lambda v: v.__setitem__((0, 1), 42), TypeError, "assign"),
         (lambda v: v.scatter_update([1.0]), TypeError, "IndexedSlices"),
+        (
+            lambda v: tf.Variable([1j]).scatter_nd_max([[0]], [1j]),
+            tf.errors.InvalidArgumentError,
+            "complex128",
+        ),
+        (
+            lambda v: tf.Variable([1]).scatter_div(tf.IndexedSlices([0], [0])),
+            tf.errors.InvalidArgumentError,
+            "must not contain 0",
+        ),
         (lambda v: (v + 1).assign(2.0), AttributeError, "immutable"),
         (lambda v: tf.Variable(), ValueError, "initial_value"),
         (lambda v: tf.Variable([1.0, 2.0], shape=(3,)), ValueError, "shape"),
