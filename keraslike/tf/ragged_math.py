@@ -223,14 +223,15 @@ def concat(values: Any, axis: Any, name: str | None = None) -> Any:
     return _concat(given, axis % rank)
 
 
-def _concat(given: Sequence[Any], axis: int) -> Any:
+def _concat(given: Sequence[Any], axis: int, within: bool = False) -> Any:
+    """Tensors of one rank, concatenated; those `within` ragged tensors stay dense."""
     if len(given) == 1:
         return given[0]
     if axis > 0 and len({_count(v) for v in given}) > 1:
         raise InvalidArgumentError(f"Row counts differ: {[_count(v) for v in given]}")
     ranks = [v.ragged_rank for v in given if isinstance(v, RaggedTensor)]
     sizes = {tuple(v.shape)[:axis] + tuple(v.shape)[axis + 1 :] for v in given}
-    if not ranks and len(sizes) == 1:
+    if not ranks and (within or len(sizes) == 1):
         return ops.concat(given, axis)
     is_last = axis == len(given[0].shape) - 1  # a dense last axis stays dense, as in TensorFlow
     wanted = max([*ranks, 1 if is_last else axis, 1])
@@ -239,8 +240,8 @@ def _concat(given: Sequence[Any], axis: int) -> Any:
         for other in given[1:]:
             if not np.array_equal(other._known("concat"), given[0]._known("concat")):
                 raise InvalidArgumentError("The rows of the tensors are not of one length.")
-        return given[0].with_values(_concat([v._values for v in given], axis - 1))
-    values, kind = _concat([v._values for v in given], 0), given[0]._kind
+        return given[0].with_values(_concat([v._values for v in given], axis - 1, within=True))
+    values, kind = _concat([v._values for v in given], 0, within=True), given[0]._kind
     if axis == 0:
         lengths = _joined(*[v._splits[1:] - v._splits[:-1] for v in given])
         return given[0]._make(values, _summed(lengths), None, kind)
@@ -274,6 +275,8 @@ def stack(values: Any, axis: Any = 0, name: str | None = None) -> Any:
     if rank == 1:
         return ops.stack(given)
     axis = axis % rank
+    if rank > 2:
+        given = [_with_rank(v, 1) for v in given]
     out = concat([_expand_dims(ops.expand_dims, v, axis) for v in given], axis)
     if isinstance(out, RaggedTensor) or rank < 2:
         return out

@@ -413,6 +413,10 @@ def test_joining(r, deep):
         [[3]],
     ]
     assert isinstance(tf.ragged.stack([1, 2]), tf.Tensor)
+    two, three = (tf.RaggedTensor.from_row_lengths(tf.ones([3, n]), [1, 2]) for n in (2, 3))
+    for join in (lambda: tf.concat([two, three], 0), lambda: tf.ragged.stack([two, three])):
+        with pytest.raises(InvalidArgumentError):  # dense axes do not become ragged
+            join()
 
 
 def test_rearranging(r):
