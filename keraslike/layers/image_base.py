@@ -349,7 +349,7 @@ def factor_range(
         fits = all((low < n if above else low <= n) and n <= high for n in numbers)
     if not fits or len(numbers) != (2 if numbers is factor else 1):
         raise ValueError(
-            f"The `{name}` argument should be one number, or two, in the range "
+            f"The `{name}` argument should be a number, or two, in the range "
             f"{'(' if above else '['}{low}, {high}]. Received: {name}={factor}"
         )
     if len(numbers) == 2:
