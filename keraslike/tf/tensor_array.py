@@ -183,6 +183,7 @@ class TensorArray:
         """
         at = _index(index)
         if isinstance(at, Tensor):
+            effects.checked(functools.partial(_check_place, self._length()), raw(at))
             return run(_get, (self._all(), at))
         if not 0 <= at < self._length():
             raise OutOfRangeError(f"Index {at} is outside of an array of size {self._length()}.")

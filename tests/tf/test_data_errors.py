@@ -263,6 +263,10 @@ TRACED = {
         lambda n: tf.TensorArray(tf.int64, 3).write(as_int(n), n).stack(),
         [[0, 0, 0], [0, 1, 0], [0, 0, 2], "E", "E", "E"],
     ),
+    "element": (
+        lambda n: tf.TensorArray(tf.int64, 3).unstack([n, n, n]).read(as_int(n)),
+        [0, 1, 2, "E", "E", "E"],
+    ),
     "drawn": (
         lambda n: tf.random.uniform([], 0, as_int(n), tf.int32) * 0,
         ["E", 0, 0, 0, 0, 0],
