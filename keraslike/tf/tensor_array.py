@@ -29,9 +29,10 @@ class TensorArray:
     Outside of traced functions, an array that was written to and the one that `write` returned
     share their elements, as in TensorFlow. In a traced function the former is unchanged.
 
-    A traced index, such as that of a `tf.while_loop`, cannot be checked: writes beyond the end are
-    lost, and reads beyond it return the last element. All elements then have one shape, which an
-    array in a loop or a compiled function knows from an element or from `element_shape`.
+    A traced index, such as that of a `tf.while_loop`, is checked in functions of `tf.data` only.
+    Elsewhere writes beyond the end are lost, and reads return the last element. All elements then
+    have one shape, which an array in a loop or a compiled function knows from an element or from
+    `element_shape`.
 
     Args:
         dtype: the dtype of the elements.

@@ -14,6 +14,7 @@ from keraslike.core import context
 from keraslike.core import variable as core
 from keraslike.core.boxed import Boxed, Taking
 from keraslike.core.context import trace_state_clean
+from keraslike.core.errors import NeedsPython
 from keraslike.core.guards import updating
 from keraslike.core.variable import Param
 from keraslike.tf import calls, dtypes, effects, indexing, ops
@@ -22,6 +23,7 @@ from keraslike.tf.dtypes import TensorShape
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.operators import give_operators
 from keraslike.tf.slices import IndexedSlices
+from keraslike.tf.structure import is_traced
 from keraslike.tf.tensor import (
     Tensor,
     TensorRef,
@@ -139,6 +141,11 @@ class Variable(core.Variable, Taking, metaclass=_Kind):
         value = _first(initial_value)
         if isinstance(value, nnx.Variable):
             value = Tensor(value._raw_value)
+        if is_traced(value):
+            raise NeedsPython(
+                "The initial value of a variable that is made while a function is traced cannot "
+                "be computed from the function's arguments."
+            )
         with jax.ensure_compile_time_eval():
             tensor = convert_to_tensor(value, dtype)
             if tensor.dtype is dtypes.string:

@@ -57,6 +57,19 @@ def test_integers_are_divided_towards_zero():
     np.testing.assert_array_equal(v, [-3, -16, 9])
 
 
+def test_the_first_call_of_a_function_tells_the_initial_value():
+    made = tf.Module()
+
+    @tf.function
+    def total(x):
+        if not hasattr(made, "parts"):
+            made.parts = [tf.Variable(tf.zeros_like(x)), tf.Variable(x)]
+        return made.parts[0].assign_add(made.parts[1] * x)
+
+    assert float(total(tf.constant(2.0))) == 4.0
+    assert float(total(tf.constant(3.0))) == 10.0
+
+
 def test_rows_of_text_are_replaced():
     v = tf.Variable(["a", "b", "c"])
     v.scatter_update(tf.IndexedSlices(tf.constant(["x", "y"]), [0, 2])).scatter_nd_update(
