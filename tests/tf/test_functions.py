@@ -69,7 +69,7 @@ def test_what_does_not_fit(names, expression, error, match):
         ("tf.convert_to_tensor(t, tf.int32)", ValueError, "int32.*float32"),
         ("tf.add_n([])", ValueError, "inputs"),
         ("tf.concat([], 0)", ValueError, "concat"),
-        ("tf.add(1)", TypeError, "lacks: y"),
+        ("tf.add(1)", TypeError, "missing the arguments: y"),
         ("t[5]", IndexError, "5 is out of bounds"),
         ("t[..., 5]", IndexError, "5 is out of bounds"),
         ("t[tf.constant([0, 1])]", TypeError, "gather"),
