@@ -79,6 +79,14 @@ class Sequential(Model):
         if rebuild:
             self._maybe_rebuild()
 
+    def _sorted_sublayers(self, natural: list[Any]) -> list[Any]:
+        # Layers count by their place in the model, even if they were created in another order.
+        layers = {id(layer): layer for layer in vars(self).get("_layers", ())}
+        in_place = iter(layers.values())
+        return [
+            next(in_place) if id(o) in layers else o for o in super()._sorted_sublayers(natural)
+        ]
+
     @entry
     def pop(self, rebuild: bool = True) -> Layer:
         """Removes the last layer and returns it."""

@@ -15,6 +15,7 @@ from keraslike.core import serialization
 from keraslike.core.base import Object, variables_of
 from keraslike.core.boxed import inherits
 from keraslike.core.errors import NoSuchOutput
+from keraslike.core.naming import to_snake_case
 from keraslike.core.structures import iter_leaves, map_items
 from keraslike.losses import Loss, LossFunctionWrapper
 from keraslike.losses.loss import as_column
@@ -474,8 +475,9 @@ def _batch_size(tensor: Any) -> Any:
 
 
 def function_name(function: Any) -> str:
-    """The name under which a plain function is reported."""
-    name = getattr(function, "__name__", None) or type(function).__name__
+    """The name under which a function, or an object such as a Loss, is reported."""
+    named = getattr(function, "name", None) or getattr(function, "__name__", None)
+    name = str(named or to_snake_case(type(function).__name__))
     return "lambda" if name == "<lambda>" else name
 
 

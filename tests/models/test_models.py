@@ -1,5 +1,6 @@
 """Sequential, Functional and subclassed models."""
 
+import pickle
 import re
 
 import jax
@@ -25,6 +26,13 @@ def branching(k):
     inner = k.Model(inner_in, k.layers.Dense(6, name="inner_dense")(inner_in), name="inner")
     h = k.layers.Dropout(0.5, name="drop")(inner(h))
     return k.Model([a, b], [k.layers.Dense(1, name="y")(h), left], name="branching")
+
+
+def test_weights_of_a_sequential_are_in_the_order_of_its_layers():
+    early = keras.layers.Dense(3, name="early")
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3, name="late"), early])
+    for m in (model, pickle.loads(pickle.dumps(model))):
+        assert [v.path.split("/")[-2] for v in m.weights] == ["late", "late", "early", "early"]
 
 
 def test_functional_order_and_numbers_equal_keras():

@@ -642,6 +642,17 @@ def test_a_loss_that_is_no_scalar_is_evaluated_but_does_not_train():
     )
 
 
+def test_an_object_as_a_metric_is_reported_by_its_name():
+    class OwnError:
+        def __call__(self, y_true, y_pred):
+            return y_true - y_pred
+
+    model = make()
+    model.compile("sgd", "mse", metrics=[keras.losses.MeanAbsoluteError(), OwnError()])
+    logs = model.evaluate(X, Y, verbose=0, return_dict=True)
+    assert set(logs) == {"loss", "mean_absolute_error", "own_error"}  # as in Keras
+
+
 def test_a_metric_of_ones_own_sees_targets_as_a_column():
     class AbsoluteError(keras.metrics.Metric):
         def __init__(self, **kwargs):
