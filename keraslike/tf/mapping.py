@@ -50,12 +50,21 @@ def map_fn(
     elems = _tensors(elems)
     expected = nest.map_structure(_dtype, elems) if signature is None else signature
     fn = functools.partial(_fitting, converted(fn), expected)
+    return _unless_python(lambda: _looped(fn, elems), fn, elems, expected)
+
+
+def _looped(fn: Callable, elems: Any) -> Any:
+    return _over(elems, lambda each, _: (None, fn(each)), None, reverse=False)[1]
+
+
+def _unless_python(traced: Callable, fn: Callable, elems: Any, signature: Any) -> Any:
+    """The result of `traced()`, or of a loop in Python if the function cannot be traced."""
     try:
-        return _over(elems, lambda each, _: (None, fn(each)), None, reverse=False)[1]
+        return traced()
     except NeedsPython:
         if not trace_state_clean():
             raise
-    return one_by_one(fn, elems, expected)
+    return one_by_one(fn, elems, signature)
 
 
 def _dtype(x: Any) -> DType:
@@ -94,12 +103,7 @@ def vectorized_map(
     >>> tf.vectorized_map(lambda x: x * x, tf.constant([1, 2, 3])).numpy().tolist()
     [1, 4, 9]
     """
-    try:
-        return _vectorized(converted(fn), elems)
-    except NeedsPython:
-        if not trace_state_clean():
-            raise
-    return one_by_one(fn, elems, None)
+    return _unless_python(lambda: _vectorized(converted(fn), elems), fn, elems, None)
 
 
 def _vectorized(fn: Callable, elems: Any) -> Any:
@@ -107,7 +111,7 @@ def _vectorized(fn: Callable, elems: Any) -> Any:
     slices = [_slice_of(t) for t in flat]
     traced = _Traced(lambda *v: fn(wrap_values(jax.tree.unflatten(tree, list(v)))), *slices)
     if traced.changed:  # one slice after the other, such as draws of random numbers
-        return _over(elems, lambda each, _: (None, fn(each)), None, reverse=False)[1]
+        return _looped(fn, elems)
 
     def mapped(*values: Any) -> list[Any]:
         inside, taken = values[: len(flat)], values[len(flat) :]
@@ -194,8 +198,9 @@ def _first(elems: Any, initializer: Any, reverse: bool) -> tuple[Any, Any]:
     if initializer is not None:
         return elems, _tensors(initializer)
     rest, first = (slice(None, -1), -1) if reverse else (slice(1, None), 0)
-    parts = [[t[at] for t in _flat(elems)[0]] for at in (rest, first)]
-    return tuple(jax.tree.unflatten(_flat(elems)[1], part) for part in parts)
+    flat, tree = _flat(elems)
+    parts = [[t[at] for t in flat] for at in (rest, first)]
+    return tuple(jax.tree.unflatten(tree, part) for part in parts)
 
 
 def _tensors(tree: Any) -> Any:
