@@ -96,14 +96,10 @@ def signature_of(model: Any) -> list[Any]:
     return [jax.tree.map(functools.partial(_argument_of, model), given) for given in model._called]
 
 
-def _keeps_states(model: Any) -> bool:
-    return any(getattr(layer, "stateful", False) for layer in model._flatten_layers())
-
-
 def _argument_of(model: Any, example: Any) -> Spec:
     """The `Spec` of an argument. Layers that keep states keep them for one batch size."""
     spec = _with_unknown_batch(example)
-    return dataclasses.replace(spec, shape=tuple(example.shape)) if _keeps_states(model) else spec
+    return dataclasses.replace(spec, shape=tuple(example.shape)) if model._keeps_states() else spec
 
 
 def _with_unknown_batch(example: Any) -> Spec:

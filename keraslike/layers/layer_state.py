@@ -240,6 +240,10 @@ class LayerState:
             known[everything] = self._walk_variables(everything)
         return list(known[everything])
 
+    def _keeps_states(self) -> bool:
+        """Whether a layer keeps states between batches, which it does for one batch size."""
+        return any(getattr(layer, "stateful", False) for layer in self._flatten_layers())
+
     def _known_layers(self) -> list[Any]:
         known = self._cached_facts()
         if "layers" not in known:

@@ -142,9 +142,7 @@ class Sequential(Model):
                 lambda t: Input(batch_shape=(None, *t.shape[1:]), dtype=t.dtype), first.input
             )
         else:
-            flat = [inner for layer in self.layers for inner in layer._flatten_layers()]
-            # Layers that keep states keep them for one batch size.
-            keeps = any(getattr(inner, "stateful", False) for inner in flat)
+            keeps = self._keeps_states()
 
             def symbol(shape: Any) -> Any:
                 batch = shape[0] if keeps else None
