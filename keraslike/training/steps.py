@@ -57,13 +57,18 @@ class Steps(Compiled):
         sample_weight: Any = None,
         training: bool = True,
     ) -> jax.Array:
-        """The scalar to minimize: the compiled loss, and the losses of layers and weights."""
+        """The scalar to minimize: the compiled loss, and the losses of layers and weights.
+
+        A model without any loss can be evaluated, where it is zero, but not trained.
+        """
         terms = []
         if self._compile_loss is not None and y is not None:
             terms.append(self._compile_loss(y, y_pred, sample_weight))
         elif self._compile_loss is not None:
             raise ValueError("The model was compiled with a loss, which needs y: pass targets.")
         terms += [ops.sum(loss) for loss in self.losses]
+        if not terms and not training:
+            return ops.zeros(())
         if not terms:
             raise ValueError(
                 "There is no loss to minimize: compile the model with loss=..., or add_loss() "

@@ -642,6 +642,16 @@ def test_a_loss_that_is_no_scalar_is_evaluated_but_does_not_train():
     )
 
 
+def test_without_a_loss_a_model_is_evaluated_but_not_trained():
+    model = make(loss=None)
+    loss, error = model.evaluate(X, Y, verbose=0)
+    assert loss == 0
+    assert error == pytest.approx(np.mean(np.abs(model.predict(X, verbose=0) - Y)), rel=1e-5)
+    assert model.test_on_batch(X, Y) == pytest.approx([0, error], rel=1e-5)
+    with pytest.raises(ValueError, match="no loss to minimize"):
+        model.fit(X, Y, verbose=0)
+
+
 def test_an_object_as_a_metric_is_reported_by_its_name():
     class OwnError:
         def __call__(self, y_true, y_pred):
