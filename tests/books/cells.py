@@ -25,6 +25,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+import tutorials  # beside this file
 
 HERE = pathlib.Path(__file__).resolve().parent
 EPOCHS, ROWS, BATCHES, NUMBERS = 2, 256, 2, 400_000
@@ -64,6 +65,8 @@ def main() -> None:
         source = "".join(cell["source"])
         for name, size in SIZES.get(options.notebook.stem, {}).items():
             source = re.sub(rf"^({name} = )[\d_]+", rf"\g<1>{size}", source, flags=re.M)
+        for old, new in tutorials.CHANGES.get(options.notebook.stem, ()):
+            source = re.sub(old, new, source)
         if cell["cell_type"] != "code" or not source.strip():
             continue
         known = {"cell": number, "published": published(cell)}
@@ -171,6 +174,7 @@ def prepare_libraries(library: str, seed: int) -> None:
 
         tqdm.notebook.trange, tqdm.notebook.tqdm = tqdm.trange, tqdm.tqdm
     set_seed, set_random_seed = tensorflow.random.set_seed, keras.utils.set_random_seed
+    np.random.seed(0)
     tensorflow.random.set_seed = lambda value: set_seed(value + seed)
 
     def seed_all(value: int) -> None:

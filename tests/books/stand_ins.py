@@ -13,6 +13,7 @@ import zipfile
 from typing import Any
 
 import numpy as np
+import tutorials  # beside this file
 
 COMMON = (
     "the a of and to in is it you that he was for on are with as I his they be at one have this "
@@ -85,6 +86,7 @@ def write_files(folder: pathlib.Path) -> None:
     write("imagenet_class_index.json", json.dumps(classes))
     write_pictures(folder, rng)
     write("annotations/instances_train2017.json", json.dumps(scenes(rng)))
+    tutorials.write_files(folder, WORDS)
 
 
 def scenes(rng: np.random.Generator) -> dict[str, Any]:
@@ -187,6 +189,8 @@ def get_file(fname: str | None = None, origin: str = "", *args: Any, **kwargs: A
             path.symlink_to(".")
         if path.name.startswith("quickdraw"):
             write_sketches(path.parent)
+    if "pt_en_converter" in path.name:
+        tutorials.write_tokenizers(pathlib.Path.cwd(), WORDS)
     if path.name == "vocabulary.proto":
         import presets  # beside this file
 
@@ -270,6 +274,11 @@ def put_in(keras: Any, tensorflow: Any) -> None:
     colab = types.ModuleType("google.colab")
     colab.files = types.SimpleNamespace(upload=lambda: write_convnet(keras))
     tfds.load = lambda *args, **kwargs: load_tfds(tensorflow.data.Dataset, *args, **kwargs)
+    tfds.disable_progress_bar = lambda: None
+    sys.modules["tensorflow_hub"] = tutorials.Hub("tensorflow_hub")
+    remotezip = sys.modules["remotezip"] = types.ModuleType("remotezip")
+    remotezip.RemoteZip = tutorials.remote_zip
+    put_in_tables()
     errors = types.ModuleType("kagglehub.exceptions")  # which KerasHub imports
     errors.KaggleApiHTTPError = OSError
     kaggle.exceptions = errors
@@ -280,11 +289,33 @@ def put_in(keras: Any, tensorflow: Any) -> None:
     sys.modules.setdefault("google", types.ModuleType("google"))
 
 
+def put_in_tables() -> None:
+    """Lets `pandas.read_csv` find the stand-in for a table at an address."""
+    with contextlib.suppress(ImportError):
+        import pandas
+
+        read = pandas.read_csv
+
+        def read_csv(place: Any, *args: Any, **kwargs: Any) -> Any:
+            if isinstance(place, str) and place.startswith("http"):
+                place = get_file(origin=place)
+            return read(place, *args, **kwargs)
+
+        pandas.read_csv = read_csv
+
+
 def load_tfds(
     dataset: Any, name: str, split: Any = None, as_supervised: bool = False, with_info: bool = False
 ) -> Any:
     """`tensorflow_datasets.load`."""
     rng, key, number = np.random.default_rng(0), "image", 300
+    known = tutorials.tfds_parts(name, rng, sentence)
+    if known:
+        found = {part: dataset.from_tensor_slices(data) for part, data in known.items()}
+        counts = {
+            part: types.SimpleNamespace(num_examples=len(data)) for part, data in found.items()
+        }
+        return (found, types.SimpleNamespace(splits=counts)) if with_info else found
     if name == "imdb_reviews":
         key, names = "text", ("neg", "pos")
         values = np.array([sentence(rng, 60) for _ in range(number)])
@@ -297,7 +328,9 @@ def load_tfds(
     whole = dataset.from_tensor_slices(
         (values, labels) if as_supervised else {key: values, "label": labels}
     )
-    label = types.SimpleNamespace(names=list(names), num_classes=len(names))
+    label = types.SimpleNamespace(
+        names=list(names), num_classes=len(names), int2str=lambda i: names[int(i)]
+    )
     sizes = {part: types.SimpleNamespace(num_examples=number) for part in ("train", "test")}
     parts: Any = whole
     if split is None:
