@@ -25,7 +25,6 @@ import warnings
 from typing import Any
 
 import numpy as np
-import tutorials  # beside this file
 
 HERE = pathlib.Path(__file__).resolve().parent
 EPOCHS, ROWS, BATCHES, NUMBERS = 2, 256, 2, 400_000
@@ -60,6 +59,8 @@ def main() -> None:
     sys.path.insert(0, os.getcwd())
     for which in (signal.SIGPROF, signal.SIGALRM):
         signal.signal(which, raise_too_long)
+    import tutorials  # beside this file
+
     results = []
     for number, cell in enumerate(json.loads(options.notebook.read_text())["cells"]):
         source = "".join(cell["source"])

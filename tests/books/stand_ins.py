@@ -13,7 +13,6 @@ import zipfile
 from typing import Any
 
 import numpy as np
-import tutorials  # beside this file
 
 COMMON = (
     "the a of and to in is it you that he was for on are with as I his they be at one have this "
@@ -86,6 +85,8 @@ def write_files(folder: pathlib.Path) -> None:
     write("imagenet_class_index.json", json.dumps(classes))
     write_pictures(folder, rng)
     write("annotations/instances_train2017.json", json.dumps(scenes(rng)))
+    import tutorials  # beside this file
+
     tutorials.write_files(folder, WORDS)
 
 
@@ -190,6 +191,8 @@ def get_file(fname: str | None = None, origin: str = "", *args: Any, **kwargs: A
         if path.name.startswith("quickdraw"):
             write_sketches(path.parent)
     if "pt_en_converter" in path.name:
+        import tutorials  # beside this file
+
         tutorials.write_tokenizers(pathlib.Path.cwd(), WORDS)
     if path.name == "vocabulary.proto":
         import presets  # beside this file
@@ -262,6 +265,7 @@ def put_in(keras: Any, tensorflow: Any) -> None:
                 module.get_word_index = lambda *args: {w: i + 1 for w, i in index.items()}
     import presets  # beside this file
     import sklearn.datasets
+    import tutorials  # beside this file
 
     names = ("MedInc", "HouseAge", "AveRooms", "AveBedrms", "Population", "AveOccup")
     names += ("Latitude", "Longitude")
@@ -308,6 +312,8 @@ def load_tfds(
     dataset: Any, name: str, split: Any = None, as_supervised: bool = False, with_info: bool = False
 ) -> Any:
     """`tensorflow_datasets.load`."""
+    import tutorials  # beside this file
+
     rng, key, number = np.random.default_rng(0), "image", 300
     known = tutorials.tfds_parts(name, rng, sentence)
     if known:

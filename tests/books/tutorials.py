@@ -14,7 +14,22 @@ import numpy as np
 
 FLOWERS = ("daisy", "dandelion", "roses", "sunflowers", "tulips")
 COMMANDS = ("down", "go", "left", "no", "right", "stop", "up", "yes")
-WEATHER = ["p (mbar)", "T (degC)", "Tpot (K)", "Tdew (degC)", "rh (%)", "VPmax (mbar)", "VPact (mbar)", "VPdef (mbar)", "sh (g/kg)", "H2OC (mmol/mol)", "rho (g/m**3)", "wv (m/s)", "max. wv (m/s)", "wd (deg)"]
+WEATHER = [
+    "p (mbar)",
+    "T (degC)",
+    "Tpot (K)",
+    "Tdew (degC)",
+    "rh (%)",
+    "VPmax (mbar)",
+    "VPact (mbar)",
+    "VPdef (mbar)",
+    "sh (g/kg)",
+    "H2OC (mmol/mol)",
+    "rho (g/m**3)",
+    "wv (m/s)",
+    "max. wv (m/s)",
+    "wd (deg)",
+]
 PETS = {
     "Type": ("Cat", "Dog"),
     "Breed1": ("Tabby", "Mixed Breed", "Terrier"),
