@@ -14,6 +14,7 @@ from flax import nnx
 
 from keraslike.core import base, context, lowering, rng
 from keraslike.core.boxed import Answers, Boxed, Taking, is_recorded, unbox
+from keraslike.core.collector import collect_dropped_models
 from keraslike.core.context import trace_state_clean
 from keraslike.core.errors import NeedsPython
 from keraslike.core.scopes import StatelessScope
@@ -329,6 +330,7 @@ class _OwnerCall:
         self.passed: list[int | None] = []  # for each output, the input tensor that it is, if any
         self.layout: Any = None
         self.pullbacks = Pullbacks()
+        collect_dropped_models()
         self.compiled = jax.jit(self.packed)
         self.plain = jax.jit(self.function)
 

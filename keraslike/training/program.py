@@ -18,6 +18,7 @@ from flax import errors
 
 from keraslike.core import context, host, lowering
 from keraslike.core.boxed import unbox
+from keraslike.core.collector import collect_dropped_models
 from keraslike.core.compilation import BLOCK, adapt_memory, compiler_options, uses_blocks
 from keraslike.core.guards import Locks
 from keraslike.core.jax_internals import compile_trace, put
@@ -224,6 +225,7 @@ class Program(LoweredStep):
 
     def _compiled_function(self, make: Callable[[], Callable], args: tuple) -> Callable:
         """Traces and compiles a function, while other threads may use the model."""
+        collect_dropped_models()
         function, began = make(), time.perf_counter()
         with self.tracing():
             traced = function.trace(*self._arguments(), *args)
