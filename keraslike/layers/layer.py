@@ -577,7 +577,8 @@ class Layer(
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
-        config.pop("autocast", None)
+        if self.autocast or type(self).__module__.partition(".")[0] == "keraslike":
+            config.pop("autocast", None)
         if not self._saves_activity_regularizer and self.activity_regularizer is None:
             config.pop("activity_regularizer", None)
         if "dtype" in config:

@@ -199,7 +199,7 @@ def _numpy_of(value: Any, wanted: DType | None, hint: DType | None) -> np.ndarra
         value = value.as_list()
     if type(value) in (int, float, bool) and (wanted or hint) is None:
         return _plain_number(value)
-    from_numpy = isinstance(value, (np.ndarray, np.generic))
+    from_numpy = isinstance(value, np.generic) or hasattr(value, "__array__")
     try:
         array = np.asarray(value)
     except (ValueError, TypeError) as e:

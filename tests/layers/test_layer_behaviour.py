@@ -1031,3 +1031,13 @@ def test_a_layer_is_serialized_and_read_again():
     assert layers.deserialize(config).units == 3
     with pytest.raises(ValueError, match="that of a layer"):
         layers.deserialize(keraslike.losses.serialize(keraslike.losses.Huber()))
+
+
+def test_the_config_of_a_layer_without_one_of_its_own_keeps_autocast():
+    class Plain(layers.Layer):
+        def call(self, x):
+            return x
+
+    assert Plain(autocast=False).get_config()["autocast"] is False
+    assert not Plain.from_config(Plain(autocast=False).get_config()).autocast
+    assert layers.Dense.from_config(layers.Dense(2).get_config()).autocast

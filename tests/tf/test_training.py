@@ -435,3 +435,20 @@ def test_functions_that_are_written_for_tensors_get_tensors():
     model.compile("sgd", loss, metrics=[loss, Largest()])
     x = np.full((2, 4, 2), 2, "float32")
     assert model.evaluate(x, np.zeros((2, 8)), verbose=0) == [4.0, 4.0, 2.0]
+
+
+def test_functions_of_numpy_s_names_in_a_layer():
+    import keraslike.tf.experimental.numpy as tnp
+
+    class Projected(keras.Model):
+        def build(self, shape):
+            self.kernel = self.add_weight(shape=(shape[-1], 2), initializer="ones")
+
+        def call(self, x):
+            return tnp.maximum(tnp.matmul(x, self.kernel) - 1, 0.0)
+
+    model = Projected()
+    model.compile("sgd", "mse")
+    x = np.array([[0.0, 0.5], [1.0, 2.0]], "float32")
+    assert model.evaluate(x, np.zeros((2, 2)), verbose=0) == 2.0
+    np.testing.assert_array_equal(model.predict(x, verbose=0), [[0, 0], [2, 2]])

@@ -315,3 +315,24 @@ def test_columns_of_booleans_and_numbers_are_numbers():
     assert x.to_numpy().dtype == object
     expected = X[:, 0] + (np.arange(24) % 2 == 0) + np.arange(24)
     np.testing.assert_allclose(make().predict(x, verbose=0)[:, 0], expected, rtol=1e-6)
+
+
+class ArrayLike:
+    """As a column of pandas has it: no array, but convertible to one."""
+
+    def __init__(self, values):
+        self.values = np.asarray(values)
+
+    def __array__(self, dtype=None, copy=None):
+        return self.values if dtype is None else self.values.astype(dtype)
+
+
+def test_tensors_of_objects_that_convert_to_arrays_have_the_dtypes_of_these():  # as in TensorFlow
+    for kind in ("int64", "float64", "int8", "bool"):
+        column = ArrayLike(np.ones(2, kind))
+        assert tf.constant(column).dtype.name == kind
+        assert (
+            tf.data.Dataset.from_tensor_slices({"a": column}).element_spec["a"].dtype.name == kind
+        )
+    assert tf.constant(ArrayLike([1.5]), tf.int32).numpy().tolist() == [1]
+    assert tf.convert_to_tensor(ArrayLike([1]), dtype_hint=tf.float32).dtype == tf.float32

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import jax
 import numpy as np
 from flax import nnx
 
@@ -44,7 +45,7 @@ def _promoted(x: Any) -> Any:
 
 
 def is_tensor(x: Any) -> bool:
-    return isinstance(x, (Tensor, nnx.Variable)) or hasattr(x, "_as_tensor")
+    return isinstance(x, (Tensor, nnx.Variable, jax.Array)) or hasattr(x, "_as_tensor")
 
 
 def array_of(x: Any, dtype: Any = None) -> Any:
