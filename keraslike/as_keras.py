@@ -18,8 +18,10 @@ from collections.abc import Iterator, Sequence
 from multiprocessing import spawn
 from typing import Any
 
+import numpy as np
+
 from keraslike import src_names
-from keraslike.core import registry
+from keraslike.core import jax_internals, registry
 from keraslike.core.registry import KERAS_VERSION
 
 _FACES = ("keras", "keras.api", "keras._tf_keras.keras")
@@ -58,6 +60,8 @@ def as_keras() -> types.ModuleType:
     tests, and `import keraslike` if the environment variable `KERASLIKE_AS_KERAS` is `1`. It also
     applies to processes that `multiprocessing` starts.
 
+    JAX's arrays have the method `numpy()` from then on, which programs for Keras on TensorFlow call.
+
     Raises RuntimeError if Keras itself was imported before, since its classes are in use already.
 
     >>> import subprocess, sys
@@ -74,6 +78,8 @@ def as_keras() -> types.ModuleType:
                 "`python -m keraslike SCRIPT`."
             )
         sys.meta_path.insert(0, _Finder())
+        # Programs for Keras on TensorFlow call this on what layers, models and ops return.
+        jax_internals.Computed.numpy = lambda array: np.array(array)
         registry.packages |= {"keras", "keras_hub", "keras_cv", "keras_nlp"}
         given = spawn.get_preparation_data
         spawn.get_preparation_data = lambda name: given(name) | {"keras": _InChild()}  # type: ignore[assignment]

@@ -204,6 +204,12 @@ def test_absent_attributes():
     assert not hasattr(keras, "Denze") and not hasattr(source, "Denze")
     with pytest.raises(AttributeError, match="keraslike has no such name"):
         keras.Denze
+
+def test_results_have_the_method_numpy_of_tensors():
+    import keras
+    found = keras.layers.Dense(2)(keras.ops.ones((1, 3))).numpy()
+    found += 1
+    assert found.shape == (1, 2)
 """
 
 
