@@ -60,7 +60,7 @@ def as_keras() -> types.ModuleType:
     tests, and `import keraslike` if the environment variable `KERASLIKE_AS_KERAS` is `1`. It also
     applies to processes that `multiprocessing` starts.
 
-    JAX's arrays have the method `numpy()` from then on, which programs for Keras on TensorFlow call.
+    JAX's arrays then also have the method `numpy()`, which programs for Keras on TensorFlow call.
 
     Raises RuntimeError if Keras itself was imported before, since its classes are in use already.
 
