@@ -24,7 +24,7 @@ from keraslike.core.errors import InvalidArgument
 from keraslike.core.guards import guard_of, updating
 from keraslike.core.pending import Pending, array_of, drawing, initial_value, pending_value
 from keraslike.core.pickling import picklable
-from keraslike.core.static import AutoName
+from keraslike.core.static import AutoName, Shape
 from keraslike.core.tracebacks import is_ours
 from keraslike.core.variable_info import (
     AGGREGATIONS,
@@ -264,7 +264,7 @@ class Variable(_Leaf):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return tuple(self._spec.shape)
+        return Shape(self._spec.shape)
 
     @property
     def ndim(self) -> int:

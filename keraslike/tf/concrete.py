@@ -31,6 +31,7 @@ from keraslike.tf.moves import is_text
 from keraslike.tf.recording import trains
 from keraslike.tf.signatures import TensorSpec, is_leaf, is_tensor
 from keraslike.tf.slices import IndexedSlices
+from keraslike.tf.specs import of_parts
 from keraslike.tf.tensor import WIDE, Tensor, run, wrap
 from keraslike.tf.variables import Variable as TFVariable
 
@@ -96,7 +97,7 @@ class ConcreteFunction:
         for i, spec in zip(self.tensors, self.specs):
             name = getattr(leaves[i], "name", None) if isinstance(leaves[i], TensorSpec) else None
             leaves[i] = TensorSpec(spec.shape, spec.dtype, name or names[i])
-        return jax.tree.unflatten(self.structure, leaves)
+        return of_parts(jax.tree.unflatten(self.structure, leaves))
 
     def pretty_printed_signature(self, verbose: bool = True) -> str:
         """The parameters with their types, the results and, if `verbose`, the captures, a line
@@ -121,7 +122,7 @@ class ConcreteFunction:
 
     def _results_as(self, function: Callable) -> Any:
         found = self._with_texts([function(s) for s in self.out_avals[: self._results]])
-        return in_order(jax.tree.unflatten(self.output_structure, found), self._order)
+        return of_parts(in_order(jax.tree.unflatten(self.output_structure, found), self._order))
 
     @property
     def trainable_variables(self) -> tuple[Any, ...]:
@@ -190,10 +191,7 @@ class ConcreteFunction:
             traced += 1
             if TFVariable.made_in_traces > made:
                 if traced == 2:
-                    raise ValueError(
-                        f"{self._of.__name__}() makes a tf.Variable each time that it is traced. "
-                        "Make it outside of the function, or in its first call only."
-                    )
+                    raise makes_variables(self._of)
                 continue
             if traced == 2 or all(id(v) in known for v in live_variables()):
                 return
@@ -357,6 +355,13 @@ class ConcreteFunction:
             Tensor(self._texts[i]) if i in self._texts else next(left)
             for i in range(self.output_structure.num_leaves)
         ]
+
+
+def makes_variables(function: Callable) -> ValueError:
+    return ValueError(
+        f"{function.__name__}() makes a tf.Variable each time that it is traced. "
+        "Make it outside of the function, or in its first call only."
+    )
 
 
 def _check_all(specs: Sequence[TensorSpec], tensors: Sequence[Any]) -> None:

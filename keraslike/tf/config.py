@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import jax
+from jax.extend import backend
 
 from keraslike.core import jax_internals
 from keraslike.core.arguments import warn_user
@@ -162,7 +163,7 @@ def _known(device: Any) -> PhysicalDevice:
 def set_logical_device_configuration(
     device: PhysicalDevice, logical_devices: list[LogicalDeviceConfiguration]
 ) -> None:
-    """Divides the CPU into several virtual devices, before JAX initializes devices.
+    """Divides the CPU into several virtual devices, before there is any array.
 
     Raises RuntimeError afterwards, and for GPUs, which XLA cannot divide. The environment variable
     `XLA_PYTHON_CLIENT_MEM_FRACTION` limits the memory of a GPU.
@@ -180,10 +181,13 @@ def set_logical_device_configuration(
         )
     if len(logical_devices) == len(list_physical_devices("CPU")):
         return
-    raise RuntimeError(
-        "Virtual devices cannot be modified after being initialized. Before anything is computed "
-        f"set jax.config.update('jax_num_cpu_devices', {len(logical_devices)})."
-    )
+    if jax.live_arrays():
+        raise RuntimeError(
+            "Virtual devices cannot be modified after being initialized: set them before anything "
+            f"is computed. Received: {len(logical_devices)} devices"
+        )
+    backend.clear_backends()  # listing the devices has made them
+    jax.config.update("jax_num_cpu_devices", len(logical_devices))
 
 
 def get_logical_device_configuration(device: PhysicalDevice) -> None:

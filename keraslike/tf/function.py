@@ -20,10 +20,18 @@ from keraslike.core.errors import NeedsPython
 from keraslike.core.pickling import find, is_found, picklable
 from keraslike.core.tracebacks import entry
 from keraslike.tf import autograph as rewriting
-from keraslike.tf.concrete import OF_ANY_SIZES, ConcreteFunction, _check_all, wrap_values
+from keraslike.tf.concrete import (
+    OF_ANY_SIZES,
+    ConcreteFunction,
+    _check_all,
+    makes_variables,
+    wrap_values,
+)
 from keraslike.tf.conversion import _as_operand, convert_to_tensor
 from keraslike.tf.signatures import MISMATCH, TensorSpec, call_key, common, has_unknown, is_leaf
+from keraslike.tf.specs import RaggedTensorSpec, in_parts
 from keraslike.tf.tensor import wrap
+from keraslike.tf.variables import NeedsFirstCall
 
 run_eagerly = False  # whether functions run eagerly: see `tf.config.run_functions_eagerly`
 
@@ -103,19 +111,38 @@ class Function:
         if not (self._in_python or run_eagerly):
             try:
                 concrete, leaves = self._find(args, kwargs)
+            except NeedsFirstCall:
+                return self._first_call(args, kwargs)
             # It uses text or elements of a data set, or creates arrays of sizes that depend on
             # values.
             except NeedsPython:
                 self._in_python = True
         if self._in_python or run_eagerly:
-            if self.input_signature is not None:
-                args, kwargs = self._bound(args, kwargs)
-                args = self._fitted(args)
-            args, kwargs = wrap((args, kwargs))
-            return wrap_values(self.python_function(*args, **kwargs))
+            return self._by_python(args, kwargs)
         if called is not None:
             called(concrete)
         return concrete.on([leaves[i] for i in concrete.tensors])
+
+    def _by_python(self, args: tuple, kwargs: dict[str, Any]) -> Any:
+        if self.input_signature is not None:
+            args, kwargs = self._bound(args, kwargs)
+            args = self._fitted(args)
+        args, kwargs = wrap((args, kwargs))
+        return wrap_values(self.python_function(*args, **kwargs))
+
+    def _first_call(self, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """Runs a call that makes variables of values that it computes, and traces the next one.
+
+        Raises ValueError if the next call would make variables as well.
+        """
+        out = self._by_python(args, kwargs)
+        try:
+            self._find(args, kwargs)
+        except NeedsFirstCall:
+            raise makes_variables(self.python_function) from None
+        except NeedsPython:
+            self._in_python = True
+        return out
 
     def _note_part(self, args: tuple, kwargs: dict[str, Any]) -> None:
         """Counts a trace for each signature for which another function inlines this one."""
@@ -137,7 +164,9 @@ class Function:
         if self.input_signature is not None:
             args = self._fitted(args)
             signed = (*args[: self._ours], *self.input_signature)
-            specs = jax.tree.leaves(((*signed, *args[len(signed) :]), kwargs), is_leaf=is_leaf)
+            signed = in_parts(((*signed, *args[len(signed) :]), kwargs))
+            specs = jax.tree.leaves(signed, is_leaf=is_leaf)
+        args, kwargs = in_parts((args, kwargs))
         leaves, structure = jax.tree.flatten((args, kwargs), is_leaf=is_leaf)
         specs = list(leaves) if specs is None else specs
         found = self._traced.get(call_key(structure, specs))
@@ -235,6 +264,13 @@ class Function:
         def fit(spec: Any, given: Any) -> Any:
             if isinstance(spec, dict):
                 return {key: fit(inner, given[key]) for key, inner in spec.items()}
+            if isinstance(spec, RaggedTensorSpec):
+                if isinstance(given, RaggedTensorSpec) or spec.is_compatible_with(given):
+                    return given
+                raise TypeError(
+                    f"{self.python_function.__name__}() was given {given!r}, which does not fit "
+                    f"{spec}."
+                )
             if not isinstance(spec, TensorSpec):
                 return type(spec)(fit(s, g) for s, g in zip(spec, given, strict=True))
             if isinstance(given, TensorSpec):

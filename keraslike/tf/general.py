@@ -14,6 +14,7 @@ import numpy as np
 
 from keraslike.core import context
 from keraslike.core.context import trace_state_clean
+from keraslike.core.jax_internals import outside_of_traces
 from keraslike.tf import dtypes, effects, indexing, messages, ops
 from keraslike.tf.conversion import _as_operand, constant, convert_to_tensor, static
 from keraslike.tf.errors import InvalidArgumentError
@@ -46,11 +47,13 @@ def inside_function() -> bool:
 def init_scope() -> Iterator[None]:
     """A context in which operations run immediately, even while a function is being traced.
 
+    Variables have their values there, and assignments last.
+
     >>> with tf.init_scope():
     ...     print(tf.executing_eagerly())
     True
     """
-    with jax.ensure_compile_time_eval():
+    with outside_of_traces(), context.using(held={}, outsiders=None, tapes=()):
         yield
 
 

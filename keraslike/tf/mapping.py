@@ -19,7 +19,9 @@ from keraslike.tf.dtypes import DType
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.one_by_one import is_dense, one_by_one, specs
 from keraslike.tf.ops import concat, expand_dims
+from keraslike.tf.ragged_tensor import RaggedTensor
 from keraslike.tf.signatures import TensorSpec
+from keraslike.tf.specs import RaggedTensorSpec
 from keraslike.tf.structure import Structure
 from keraslike.tf.tensor import Tensor, raw
 
@@ -44,8 +46,9 @@ def map_fn(
     [1, 4, 9]
     """
     signature = specs(dtype if fn_output_signature is None else fn_output_signature)
-    if trace_state_clean() and not (is_dense(signature) and is_dense(elems)):
+    if not (is_dense(signature) and is_dense(elems)):
         expected = nest.map_structure(_dtype, elems) if signature is None else signature
+        fn = fn if trace_state_clean() else converted(fn)
         return one_by_one(functools.partial(_fitting, fn, expected), elems, expected)
     elems = _tensors(elems)
     expected = nest.map_structure(_dtype, elems) if signature is None else signature
@@ -67,7 +70,9 @@ def _unless_python(traced: Callable, fn: Callable, elems: Any, signature: Any) -
     return one_by_one(fn, elems, signature)
 
 
-def _dtype(x: Any) -> DType:
+def _dtype(x: Any) -> DType | RaggedTensorSpec:
+    if isinstance(x, RaggedTensor):  # whose results have rows of any length
+        return RaggedTensorSpec.from_value(x).rows()
     return (x if isinstance(x, Structure) else convert_to_tensor(x)).dtype
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -25,7 +26,9 @@ def run_by_python(name: str) -> None:
         )
 
 
-def _called(name: str, func: Callable, inp: Sequence[Any], wanted: Any, arrays: bool) -> Any:
+def _called(name: str, func: Any, inp: Any, wanted: Any, arrays: bool) -> Any:
+    if func is None:  # a decorator
+        return functools.partial(_decorated, name, wanted, arrays)
     given = [convert_to_tensor(x) for x in inp]
     run_by_python(name)
     try:
@@ -46,6 +49,10 @@ def _called(name: str, func: Callable, inp: Sequence[Any], wanted: Any, arrays: 
     except (TypeError, ValueError) as error:
         raise of_python(error) from error
     return found if several else found[0]
+
+
+def _decorated(name: str, wanted: Any, arrays: bool, func: Callable) -> Callable:
+    return functools.wraps(func)(lambda *args: _called(name, func, args, wanted, arrays))
 
 
 def _result(name: str, value: Any, wanted: Any) -> Tensor:
@@ -70,6 +77,8 @@ def py_function(
 ) -> Any:
     """The results of a Python function of tensors, as tensors of the dtypes `Tout`.
 
+    Without `func`, it is a decorator of such a function, whose calls give `inp`.
+
     >>> py_function(lambda x: x + 1, [1], dtypes.int32)
     <tf.Tensor: shape=(), dtype=int32, numpy=2>
     """
@@ -84,6 +93,8 @@ def numpy_function(
     name: str | None = None,
 ) -> Any:
     """The results of a Python function of numpy arrays, as tensors of the dtypes `Tout`.
+
+    Without `func`, it is a decorator of such a function, whose calls give `inp`.
 
     >>> numpy_function(lambda x: x + np.float32(1), [1.0], dtypes.float32)
     <tf.Tensor: shape=(), dtype=float32, numpy=2.0>

@@ -287,7 +287,7 @@ def _shown(x: Any) -> str:
     return np.array2string(x, separator=", ") if x.size else repr(x.tolist())
 
 
-def _unflatten(aux: Any, children: Any) -> RaggedTensor:
+def unflatten(aux: Any, children: Any) -> RaggedTensor:
     made = object.__new__(RaggedTensor)
     made._uniform, made._kind = aux
     made._values, splits = children
@@ -298,7 +298,7 @@ def _unflatten(aux: Any, children: Any) -> RaggedTensor:
 
 
 jax.tree_util.register_pytree_node(
-    RaggedTensor, lambda r: ((r._values, r._splits), (r._uniform, r._kind)), _unflatten
+    RaggedTensor, lambda r: ((r._values, r._splits), (r._uniform, r._kind)), unflatten
 )
 
 

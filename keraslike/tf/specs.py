@@ -5,6 +5,8 @@ from __future__ import annotations
 import abc
 from typing import Any
 
+import jax
+
 from keraslike.core.structures import map_leaves
 from keraslike.data.elements import ArraySpec, Nested
 from keraslike.data.pipeline import DatasetIterator, Optional, Pipeline
@@ -12,7 +14,8 @@ from keraslike.tf import dtypes
 from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.dtypes import TensorShape
 from keraslike.tf.ragged import RaggedTensor
-from keraslike.tf.signatures import TensorSpec
+from keraslike.tf.ragged_tensor import unflatten
+from keraslike.tf.signatures import TensorSpec, is_leaf
 from keraslike.tf.sparse import SparseTensor
 
 
@@ -70,6 +73,34 @@ class RaggedTensorSpec(_Spec):
         splits = value.row_splits.dtype
         return cls(value.shape, value.dtype, value.ragged_rank, splits)
 
+    def is_compatible_with(self, other: Any) -> bool:
+        """Whether a ragged tensor conforms to this spec."""
+        return (
+            isinstance(other, RaggedTensor)
+            and (other.dtype, other.row_splits.dtype) == (self.dtype, self.row_splits_dtype)
+            and other.ragged_rank == self.ragged_rank
+            and self.shape.is_compatible_with(other.shape)
+        )
+
+    def in_parts(self) -> Any:
+        """A ragged tensor that has specs in place of its values and splits."""
+        axes = self.ragged_rank + 1
+        made: Any = TensorSpec([None, *self.shape[axes:]], self.dtype)
+        for axis in reversed(range(1, axes)):
+            rows = self.shape[0] if axis == 1 else None
+            splits = TensorSpec([None if rows is None else rows + 1], self.row_splits_dtype)
+            made = unflatten((self.shape[axis], self.row_splits_dtype.dtype), (made, splits))
+        return made
+
+    @classmethod
+    def of_parts(cls, made: Any) -> RaggedTensorSpec:
+        """The spec that `in_parts` was called on."""
+        levels = list(made._levels())
+        rows = made._splits.shape[0]
+        axes = [None if rows is None else rows - 1, *(level._uniform for level in levels)]
+        flat = levels[-1]._values
+        return cls([*axes, *flat.shape[1:]], flat.dtype, len(levels), made._splits.dtype)
+
     def _with(self, shape: Any, more: int) -> RaggedTensorSpec:
         rank = self.ragged_rank + more
         return RaggedTensorSpec(shape, self.dtype, rank, self.row_splits_dtype)
@@ -79,6 +110,25 @@ class RaggedTensorSpec(_Spec):
             f"RaggedTensorSpec({self.shape!r}, {self.dtype!r}, {self.ragged_rank}, "
             f"{self.row_splits_dtype!r})"
         )
+
+
+def in_parts(arguments: Any) -> Any:
+    """The arguments with ragged tensors of specs in place of specs of ragged tensors."""
+    leaves = jax.tree.leaves(arguments, is_leaf=is_leaf)
+    if not any(isinstance(x, RaggedTensorSpec) for x in leaves):
+        return arguments
+    return jax.tree.map(
+        lambda x: x.in_parts() if isinstance(x, RaggedTensorSpec) else x, arguments, is_leaf=is_leaf
+    )
+
+
+def of_parts(arguments: Any) -> Any:
+    """The arguments that `in_parts` was given."""
+    return jax.tree.map(
+        lambda x: RaggedTensorSpec.of_parts(x) if isinstance(x, RaggedTensor) else x,
+        arguments,
+        is_leaf=lambda x: isinstance(x, RaggedTensor) or is_leaf(x),
+    )
 
 
 class SparseTensorSpec(_Spec):

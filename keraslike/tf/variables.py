@@ -91,6 +91,10 @@ class _Kind(type(core.Variable)):  # type: ignore[misc]
         )
 
 
+class NeedsFirstCall(NeedsPython):
+    """A function makes a variable of a value that it computes, so its first call runs in Python."""
+
+
 class Variable(core.Variable, Taking, metaclass=_Kind):
     """A mutable tensor. It is interchangeable with the weights of layers.
 
@@ -142,7 +146,7 @@ class Variable(core.Variable, Taking, metaclass=_Kind):
         if isinstance(value, nnx.Variable):
             value = Tensor(value._raw_value)
         if is_traced(value):
-            raise NeedsPython(
+            raise NeedsFirstCall(
                 "The initial value of a variable that is made while a function is traced cannot "
                 "be computed from the function's arguments."
             )
@@ -421,6 +425,12 @@ class _Unread(Boxed):
 
 
 give_operators(_Unread)
+for _name in ("bool", "float", "int", "iter", "len"):  # found on the class only
+
+    def _of_variable(self: _Unread, *args: Any, _name: str = f"__{_name}__") -> Any:
+        return getattr(self._variable, _name)(*args)
+
+    setattr(_Unread, f"__{_name}__", _of_variable)
 
 
 def _shown(name: str, value: Any) -> str:

@@ -46,6 +46,9 @@ def trained(strategy):
 
 
 def main():
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    two = [tf.config.LogicalDeviceConfiguration()] * 2
+    tf.config.set_logical_device_configuration(cpu, two)
     distribute = tf.distribute
     strategy = distribute.MirroredStrategy()
     found = {"one": trained(distribute.get_strategy()), "count": strategy.num_replicas_in_sync}

@@ -596,3 +596,18 @@ def test_bincount_of_ragged_numbers(options, known):
     found = tf.math.bincount(tf.ragged.constant([[1, 2, 2], [], [3]]), **options)
     assert found.numpy().tolist() == known  # as in TensorFlow
     assert found.dtype == (tf.float32 if "weights" in options else tf.int32)
+
+
+def test_signatures_of_functions():
+    spec = tf.RaggedTensorSpec([None, None], tf.int32)
+    most = tf.function(lambda x: tf.reduce_max(x, 1), input_signature=[spec])
+    for rows, expected in (([[1, 2], [3], [4, 5, 6]], [2, 3, 6]), ([[7, 2]], [7])):
+        assert most(tf.ragged.constant(rows)).numpy().tolist() == expected
+    for wrong in (tf.ragged.constant([[1.0]]), tf.constant([[1]])):
+        with pytest.raises(TypeError, match="does not fit RaggedTensorSpec"):
+            most(wrong)
+    inner = tf.RaggedTensorSpec([2, None, None], tf.float32)
+    concrete = tf.function(lambda x: x * 2.0).get_concrete_function(inner)
+    assert concrete.structured_input_signature == ((inner,), {})
+    assert concrete.structured_outputs == inner
+    assert concrete(tf.ragged.constant([[[1.0], []], [[2.0]]])).to_list() == [[[2.0], []], [[4.0]]]

@@ -68,6 +68,36 @@ def test_the_first_call_of_a_function_tells_the_initial_value():
 
     assert float(total(tf.constant(2.0))) == 4.0
     assert float(total(tf.constant(3.0))) == 10.0
+    assert total.experimental_get_tracing_count() == 2  # one of them before there were variables
+
+    @tf.function
+    def always(x):
+        return tf.Variable(x) + 1.0
+
+    with pytest.raises(ValueError, match="each time that it is traced"):
+        always(tf.constant(1.0))
+
+
+def test_the_result_of_an_assignment_is_used_like_its_variable():
+    one, two = tf.Variable(0), tf.Variable([1.0, 2.0])
+    assert not one.assign(0) and float(one.assign(3)) == int(one.assign(3)) == 3
+    assert len(two.assign_add([1.0, 1.0])) == 2 and [float(x) for x in two.assign(two)] == [2, 3]
+
+
+def test_init_scope_leaves_the_trace():
+    v, seen = tf.Variable(0.0), []
+
+    @tf.function
+    def add(x):
+        v.assign_add(x)
+        with tf.init_scope():
+            seen.append(float(v.assign_add(1.0)))
+        return v * x
+
+    assert [float(add(tf.constant(2.0))) for _ in range(2)] == [6.0, 10.0] and seen == [1.0]
+    with tf.GradientTape() as tape, tf.init_scope():
+        y = v * 2.0
+    assert tape.gradient(y, v) is None  # nothing is recorded there
 
 
 def test_rows_of_text_are_replaced():
