@@ -59,6 +59,9 @@ class _State(threading.local):
         self.names: tuple[str, ...] = ()  # The path of the layer that is being built.
         self.symbolic = False  # Only shapes are traced: nothing is computed.
         self.exporting = False  # The traced program will be run without Python.
+        # Whether the exported program gets the results of functions of text from operations of
+        # TensorFlow, which run before it.
+        self.exports_text = False
         # The number of bytes that new weights may still take.
         self.allowance: list[int] | None = None
         self.tapes: tuple[Any, ...] = ()  # The gradient tapes that record, the innermost last.
@@ -141,7 +144,9 @@ def needs_python(name: str) -> None:
     if state.exporting:
         raise ValueError(
             f"Layer '{name}' computes on the host, with text or in Python, and cannot be part of "
-            "an exported graph. Export what is behind it, and call it and the layers before it on "
+            "an exported graph. SavedModels can contain StringLookup, TextVectorization and "
+            "Hashing, of text in inputs and without functions of your own. Otherwise, export what "
+            "is behind it, and call it and the layers before it on "
             f"the data: keras.Model(model.get_layer('{name}').output, model.outputs).export(...), "
             "with a list of outputs where several layers do so. Vocabularies are written beside "
             "the model. For a model class of your own, export that part with ExportArchive."

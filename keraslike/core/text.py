@@ -28,11 +28,15 @@ Place = str | tuple[Any, Key]
 
 
 class Wanted(Exception):
-    """A function was applied to texts that are not available in a trace."""
+    """A function was applied to texts that are not available in a trace.
 
-    def __init__(self, place: Place, key: Key, function: Callable):
+    Args:
+        described: the function for programs without Python: see `Text.apply`.
+    """
+
+    def __init__(self, place: Place, key: Key, function: Callable, described: Any = None):
         super().__init__("Texts were asked for in a compiled function, which has none.")
-        self.place, self.key, self.function = place, key, function
+        self.place, self.key, self.function, self.described = place, key, function, described
 
 
 class Text:
@@ -90,13 +94,21 @@ class Text:
         """The same texts in another shape."""
         return Text(self.values, shape, self.results, self.place)
 
-    def apply(self, name: Any, function: Callable, spec: Callable[[tuple], Any] | None) -> Any:
+    def apply(
+        self,
+        name: Any,
+        function: Callable,
+        spec: Callable[[tuple], Any] | None,
+        described: dict[str, Any] | None = None,
+    ) -> Any:
         """Applies a function from an array of bytes to an array of numbers or of bytes.
 
         Args:
             name: a key that distinguishes the function from others.
             spec: a function from the shape of the texts to the shape and dtype of the result, for
                 traces of shapes.
+            described: the function as plain values, from which `export/tensorflow_texts.py` makes
+                one of TensorFlow's operations, with the shape and the dtype of its result.
         """
         key = (name, len(self.shape), *self.shape[1:])
         if self.values is not None:
@@ -113,7 +125,10 @@ class Text:
             return jnp.zeros(shape, jax.dtypes.canonicalize_dtype(dtype))
         rest = self.shape[1:]
         raise Wanted(
-            self.place, key, lambda texts: function(texts.reshape((*texts.shape[:1], *rest)))
+            self.place,
+            key,
+            lambda texts: function(texts.reshape((*texts.shape[:1], *rest))),
+            described,
         )
 
     def __repr__(self) -> str:
@@ -248,6 +263,22 @@ def without_values(tree: Any) -> Any:
         return Text(None, x.shape, results, x.place)
 
     return jax.tree.map(bare, tree, is_leaf=is_text)
+
+
+def lists_of_results(tree: Any) -> Any:
+    """The tree with, in place of each text, the list of the results that it has."""
+    return jax.tree.map(
+        lambda x: list(x.results.values()) if is_text(x) else x, tree, is_leaf=is_text
+    )
+
+
+def with_results(tree: Any, lists: Any) -> Any:
+    """The texts of a tree with the results, and the other values, of `lists_of_results`."""
+
+    def filled(x: Any, given: Any) -> Any:
+        return Text(None, x.shape, dict(zip(x.results, given)), x.place) if is_text(x) else given
+
+    return jax.tree.map(filled, tree, type(tree)(lists), is_leaf=is_text)
 
 
 def keeping_text(function: Callable, tree: Any) -> Any:

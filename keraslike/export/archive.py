@@ -133,7 +133,8 @@ class ExportArchive:
                 "arguments. Example: add_endpoint(name='call', fn=model.call, input_signature="
                 "[keras.InputSpec(shape=(None, 224, 224, 3), dtype='float32')])"
             )
-        self._endpoints[name] = Endpoint(name, fn, input_signature, self._tracked)
+        takes_text = self.format == "saved_model"
+        self._endpoints[name] = Endpoint(name, fn, input_signature, self._tracked, takes_text)
         return fn
 
     @entry

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -24,7 +25,7 @@ from keraslike.core.boxed import unbox
 from keraslike.core.guards import Locks, known_guards
 from keraslike.core.jax_internals import Inconclusive
 from keraslike.core.symbolic import KerasTensor
-from keraslike.core.text import Text
+from keraslike.core.text import Key, Place, Text, Wanted, lists_of_results, with_results
 from keraslike.layers.input_spec import InputSpec
 from keraslike.layers.layer import Layer
 from keraslike.models.model import Model
@@ -113,9 +114,19 @@ class Endpoint:
     Args:
         roots: layers and models whose weights it may use. Variables of no root that the function
             uses are found by its trace.
+        takes_text: whether layers may be applied to texts in the arguments. `texts` then has their
+            descriptions for each of these arguments: see `Text.apply`. The exported program takes
+            lists of their results in place of the texts.
     """
 
-    def __init__(self, name: str, function: Callable, signature: Any, roots: Sequence[Any]):
+    def __init__(
+        self,
+        name: str,
+        function: Callable,
+        signature: Any,
+        roots: Sequence[Any],
+        takes_text: bool = False,
+    ):
         if not isinstance(signature, (list, tuple)):
             raise ValueError(
                 "`input_signature` must be a list with a structure of specs for each argument. "
@@ -127,6 +138,11 @@ class Endpoint:
             self.roots.append(owner)
         self.signature: list[Any] = [jax.tree.map(spec_of, part) for part in signature]
         self.variables: list[Any] = []  # the variables that the function uses
+        specs = jax.tree.leaves(self.signature, is_leaf=is_spec)
+        count = sum(spec.dtype == "string" for spec in specs)
+        self._takes_text = takes_text
+        self._scope = export.SymbolicScope()
+        self._functions: dict[Place, dict[Key, dict[str, Any]]] = {str(i): {} for i in range(count)}
         self.changes = False  # whether the function changes some of them
         self._shared_symbols = False  # whether all inputs have one symbol for an unknown axis
         self.multiple = 1  # unknown sizes, other than the batch, are multiples of this number
@@ -145,9 +161,15 @@ class Endpoint:
         missing = range(len(names), len(self.signature))
         return [*names, *(f"argument_{i}" for i in missing)][: len(self.signature)]
 
+    @property
+    def texts(self) -> list[list[dict[str, Any]]]:
+        """The descriptions of the functions that are applied to each argument that is text."""
+        return [list(functions.values()) for functions in self._functions.values()]
+
     def arguments(self) -> list[Any]:
-        """The arguments as abstract arrays, with symbols for unknown sizes."""
-        scope, count = export.SymbolicScope(), iter(range(1000))
+        """The arguments as abstract arrays, with symbols for unknown sizes. Texts have the results
+        of the functions that are applied to them."""
+        count, texts = itertools.count(), iter(self._functions.items())
 
         def argument(spec: Spec) -> Any:
             names = [
@@ -160,9 +182,14 @@ class Endpoint:
                 else f"n{next(count)}"
                 for axis, n in enumerate(spec.shape)
             ]
-            shape = tuple(export.symbolic_shape(", ".join(names), scope=scope)) if names else ()
+            shape = tuple(export.symbolic_shape(", ".join(names), scope=self._scope))
             if spec.dtype == "string":
-                return Text(None, shape)
+                place, functions = next(texts)
+                results = {
+                    key: argument(Spec(about["result"], about["dtype"]))
+                    for key, about in functions.items()
+                }
+                return Text(None, shape, results, place)
             return jax.ShapeDtypeStruct(shape, jax.dtypes.canonicalize_dtype(spec.dtype))
 
         return [jax.tree.map(argument, part, is_leaf=is_spec) for part in self.signature]
@@ -192,6 +219,10 @@ class Endpoint:
             except errors.TraceContextError:  # the function changes a variable that no root holds
                 if not outsiders():
                     raise
+            except Wanted as wanted:
+                dtype = jax.dtypes.canonicalize_dtype(wanted.described["dtype"]).name
+                self._functions[wanted.place][wanted.key] = {**wanted.described, "dtype": dtype}
+                continue
             except Exception as error:
                 if not self._try_shared_symbols() and not self._try_multiples(error):
                     raise self._explained(error) from error
@@ -234,7 +265,9 @@ class Endpoint:
             lowered = lowering.lower(self.function, variables, self.roots)
             with (
                 Locks(guard.tracing for guard in known_guards(variables)),
-                context.using(tapes=(), training=None, exporting=True),
+                context.using(
+                    tapes=(), training=None, exporting=True, exports_text=self._takes_text
+                ),
             ):
                 outputs, new = lowered(values, *args)
             pairs = enumerate(zip(values, new))
@@ -256,7 +289,7 @@ class Endpoint:
         }
         function = self._function_of_stored(variables, names)
         try:
-            return _lowered(function, platforms, weights, *self.arguments())
+            return _lowered(function, platforms, weights, *lists_of_results(self.arguments()))
         except Inconclusive as error:
             raise self._explained(error) from error
 
@@ -311,6 +344,7 @@ class Endpoint:
         kinds = [v.dtype for v in lowering.values_of(variables)]
 
         def of_stored(weights: dict[str, Any], *args: Any) -> Any:
+            args = with_results(self.arguments(), args)
             values = [restored(weights[n], dtype) for n, dtype in zip(names, kinds, strict=True)]
             outputs, changed = pure(values, *args)
             new = {names[i]: stored(value) for i, value in changed.items()}

@@ -104,6 +104,7 @@ def write(
             "inputs": structure_of(endpoint.signature),
             "outputs": structure_of(outputs),
             "updates": updates,
+            "texts": endpoint.texts,
             "reads": [name for name, v in zip(arrays, owners) if id(v) in used],
         }
         if modules:

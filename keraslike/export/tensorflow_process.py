@@ -14,6 +14,7 @@ import numpy as np
 ml_dtypes: Any  # imported by `main`
 tf: Any
 xla: Any
+text_tables: list = []  # the tables that the SavedModel must contain
 
 
 def _load_sibling(*names: str) -> Any:
@@ -28,10 +29,11 @@ def _load_sibling(*names: str) -> Any:
 
 
 _unpacked = _load_sibling("..", "core", "tensorflow_server.py").unpacked
+_text_function = _load_sibling("tensorflow_texts.py").function_of
 
 
 def _dtype(name: str) -> Any:
-    return np.dtype(getattr(ml_dtypes, name, name))
+    return np.dtype(object if name == "string" else getattr(ml_dtypes, name, name))
 
 
 def _flat(structure: Any) -> list[dict]:
@@ -142,6 +144,7 @@ def main(staged: str, target: str) -> None:
         signatures[about["name"]] = _signature(serve, about)
     if "objects" not in manifest:
         signatures.setdefault("serving_default", signatures[manifest["endpoints"][0]["name"]])
+    root.text_tables = text_tables
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=True)
     tf.saved_model.save(root, target, signatures=signatures, options=options)
 
@@ -156,9 +159,19 @@ def _runner(staged: str, about: dict, variables: dict, stored_as: dict) -> Any:
     outputs = _flat(about["outputs"])
     gradient = about["gradient"] and _Program(staged, about["gradient"])
     run = _differentiable(_Program(staged, about["program"]), gradient)
+    of_texts = []
+    for functions in about["texts"]:
+        made = [_text_function(tf, function) for function in functions]
+        of_texts.append([run_on_texts for run_on_texts, _ in made])
+        text_tables.extend(table for _, tables in made for table in tables)
 
     def serve(*args: Any) -> Any:
-        given = _values(about["inputs"], args)
+        given, texts = [], iter(of_texts)
+        for tensor in _values(about["inputs"], args):
+            if tensor.dtype == tf.string:
+                given += [function(tensor) for function in next(texts)]
+            else:
+                given.append(tensor)
         weights = [
             tf.bitcast(v, stored_as[n]) if n in stored_as else tf.convert_to_tensor(v)
             for n, v in variables.items()

@@ -1,8 +1,9 @@
 """A file beside an exported model, with the vocabularies of the layers in front of it.
 
-Layers that look up text compute on the host, so the exported model begins behind them. Programs
-that run it must look up the same words. `vocabularies.json` has, by layer name, the words in the
-order of their indices, the weights of words, and the plain arguments of the layer.
+Layers that look up text compute on the host, so the exported model begins behind them, except in
+SavedModels. Programs that run it must look up the same words. `vocabularies.json` has, by layer
+name, the words in the order of their indices, the weights of words, and the plain arguments of the
+layer.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ holds for text in a model, which compiled programs cannot contain.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -102,14 +103,28 @@ class DataLayer(Layer):
 
     def _applied(self, inputs: Any) -> Any:
         if is_text(inputs):
-            context.needs_python(self.name)
-            return inputs.apply(number_of(self), self._computed, self._shape_and_dtype)
+            described = self._described_for(inputs.shape) if context.state.exports_text else None
+            if described is None:
+                context.needs_python(self.name)
+            return inputs.apply(number_of(self), self._computed, self._shape_and_dtype, described)
         if not isinstance(inputs, jax.core.Tracer):
             return self._computed(np.asarray(inputs))
         if context.state.symbolic:
             shape, dtype = self._shape_and_dtype(inputs.shape)
             return jnp.zeros(shape, jax.dtypes.canonicalize_dtype(dtype))
         return self._traced(inputs)
+
+    def _described_for(self, shape: tuple) -> dict[str, Any] | None:
+        """`_computed` for texts of a shape, as plain values: see `Text.apply`."""
+        steps, rest = self._described(), shape[1:]
+        if steps is None or not shape or not all(isinstance(n, int) for n in rest):
+            return None
+        result = self.compute_output_shape((None, *rest))
+        return {"shape": rest, "result": result, "dtype": self._output_dtype(), **steps}
+
+    def _described(self) -> dict[str, Any] | None:
+        """What `_computed` does with text, as plain values, if TensorFlow has operations for it."""
+        return None
 
     def _computed(self, values: np.ndarray) -> np.ndarray:
         raise NotImplementedError
@@ -199,6 +214,11 @@ def encode(categories: Any, mode: str, depth: int, dtype: Any, weights: Any = No
     counts = xp.bincount(place.reshape(-1).astype(int), weights, **length)[:size]
     counts = counts > 0 if mode == "multi_hot" else counts
     return counts.reshape(*lead, depth).astype(dtype)
+
+
+def as_characters(texts: Iterable[bytes]) -> list[str]:
+    """Bytes as strings with a character for each byte, for JSON."""
+    return [text.decode("latin-1") for text in texts]
 
 
 def hash_key(salt: Any, kind: str) -> list[int]:

@@ -17,6 +17,7 @@ from keraslike.layers.data_layer import (
     DataLayer,
     _size,
     _sparse,
+    as_characters,
     encode,
     encoded_shape,
     hash_buckets,
@@ -99,6 +100,13 @@ class Hashing(DataLayer):
         if not masked:
             return bins
         return np.where((values if texts is None else texts) == mask, 0, bins + 1)
+
+    def _described(self) -> dict[str, Any]:
+        masked = self.mask_value is not None and self.num_bins > 1
+        mask = as_bytes(np.asarray([self.mask_value])) if masked else None
+        hashed = {"count": self.num_bins - masked, "salt": self.salt, "first": int(masked)}
+        hashed["mask"] = None if mask is None else as_characters(mask)[0]
+        return {"hash": hashed, "mode": self.output_mode, "depth": self.num_bins}
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         return encoded_shape(input_shape, self.output_mode, self.num_bins)

@@ -15,7 +15,14 @@ from keraslike.core import dtypes, foreign, registry, serialization
 from keraslike.core.arguments import one_of
 from keraslike.core.text import Text, as_bytes
 from keraslike.layers.adapting import batches
-from keraslike.layers.data_layer import DataLayer, encode, encoded_shape, hash_buckets, hash_key
+from keraslike.layers.data_layer import (
+    DataLayer,
+    as_characters,
+    encode,
+    encoded_shape,
+    hash_buckets,
+    hash_key,
+)
 
 MODES = ("int", "one_hot", "multi_hot", "count", "tf_idf")
 # Indices of special tokens: not in the vocabulary; the mask token in modes where it has no index.
@@ -388,6 +395,26 @@ class IndexLookup(DataLayer):
             numbers = self._numbers(texts.reshape(-1).tolist()).reshape(values.shape)
             return self._encoded(numbers)
         return self._encoded(self._searched(np, self._as_integers(values)))
+
+    def _described(self) -> dict[str, Any] | None:
+        if self.invert or not self._of_text:
+            return None
+        if self.output_mode != "int":
+            self._check_known()
+        table, count, weights = self._words.table, self.num_oov_indices, None
+        if self.output_mode == "tf_idf":
+            weights = np.asarray(self.idf_weights).tolist()
+        return {
+            "table": {
+                "words": as_characters(table),
+                "indices": list(table.values()),
+                "default": self._start() if count == 1 else _MISSING,
+                "unknown": {"count": count, "first": self._start(), "salt": self.salt},
+            },
+            "mode": self.output_mode,
+            "depth": self._depth(),
+            "weights": weights,
+        }
 
     def _as_integers(self, values: Any) -> Any:
         if values.dtype.kind not in "iub":

@@ -168,12 +168,15 @@ class TextVectorization(DataLayer):
     def _with_ngrams(self, rows: list[list[bytes]]) -> list[list[bytes]]:
         if self.ngrams is None:
             return rows
-        ngrams = self.ngrams
-        sizes = range(1, ngrams + 1) if isinstance(ngrams, int) else ngrams
+        sizes = self._ngram_sizes()
         return [
             [b" ".join(row[i : i + n]) for n in sizes for i in range(len(row) - n + 1)]
             for row in rows
         ]
+
+    def _ngram_sizes(self) -> Sequence[int]:
+        ngrams = self.ngrams
+        return range(1, ngrams + 1) if isinstance(ngrams, int) else ngrams or ()
 
     def _strings(self, texts: np.ndarray) -> np.ndarray:
         found = [text.decode(self.encoding) for text in texts.reshape(-1).tolist()]
@@ -221,6 +224,18 @@ class TextVectorization(DataLayer):
             shape = (*shape, length)
         encoded = lookup._encoded(numbers)
         return encoded.reshape(*shape, encoded.shape[-1])
+
+    def _described(self) -> dict[str, Any] | None:
+        if callable(self.standardize) or callable(self.split):
+            return None
+        words = {
+            "lower": "lower" in (self.standardize or ""),
+            "strip": "strip" in (self.standardize or ""),
+            "split": self.split,
+            "ngrams": None if self.ngrams is None else list(self._ngram_sizes()),
+            "length": self.output_sequence_length,
+        }
+        return {"words": words, **(self._lookup_layer._described() or {})}
 
     # -- the vocabulary ---------------------------------------------------------------------------
 
