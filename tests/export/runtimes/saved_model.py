@@ -32,45 +32,49 @@ WORDS = ["good", "day", "bad", "é"]
 TEXTS = np.array([["Good day, good DAY!"], ["bad  é\tworse"], [""], ["day"]], object)
 
 
-@pytest.mark.parametrize(
-    "layer",
-    [
-        keras.layers.TextVectorization(vocabulary=WORDS),
-        keras.layers.TextVectorization(vocabulary=WORDS, output_sequence_length=3),
-        keras.layers.TextVectorization(vocabulary=WORDS, output_mode="one_hot"),
-        keras.layers.TextVectorization(vocabulary=WORDS, output_mode="count", ngrams=2),
-        keras.layers.TextVectorization(
-            vocabulary=WORDS, idf_weights=[0.1, 0.2, 0.3, 0.4], output_mode="tf_idf", ngrams=(1, 3)
-        ),
-        keras.layers.TextVectorization(
-            vocabulary=["a", "o", "é"], split="character", standardize="lower"
-        ),
-        keras.layers.TextVectorization(
-            vocabulary=["day"], split=None, standardize=None, output_mode="multi_hot"
-        ),
-        keras.layers.StringLookup(vocabulary=["day"], num_oov_indices=3, mask_token=""),
-        keras.layers.StringLookup(vocabulary=["day"], output_mode="multi_hot"),
-        keras.layers.Hashing(5),
-        keras.layers.Hashing(5, mask_value="day", salt=3, output_mode="count"),
-    ],
-)
-def test_layers_of_text_are_in_a_saved_model(tmp_path, layer):
+LAYERS = {
+    "words": keras.layers.TextVectorization(vocabulary=WORDS),
+    "length": keras.layers.TextVectorization(vocabulary=WORDS, output_sequence_length=3),
+    "one_hot": keras.layers.TextVectorization(vocabulary=WORDS, output_mode="one_hot"),
+    "count": keras.layers.TextVectorization(vocabulary=WORDS, output_mode="count", ngrams=2),
+    "tf_idf": keras.layers.TextVectorization(
+        vocabulary=WORDS, idf_weights=[0.1, 0.2, 0.3, 0.4], output_mode="tf_idf", ngrams=(1, 3)
+    ),
+    "character": keras.layers.TextVectorization(
+        vocabulary=["a", "o", "é"], split="character", standardize="lower"
+    ),
+    "whole": keras.layers.TextVectorization(
+        vocabulary=["day"], split=None, standardize=None, output_mode="multi_hot"
+    ),
+    "lookup": keras.layers.StringLookup(vocabulary=["day"], num_oov_indices=3, mask_token=""),
+    "multi_hot": keras.layers.StringLookup(vocabulary=["day"], output_mode="multi_hot"),
+    "hash": keras.layers.Hashing(5),
+    "salted": keras.layers.Hashing(5, mask_value="day", salt=3, output_mode="count"),
+}
+
+
+def test_layers_of_text_are_in_a_saved_model(tmp_path):
     import tensorflow as tf
 
-    text, number = keras.Input((1,), dtype="string", name="text"), keras.Input((2,), name="number")
-    found = layer(text)
-    if keras.backend.standardize_dtype(found.dtype) == "int64":
-        found = keras.layers.Embedding(9, 3)(found)
-    sums = keras.layers.Lambda(lambda x: keras.ops.sum(x, axis=tuple(range(1, len(x.shape)))))
-    model = keras.Model({"text": text, "number": number}, [sums(found), number])
-    model.export(tmp_path / "m", verbose=False)
+    archive, models = keras.export.ExportArchive(), {}
+    for name, layer in LAYERS.items():
+        text, number = keras.Input((1,), dtype="string", name="text"), keras.Input((2,), name="x")
+        found = layer(text)
+        if keras.backend.standardize_dtype(found.dtype) == "int64":
+            found = keras.layers.Embedding(9, 3)(found)
+        sums = keras.layers.Lambda(lambda x: keras.ops.sum(x, axis=tuple(range(1, len(x.shape)))))
+        models[name] = model = keras.Model({"text": text, "x": number}, [sums(found), number])
+        spec = {"text": text, "x": number}
+        archive.track_and_add_endpoint(name, model, [spec])
+    archive.write_out(tmp_path / "m", verbose=False)
     again = tf.saved_model.load(str(tmp_path / "m"))
     numbers = np.ones((4, 2), "float32")
-    for part in (slice(None), slice(1, 3)):
-        wanted = model.predict({"text": TEXTS[part], "number": numbers[part]}, verbose=0)
-        given = {"text": tf.constant(TEXTS[part]), "number": tf.constant(numbers[part])}
-        for x, y in zip(again.serve(given), wanted, strict=True):
-            np.testing.assert_allclose(x.numpy(), y, rtol=1e-5, atol=1e-6)
+    for name, model in models.items():
+        for part in (slice(None), slice(1, 3)):
+            wanted = model.predict({"text": TEXTS[part], "x": numbers[part]}, verbose=0)
+            given = {"text": tf.constant(TEXTS[part]), "x": tf.constant(numbers[part])}
+            for x, y in zip(getattr(again, name)(given), wanted, strict=True):
+                np.testing.assert_allclose(x.numpy(), y, rtol=1e-5, atol=1e-6, err_msg=name)
 
 
 def test_what_of_text_a_saved_model_cannot_have(tmp_path):
