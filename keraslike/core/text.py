@@ -9,7 +9,7 @@ function on the actual texts and traces again.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
@@ -311,3 +311,8 @@ def as_bytes(array: np.ndarray) -> np.ndarray | None:
     out = np.empty(len(items), object)
     out[:] = items
     return out.reshape(array.shape)
+
+
+def as_characters(texts: Iterable[bytes]) -> list[str]:
+    """Bytes as strings with a character for each byte, for JSON."""
+    return [text.decode("latin-1") for text in texts]

@@ -7,7 +7,6 @@ holds for text in a model, which compiled programs cannot contain.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -214,11 +213,6 @@ def encode(categories: Any, mode: str, depth: int, dtype: Any, weights: Any = No
     counts = xp.bincount(place.reshape(-1).astype(int), weights, **length)[:size]
     counts = counts > 0 if mode == "multi_hot" else counts
     return counts.reshape(*lead, depth).astype(dtype)
-
-
-def as_characters(texts: Iterable[bytes]) -> list[str]:
-    """Bytes as strings with a character for each byte, for JSON."""
-    return [text.decode("latin-1") for text in texts]
 
 
 def hash_key(salt: Any, kind: str) -> list[int]:

@@ -12,12 +12,11 @@ import numpy as np
 from keraslike.core import context, dtypes, hashing
 from keraslike.core.arguments import one_of
 from keraslike.core.symbolic import KerasTensor
-from keraslike.core.text import as_bytes, is_text
+from keraslike.core.text import as_bytes, as_characters, is_text
 from keraslike.layers.data_layer import (
     DataLayer,
     _size,
     _sparse,
-    as_characters,
     encode,
     encoded_shape,
     hash_buckets,

@@ -13,16 +13,9 @@ import numpy as np
 
 from keraslike.core import dtypes, foreign, registry, serialization
 from keraslike.core.arguments import one_of
-from keraslike.core.text import Text, as_bytes
+from keraslike.core.text import Text, as_bytes, as_characters
 from keraslike.layers.adapting import batches
-from keraslike.layers.data_layer import (
-    DataLayer,
-    as_characters,
-    encode,
-    encoded_shape,
-    hash_buckets,
-    hash_key,
-)
+from keraslike.layers.data_layer import DataLayer, encode, encoded_shape, hash_buckets, hash_key
 
 MODES = ("int", "one_hot", "multi_hot", "count", "tf_idf")
 # Indices of special tokens: not in the vocabulary; the mask token in modes where it has no index.
@@ -401,9 +394,8 @@ class IndexLookup(DataLayer):
             return None
         if self.output_mode != "int":
             self._check_known()
-        table, count, weights = self._words.table, self.num_oov_indices, None
-        if self.output_mode == "tf_idf":
-            weights = np.asarray(self.idf_weights).tolist()
+        table, count = self._words.table, self.num_oov_indices
+        weights = np.asarray(self.idf_weights).tolist() if self.output_mode == "tf_idf" else None
         return {
             "table": {
                 "words": as_characters(table),
