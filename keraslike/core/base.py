@@ -11,7 +11,7 @@ import collections
 import inspect
 import itertools
 import operator
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Any, ClassVar, TypeVar
 
 import jax
@@ -197,8 +197,10 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
     # Attributes that belong to the Python object and not to the tree: they are excluded from its
     # structure, and copies made by tree operations have the class's default in their place.
     _untracked: ClassVar[frozenset[str]] = frozenset(
-        {"_init_args", "_gathered", "_recorded_calls", "_boxes", "_eager_calls"}
+        {"_init_args", "_gathered", "_recorded_calls", "_boxes", "_eager_calls", "_results"}
     )
+    # The names of attributes in which a recorded call leaves results: see `tf.attributes`.
+    _results: Set[str] = frozenset()
 
     # For a class that inherits its constructor: see `with_defaults`.
     _shown_defaults: ClassVar[dict[str, Any]]
@@ -235,7 +237,7 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
         _Flattening.count += 1
 
     def _state_attributes(self) -> Iterator[tuple[str, Any]]:
-        untracked = self._untracked
+        untracked = self._untracked | self._results
         # Copied to a list, since another thread may set an attribute during the iteration.
         for name, value in list(vars(self).items()):
             if name not in untracked and not name.startswith(flax_internals.OWN_PREFIX):
@@ -552,11 +554,11 @@ _END = (object(),)
 class _Record:
     """The attributes of one object, and the items of the lists and dicts in them."""
 
-    __slots__ = ("attributes", "tracked", "untracked", "containers")
+    __slots__ = ("attributes", "containers", "obj", "results", "tracked")
 
     def __init__(self, obj: Any):
-        self.attributes: dict[str, Any] = vars(obj)
-        self.untracked = getattr(type(obj), "_untracked", ())
+        self.obj, self.attributes = obj, vars(obj)
+        self.results = getattr(obj, "_results", frozenset())
         self.containers: list[tuple[Any, list[Any]]] = []
         self.tracked = self._tracked()
         found = list(self.tracked)
@@ -583,9 +585,12 @@ class _Record:
         yield from (container for container, _ in self.containers)
 
     def _tracked(self) -> list[Any]:
-        return [v for name, v in list(self.attributes.items()) if name not in self.untracked]
+        untracked = getattr(self.obj, "_untracked", frozenset()) | self.results
+        return [v for name, v in list(self.attributes.items()) if name not in untracked]
 
     def is_current(self) -> bool:
+        if self.results != getattr(self.obj, "_results", frozenset()):
+            return False
         return _same(self._tracked(), self.tracked) and all(
             _same(container, items) for container, items in self.containers
         )

@@ -163,13 +163,19 @@ def set_copy_before_donation(value: bool) -> None:
 
 @contextlib.contextmanager
 def holding(
-    variables: Sequence[nnx.Variable | Boxed], values: Sequence[Any], roots: Sequence[Any] = ()
+    variables: Sequence[nnx.Variable | Boxed],
+    values: Sequence[Any],
+    roots: Sequence[Any] = (),
+    left: list[tuple[Any, str, Any]] | None = None,
 ) -> Iterator[None]:
     """Within the block the Variables hold `values` for this thread, and afterwards their former
     ones.
 
     Boxed arrays may be given in place of Variables. Attributes of the objects in `roots` that hold
     tracers at the end of the block are restored, and losses that their layers added are dropped.
+
+    Args:
+        left: gets the object, the name and the value of each attribute that was set to tracers.
     """
     state = context.state
     objects = [o for root in roots for o in base.iter_objects(root)]
@@ -192,7 +198,9 @@ def holding(
             state.held = outer
             state.losses = losses
             for obj, attributes in zip(objects, before_attributes, strict=True):
-                _drop_tracers(obj, attributes)
+                dropped = _drop_tracers(obj, attributes)
+                if left is not None:
+                    left += dropped
 
 
 @contextlib.contextmanager
@@ -218,8 +226,9 @@ def is_held(variable: nnx.Variable) -> bool:
     return variable._trace_state.is_valid()
 
 
-def _drop_tracers(obj: Any, before: dict[str, Any]) -> None:
+def _drop_tracers(obj: Any, before: dict[str, Any]) -> list[tuple[Any, str, Any]]:
     now, transient = vars(obj), getattr(type(obj), "_transient", ())
+    dropped = []
     for name, value in list(now.items()):
         if name in transient:
             continue
@@ -227,12 +236,15 @@ def _drop_tracers(obj: Any, before: dict[str, Any]) -> None:
             continue
         if not _holds_tracer(value):
             continue
-        if name in before and before[name] is not value:
-            now[name] = before[name]
-        elif isinstance(value, (list, dict)) and name in before:
+        if isinstance(value, (list, dict)) and before.get(name) is value:
             value.clear()  # A list of tensors that was filled during the trace.
+            continue
+        dropped.append((obj, name, value))
+        if name in before:
+            now[name] = before[name]
         else:
             del now[name]
+    return dropped
 
 
 def _holds_tracer(value: Any) -> bool:

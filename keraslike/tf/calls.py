@@ -22,6 +22,7 @@ from keraslike.core.symbolic import KerasTensor
 from keraslike.core.text import Functions, Text, as_bytes, no_text, without_values
 from keraslike.layers.layer import Layer
 from keraslike.tf import dependence
+from keraslike.tf.attributes import Attributes, without_leaving, without_results
 from keraslike.tf.derivatives import CHOICES
 from keraslike.tf.dtypes import DType
 from keraslike.tf.moves import moves
@@ -302,9 +303,10 @@ def _is_unobserved(x: Tensor) -> bool:
 class _OwnerCall:
     """A method of a layer or a loss as a pure function of its Variables and its tensors.
 
-    `function(chosen, others) -> ((outputs, losses, rows), (masks, new values, indices))`, where
-    `chosen` are the values with respect to which it is differentiated, and `rows` those that were
-    gathered from variables at `indices`.
+    `function(chosen, others) -> ((outputs, losses, attributes, rows), (masks, new values,
+    indices))`, where `chosen` are the values with respect to which it is differentiated,
+    `attributes` those that the call left in attributes, and `rows` those that were gathered from
+    variables at `indices`.
     """
 
     def __init__(
@@ -322,11 +324,12 @@ class _OwnerCall:
         self.loss_owners: list[Any] = []  # the layers that added a loss, in order
         self.changed: list[int] = []  # the numbers of Variables that the call changes
         self.gathered: list[int] = []  # the numbers of Variables that rows were gathered from
-        self.structure: Any = None  # the structure of the outputs, losses and rows
+        self.structure: Any = None  # the structure of the first part of the results
         # Whether the call always runs in Python: because it needs concrete values, or because it is
         # a loss of a model that runs eagerly.
         self.by_values = context.state.plain and not isinstance(owner, Layer)
         self.is_built = self.by_values  # whether it then ran once before, see `_build`
+        self.in_program = False  # whether a trace will be run again without Python
         self.passed: list[int | None] = []  # for each output, the input tensor that it is, if any
         self.layout: Any = None
         self.pullbacks = Pullbacks()
@@ -343,8 +346,10 @@ class _OwnerCall:
         tapes = context.state.tapes if self.by_values else None
         foreign = _Foreign(self.variables, tensors, tapes)
         gathers = Gathers()
+        left: list[Any] = []
         with (
-            lowering.holding(self.variables, state, roots=[self.owner]),
+            without_results(self.owner) if self.in_program else contextlib.nullcontext(),
+            lowering.holding(self.variables, state, roots=[self.owner], left=left),
             context.using(tapes=(foreign,), training=self.training, choices=CHOICES),
             context.using(gathers=gathers if any(self.mask) else None),
         ):
@@ -365,10 +370,11 @@ class _OwnerCall:
         taken = [(numbers[id(v)], i, r) for v, i, r in gathers if id(v) in numbers]
         self.gathered = [n for n, _, _ in taken]
         indices, rows = [i for _, i, _ in taken], [r for _, _, r in taken]
-        return (out, losses, rows), (out_masks, [new[i] for i in self.changed], indices)
+        attributes = Attributes.of(left, _split)
+        return (out, losses, attributes, rows), (out_masks, [new[i] for i in self.changed], indices)
 
     def differentiated(self, chosen: Sequence[Any], others: Sequence[Any]) -> Any:
-        """`(flat outputs, losses and rows, one pullback for each part, (masks, new values,
+        """`(flat first part of the results, one pullback for each part, (masks, new values,
         indices))`."""
         layout, runs, (out, aux) = self.split(chosen, others)
         self.structure, self.layout = jax.tree.structure(out), layout
@@ -432,6 +438,7 @@ def _call_with(calls: _Calls, method: Callable, owner: Any, spec: Any, tensors: 
     others += [m for _, m in masks if m is not None]
     call.by_values = call.by_values or any(map(_is_text, values))
     compiled = not call.by_values and trace_state_clean() and not has_tracer(values)
+    call.in_program = compiled
     pullbacks = []
     with precision(values):
         if chosen:
@@ -445,7 +452,7 @@ def _call_with(calls: _Calls, method: Callable, owner: Any, spec: Any, tensors: 
                 else:
                     flat, pullbacks, aux = call.differentiated(chosen, others)
             except _DEPENDS_ON_VALUES:
-                call.by_values = True
+                call.by_values, call.in_program = True, False
                 _build(calls, call, chosen, others)
                 flat, pullbacks, aux = call.whole(chosen, others)
             structure = call.structure
@@ -457,7 +464,7 @@ def _call_with(calls: _Calls, method: Callable, owner: Any, spec: Any, tensors: 
             except _DEPENDS_ON_VALUES:
                 if not compiled:
                     raise
-                call.by_values = True
+                call.by_values, call.in_program = True, False
                 _build(calls, call, chosen, others)
                 out, aux = call.function(chosen, others)
             flat, structure = jax.tree.flatten(out)
@@ -476,7 +483,8 @@ def _call_with(calls: _Calls, method: Callable, owner: Any, spec: Any, tensors: 
     for j, i in enumerate(call.passed):
         if i is not None and isinstance(tensors[i], (Tensor, nnx.Variable)):
             made[j] = tensors[i]
-    wrapped, losses, _ = jax.tree.unflatten(structure, made)
+    wrapped, losses, attributes, _ = jax.tree.unflatten(structure, made)
+    attributes.put(_joined)
     for tensor, mask_of in zip(made, out_masks):
         if mask_of is not None:
             context.set_mask(tensor, mask_of)
@@ -492,7 +500,7 @@ def _build(calls: _Calls, call: _OwnerCall, chosen: Sequence[Any], others: Seque
     inputs of the call from then on."""
     if call.is_built:
         return
-    with StatelessScope():
+    with StatelessScope(), without_leaving(call.owner):
         call.function(chosen, others)
     if not calls.is_current():
         raise _Reads([])

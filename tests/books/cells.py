@@ -19,6 +19,7 @@ import pathlib
 import re
 import signal
 import sys
+import textwrap
 import time
 import types
 import warnings
@@ -126,6 +127,8 @@ def run_cell(source: str, name: str, space: dict[str, Any], limit: int) -> dict[
 
 def without_magics(source: str) -> str:
     """The source as Python: magics and shell commands do nothing, loops of training are short."""
+    if source.startswith(" "):
+        source = textwrap.dedent(source)
     head, _, rest = source.lstrip().partition("\n")
     if head.startswith("%%writefile"):
         return f"open({head.split()[-1]!r}, 'w').write({rest!r});"

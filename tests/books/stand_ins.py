@@ -198,10 +198,6 @@ def get_file(fname: str | None = None, origin: str = "", *args: Any, **kwargs: A
             path.symlink_to(".")
         if path.name.startswith("quickdraw"):
             write_sketches(path.parent)
-    if "pt_en_converter" in path.name:
-        import tutorials  # beside this file
-
-        tutorials.write_tokenizers(pathlib.Path.cwd(), WORDS)
     if path.name == "fsns.tfrec":
         import guides  # beside this file
 
@@ -211,6 +207,8 @@ def get_file(fname: str | None = None, origin: str = "", *args: Any, **kwargs: A
 
         words = [*WORDS, *(f"{word}{i}" for i in range(300) for word in WORDS)]
         path.write_bytes(presets.pieces(words, ["<|endoftext|>"]))
+    if "pt_en_converter" in path.name:  # tutorials.tokenizers
+        return str(path)
     if path.suffix == ".jpg" and not path.exists():  # some picture
         path = path.with_name(f"{PICTURES[0]}.jpg")
     if not path.exists():

@@ -1,0 +1,129 @@
+"""Tensors that a call leaves in attributes, such as the attention scores of a layer.
+
+A recorded call is one program. What its code assigns to attributes is a result of this program like
+what it returns, so that the attributes hold tensors after each call, with their gradients.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax
+from flax import nnx
+
+from keraslike.core import base
+from keraslike.core.boxed import Boxed, unbox
+from keraslike.core.errors import NeedsPython
+from keraslike.core.structures import iter_leaves
+
+
+class _Places:
+    """Where attributes are, and the structures of their values. Each is equal to itself only, since
+    a structure may contain what cannot be compared."""
+
+    def __init__(self, items: list[tuple[Any, str, Any]]):
+        self.items = items
+
+
+@jax.tree_util.register_pytree_node_class
+class Attributes:
+    """What a call has left in attributes: arrays, and as static data the places they belong to."""
+
+    def __init__(self, values: Sequence[Any], places: _Places):
+        self.values, self.places = values, places
+
+    @classmethod
+    def of(cls, left: list[tuple[Any, str, Any]], split: Callable) -> Attributes:
+        """The attributes of `lowering.holding(left=)`, without those that hold objects of other
+        classes with arrays in them.
+
+        Args:
+            split: moves the arrays of a value to a list and returns the structure.
+        """
+        values: list[Any] = []
+        items = []
+        for obj, name, value in left:
+            arrays: list[Any] = []
+            spec = split(unbox(value), arrays)
+            if not _is_foreign(spec) and not any(isinstance(x, nnx.Variable) for x in arrays):
+                items.append((obj, name, split(unbox(value), values)))
+        return cls(values, _Places(items))
+
+    def tree_flatten(self) -> tuple[Sequence[Any], _Places]:
+        return self.values, self.places
+
+    @classmethod
+    def tree_unflatten(cls, places: _Places, values: Sequence[Any]) -> Attributes:
+        return cls(values, places)
+
+    def put(self, joined: Callable) -> None:
+        """Sets the attributes."""
+        for obj, name, spec in self.places.items:
+            attributes = vars(obj)
+            attributes["_results"] = obj._results | {name}
+            attributes[name] = joined(spec, self.values)
+
+
+class _Earlier:
+    """Takes the place of a result of an earlier call, which is no input of the program of a
+    call. A call that reads it runs in Python."""
+
+    def _refuse(self, *args: Any) -> Any:
+        raise NeedsPython("A call reads a tensor that an earlier call has left in an attribute.")
+
+    __getattr__ = __iter__ = __len__ = __bool__ = __getitem__ = __jax_array__ = __array__ = _refuse
+    __add__ = __radd__ = __mul__ = __rmul__ = __sub__ = __rsub__ = __truediv__ = __eq__ = _refuse
+
+
+@contextlib.contextmanager
+def without_results(owner: Any) -> Iterator[None]:
+    """Within the block attributes do not show what earlier calls have left in them."""
+    earlier = _Earlier()
+    found = []
+    for obj in base.iter_objects(owner):
+        attributes = vars(obj)
+        for name in getattr(obj, "_results", ()):
+            if name in attributes:
+                found.append((attributes, name, attributes[name]))
+                attributes[name] = earlier
+    try:
+        yield
+    finally:
+        for attributes, name, value in found:
+            if attributes.get(name) is earlier:
+                attributes[name] = value
+
+
+@contextlib.contextmanager
+def without_leaving(owner: Any) -> Iterator[None]:
+    """Attributes that are set to arrays within the block get their former values after it."""
+    before = [(vars(obj), dict(vars(obj))) for obj in base.iter_objects(owner)]
+    try:
+        yield
+    finally:
+        for attributes, known in before:
+            for name, value in list(attributes.items()):
+                if known.get(name) is value or not any(map(_is_array, iter_leaves(value))):
+                    continue
+                if name in known:
+                    attributes[name] = known[name]
+                else:
+                    del attributes[name]
+
+
+def _is_array(x: Any) -> bool:
+    return isinstance(x, (jax.Array, Boxed))
+
+
+def _is_foreign(spec: Any) -> bool:
+    """Whether a tracer is in an object of which `split` does not know how it is made."""
+    if type(spec) is not tuple:
+        return False
+    kind, rest = spec
+    if kind is None:
+        return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(rest))
+    if kind is dict:
+        rest = [item for _, item in rest]
+    return kind not in (list, tuple, dict) or any(map(_is_foreign, rest))

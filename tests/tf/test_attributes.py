@@ -1,0 +1,99 @@
+"""What a call leaves in attributes. The expected values are TensorFlow 2.21's with Keras 3.15."""
+
+import numpy as np
+import pytest
+
+from keraslike import tf
+
+
+class Attention(tf.keras.layers.Layer):
+    """Keeps its scores, with the sizes in a dict, for whoever looks at them after a call."""
+
+    def build(self, shape):
+        self.w = self.add_weight(shape=(shape[-1],), initializer="ones")
+
+    def call(self, x):
+        self.scores = x * self.w
+        self.parts = {"sum": (tf.reduce_sum(self.scores), "text"), "of": x}
+        return self.scores + 1.0
+
+
+class Outer(tf.keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.attention = Attention()
+
+    def call(self, x):
+        y = self.attention(x)
+        self.scores = self.attention.scores * 2.0
+        return y
+
+
+class Total(tf.keras.layers.Layer):
+    """Adds to what its last call has left."""
+
+    total = None
+
+    def call(self, x):
+        self.total = x if self.total is None else self.total + x
+        return self.total * 1.0
+
+
+@pytest.mark.parametrize("make", [Attention, Outer])
+def test_attributes_hold_tensors_of_the_last_call(make):
+    layer = make()
+    factor = 1.0 if make is Attention else 2.0
+    for value in (1.0, 2.0, 3.0):
+        layer(tf.constant([[value, 4.0]]))
+        np.testing.assert_allclose(layer.scores.numpy(), [[factor * value, factor * 4.0]])
+    inner = getattr(layer, "attention", layer)
+    total, text = inner.parts["sum"]
+    assert (float(total), text, inner.parts["of"].numpy().tolist()) == (7.0, "text", [[3.0, 4.0]])
+
+
+def test_a_tape_follows_them():
+    model = Outer()
+    for x in (tf.constant([[1.0, 2.0]]), np.float32([[1.0, 2.0]])):
+        with tf.GradientTape() as tape:
+            model(x)
+            loss = tf.reduce_sum(model.scores**2)
+        (gradient,) = tape.gradient(loss, model.trainable_variables)
+        assert (float(loss), gradient.numpy().tolist()) == (20.0, [8.0, 32.0])
+
+
+def test_in_a_function_and_in_a_step_of_training():
+    layer = Attention()
+    layer(np.zeros((1, 2), "float32"))
+
+    @tf.function
+    def step(x):
+        layer(x)
+        return tf.reduce_sum(layer.scores)
+
+    assert [float(step(tf.constant([[a, 2.0]]))) for a in (1.0, 5.0)] == [3.0, 7.0]
+
+    class Penalized(Outer):
+        def train_step(self, data):
+            with tf.GradientTape() as tape:
+                self(data[0], training=True)
+                loss = tf.reduce_sum(self.scores)
+            self.optimizer.apply(
+                tape.gradient(loss, self.trainable_variables), self.trainable_variables
+            )
+            return {"total": loss}
+
+    model = Penalized()
+    model.compile(optimizer=tf.keras.optimizers.SGD(0.1))
+    history = model.fit(np.float32([[1.0, 2.0]]), epochs=2, verbose=0).history
+    np.testing.assert_allclose(history["total"], [6.0, 4.0])
+
+
+def test_a_call_may_read_what_the_last_one_left():
+    layer = Total()
+    found = [float(layer(tf.constant(x))) for x in (1.0, 2.0, 3.0)]
+    assert found == [1.0, 3.0, 6.0]
+    with tf.GradientTape(persistent=True) as tape:
+        x = tf.Variable(2.0)
+        layer(x)
+        y = layer(x)
+    assert (float(y), float(tape.gradient(y, x))) == (10.0, 2.0)
