@@ -32,6 +32,7 @@ from keraslike.tf.calls import Reader, constant_when_assigned
 from keraslike.tf.concrete import _unflatten, wrap_values
 from keraslike.tf.conversion import _as_operand, convert_to_tensor, static
 from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.moves import is_text
 from keraslike.tf.structure import Structure, is_traced
 from keraslike.tf.tensor import PLACE, WIDE, Tensor, precision, raw, run
 from keraslike.tf.tensor_array import TensorArray, settled
@@ -102,6 +103,8 @@ class _Traced:
                 new = lowering.values_of(variables)
             self.changed[:] = [v for v, a, b in zip(variables, before, new) if a is not b]
             flat, self.structure = jax.tree.flatten(out)
+            if any(map(is_text, flat)):
+                raise NeedsPython("Text cannot be the result of a traced branch or loop.")
             self._order = map_leaves(lambda _: None, out)
             return [*flat, *[b for a, b in zip(before, new) if a is not b]]
 

@@ -136,6 +136,7 @@ class _Slice(tuple):
         return tuple.__new__(cls, parts)
 
 
+@moves
 def _get(x: Any, *rest: Any) -> Any:
     *indices, key = rest
     known = (slice(None) if isinstance(p, (_Slice, _Index)) else p for p in key)
@@ -222,8 +223,6 @@ def gather(
     axis = static(axis)
     axis = batch_dims if axis is None else axis
     check_places("indices", indices, tuple(params.shape)[axis])
-    if isinstance(params, Tensor) and params.dtype is dtypes.string:
-        return Tensor(np.take(params._value, np.asarray(indices), axis))
     name = recording.ROWS if axis == 0 and not batch_dims else "GatherV2"
     found = run(_gather, (params, indices), (axis, batch_dims), name=name)
     if name == recording.ROWS and isinstance(params, nnx.Variable):
@@ -254,6 +253,7 @@ def _check_places(name: str, sizes: Any, indices: Any) -> None:
         raise InvalidArgumentError(f"{name}{at} = {values[place]} is not in [0, {size}).")
 
 
+@moves
 def _gather(params: Any, indices: Any, axis: int, batch_dims: int) -> Any:
     fn = functools.partial(jnp.take, axis=axis - batch_dims)
     for _ in np.arange(batch_dims):
@@ -289,8 +289,9 @@ def _policy(name: str, policy: str) -> None:
         )
 
 
+@moves
 def _gather_nd(params: Any, indices: Any, batch_dims: int) -> Any:
-    fn = lambda p, i: p[tuple(jnp.moveaxis(i, -1, 0))]  # noqa: E731
+    fn = lambda p, i: jnp.asarray(p)[tuple(jnp.moveaxis(i, -1, 0))]  # noqa: E731
     for _ in np.arange(batch_dims):
         fn = jax.vmap(fn)
     return fn(params, indices)

@@ -21,7 +21,8 @@ from keraslike.tf.one_by_one import is_dense, one_by_one, specs
 from keraslike.tf.ops import concat, expand_dims
 from keraslike.tf.ragged_tensor import RaggedTensor
 from keraslike.tf.signatures import TensorSpec
-from keraslike.tf.specs import RaggedTensorSpec
+from keraslike.tf.sparse_tensor import SparseTensor
+from keraslike.tf.specs import RaggedTensorSpec, SparseTensorSpec
 from keraslike.tf.structure import Structure
 from keraslike.tf.tensor import Tensor, raw
 
@@ -47,11 +48,11 @@ def map_fn(
     """
     signature = specs(dtype if fn_output_signature is None else fn_output_signature)
     if not (is_dense(signature) and is_dense(elems)):
-        expected = nest.map_structure(_dtype, elems) if signature is None else signature
+        expected = nest.map_structure(_slice_spec, elems) if signature is None else signature
         fn = fn if trace_state_clean() else converted(fn)
         return one_by_one(functools.partial(_fitting, fn, expected), elems, expected)
     elems = _tensors(elems)
-    expected = nest.map_structure(_dtype, elems) if signature is None else signature
+    expected = nest.map_structure(_slice_spec, elems) if signature is None else signature
     fn = functools.partial(_fitting, converted(fn), expected)
     return _unless_python(lambda: _looped(fn, elems), fn, elems, expected)
 
@@ -70,10 +71,13 @@ def _unless_python(traced: Callable, fn: Callable, elems: Any, signature: Any) -
     return one_by_one(fn, elems, signature)
 
 
-def _dtype(x: Any) -> DType | RaggedTensorSpec:
+def _slice_spec(x: Any) -> DType | RaggedTensorSpec | SparseTensorSpec:
+    """What describes a slice along the first axis: a spec, or the dtype of a dense tensor."""
     if isinstance(x, RaggedTensor):  # whose results have rows of any length
         return RaggedTensorSpec.from_value(x).rows()
-    return (x if isinstance(x, Structure) else convert_to_tensor(x)).dtype
+    if isinstance(x, SparseTensor):
+        return SparseTensorSpec(x.shape[1:], x.dtype)
+    return convert_to_tensor(x).dtype
 
 
 def _fitting(fn: Callable, signature: Any, each: Any) -> Any:
@@ -88,11 +92,12 @@ def _fit(spec: Any, value: Any) -> Any:
     if not isinstance(value, Structure):
         value = convert_to_tensor(value, dtype_hint=dtype)
     if value.dtype is not dtype:
-        raise InvalidArgumentError(
+        dense = isinstance(spec, (DType, TensorSpec))
+        raise (InvalidArgumentError if dense else ValueError)(
             f"tf.map_fn: expected a result of dtype {dtype.name}, by fn_output_signature or else "
             f"elems. Received: {value.dtype.name}"
         )
-    if isinstance(spec, TensorSpec) and not spec.shape.is_compatible_with(value.shape):
+    if not isinstance(spec, DType) and not spec.shape.is_compatible_with(value.shape):
         raise ValueError(
             f"tf.map_fn: expected a result of shape {spec.shape}, by fn_output_signature. "
             f"Received: {value.shape}"

@@ -321,7 +321,7 @@ experimental = types.SimpleNamespace(
 
 
 def in_top_k(targets: Any, predictions: Any, k: Any, name: Any = None) -> Tensor:
-    """Whether each target is among the `k` largest predictions.
+    """Whether each target is among the `k` largest predictions, which must be finite.
 
     >>> tf.math.in_top_k([0, 1], [[0.9, 0.1], [0.8, 0.2]], 1).numpy().tolist()
     [True, False]
@@ -333,7 +333,8 @@ def in_top_k(targets: Any, predictions: Any, k: Any, name: Any = None) -> Tensor
 def _in_top_k(predictions: Any, targets: Any, k: int) -> Any:
     own = jnp.take_along_axis(predictions, targets[:, None], -1)
     inside = (targets >= 0) & (targets < predictions.shape[-1])
-    return inside & jnp.isfinite(own[:, 0]) & (jnp.sum(predictions > own, -1) < k)
+    finite = jnp.isfinite(predictions).all(-1)
+    return inside & finite & (jnp.sum(predictions > own, -1) < k)
 
 
 # -- other functions ------------------------------------------------------------------------------

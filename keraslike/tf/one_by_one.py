@@ -1,4 +1,4 @@
-"""`tf.map_fn` for ragged tensors and text, as a Python loop."""
+"""`tf.map_fn` for ragged tensors, sparse tensors and text, as a Python loop."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from keraslike.tf import dtypes, nest, ops, ragged_math
+from keraslike.tf import dtypes, nest, ops, ragged_math, sparse_shape
 from keraslike.tf.conversion import convert_to_tensor, stacked
 from keraslike.tf.dtypes import DType
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.ragged_tensor import RaggedTensor
 from keraslike.tf.signatures import TensorSpec
+from keraslike.tf.sparse_tensor import SparseTensor
 from keraslike.tf.specs import RaggedTensorSpec, SparseTensorSpec
 from keraslike.tf.structure import Structure
 from keraslike.tf.tensor import Tensor
@@ -50,18 +51,31 @@ def one_by_one(fn: Callable, elems: Any, signature: Any) -> Any:
         x if isinstance(x, Structure) else convert_to_tensor(x) for x in nest.flatten(elems)
     ]
     count = int(flat[0].nrows()) if hasattr(flat[0], "nrows") else flat[0].shape[0]
-    found = [fn(nest.pack_sequence_as(elems, [x[i] for x in flat])) for i in range(count)]
+    found = [fn(nest.pack_sequence_as(elems, [_slice(x, i) for x in flat])) for i in range(count)]
     if not found:
         return nest.map_structure(_none, signature)
     specs = (
         nest.flatten(signature) if signature is not None else [None] * len(nest.flatten(found[0]))
     )
     columns = zip(*map(nest.flatten, found), strict=True)
-    outs = [
-        ragged_math.stack(list(c)) if isinstance(spec, RaggedTensorSpec) else stacked(list(c))
-        for c, spec in zip(columns, specs, strict=True)
-    ]
+    outs = [_stack(spec, list(c)) for c, spec in zip(columns, specs, strict=True)]
     return nest.pack_sequence_as(found[0], outs)
+
+
+def _slice(x: Any, place: int) -> Any:
+    if not isinstance(x, SparseTensor):
+        return x[place]
+    sizes = list(x.shape)[1:]
+    part = sparse_shape.slice(x, [place, *[0] * len(sizes)], [1, *sizes])
+    return sparse_shape.reshape(part, sizes)
+
+
+def _stack(spec: Any, values: list[Any]) -> Any:
+    if isinstance(spec, RaggedTensorSpec):
+        return ragged_math.stack(values)
+    if isinstance(values[0], SparseTensor):
+        return sparse_shape.concat(0, [sparse_shape.expand_dims(v, 0) for v in values])
+    return stacked(values)
 
 
 def _none(spec: Any) -> Any:

@@ -298,11 +298,99 @@ def _expand_dims(function: Callable, input: Any, axis: Any, name: Any = None) ->
     return input.with_values(_expand_dims(function, input._values, axis - 1))
 
 
-def _gather(function: Callable, params: Any, indices: Any, *args: Any, **kwargs: Any) -> Any:
+def _gather(
+    function: Callable,
+    params: Any,
+    indices: Any,
+    validate_indices: Any = None,
+    axis: Any = None,
+    batch_dims: Any = 0,
+    name: Any = None,
+) -> Any:
+    params, indices = _operand(params), _operand(indices)
+    batch = static(batch_dims)
+    batch = batch + len(indices.shape) if batch < 0 else batch
+    axis = batch if axis is None else static(axis)
+    axis = axis + len(params.shape) if axis < 0 else axis
+    if axis < batch:
+        raise ValueError(f"tf.gather: axis={axis} must not be below batch_dims={batch}.")
+    return _gathered(function, params, indices, axis, batch)
+
+
+def _operand(x: Any) -> Any:
+    return x if isinstance(x, RaggedTensor) else convert_to_tensor(x)
+
+
+def _gathered(function: Callable, params: Any, indices: Any, axis: int, batch: int) -> Any:
+    """`tf.gather` of tensors of which any may be ragged."""
+    if not isinstance(params, RaggedTensor) and not isinstance(indices, RaggedTensor):
+        return function(params, indices, axis=axis, batch_dims=batch)
+    if not axis:
+        return _rows_at(function, params, indices)
+    starts, lengths = _rows_of(params)
+    if not batch:  # every row has the same indices
+        row = _expand_dims(function, indices, 0)
+        indices, batch = _rows_at(function, row, constant(np.zeros(len(lengths), np.int64))), 1
+    known, kind = indices.shape[0], dtypes.int64
+    if known is not None and known != len(lengths):
+        raise InvalidArgumentError(
+            f"tf.gather: indices must have a row for each of the {len(lengths)} rows of params. "
+            f"Received indices of shape {indices.shape}"
+        )
+    if axis == 1:
+        shape = (-1, *(1,) * (len(indices.shape) - 1))
+        given = ops.cast(indices, kind)
+        _check_columns(given, lengths.reshape(shape))
+        places = given + constant(starts.reshape(shape))
+        return _gathered(function, _rows_joined(params), places, 0, 0)
+    if batch == 1:
+        which = constant(np.repeat(np.arange(len(lengths)), lengths))
+        pattern, within = params, _rows_at(function, indices, which)
+    else:
+        pattern, within = indices, _rows_joined(indices)
+        if not np.array_equal(_rows_of(indices)[1], lengths):
+            raise InvalidArgumentError(
+                f"tf.gather: the rows of params and indices differ within the {batch} batch_dims."
+            )
+    found = _gathered(function, _rows_joined(params), within, axis - 1, max(batch - 1, 1))
+    return RaggedTensor.from_row_lengths(found, _rows_of(pattern)[1])
+
+
+def _rows_of(x: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Where the rows along the second axis begin, and their lengths."""
+    if isinstance(x, RaggedTensor):
+        splits = x._known("The place of a row").astype(np.int64)
+        return splits[:-1], np.diff(splits)
+    rows, length = tuple(x.shape)[:2]
+    return np.arange(rows, dtype=np.int64) * length, np.full(rows, length, np.int64)
+
+
+def _rows_joined(x: Any) -> Any:
+    """The first two axes merged."""
+    return x._values if isinstance(x, RaggedTensor) else ops.reshape(x, (-1, *x.shape[2:]))
+
+
+def _check_columns(indices: Any, lengths: np.ndarray) -> None:
+    ragged = isinstance(indices, RaggedTensor)
+    flat = indices.flat_values if ragged else indices
+    if is_traced(flat):
+        return
+    known = np.asarray(flat)
+    ends = _spread(indices, constant(lengths)) if ragged else lengths
+    wrong = (known < 0) | (known >= np.asarray(ends))
+    if wrong.any():
+        raise InvalidArgumentError(
+            f"tf.gather: index {known[wrong][0]} is outside of its row of "
+            f"{np.broadcast_to(np.asarray(ends), known.shape)[wrong][0]} elements."
+        )
+
+
+def _rows_at(function: Callable, params: Any, indices: Any) -> Any:
     if not isinstance(params, RaggedTensor):
-        return _elementwise(lambda i: function(params, i, *args, **kwargs), indices)
+        fn = lambda i: function(params, i)  # noqa: E731
+        return _elementwise(fn, indices) if isinstance(indices, RaggedTensor) else fn(indices)
     if isinstance(indices, RaggedTensor):
-        return indices.with_flat_values(_gather(function, params, indices.flat_values))
+        return indices.with_flat_values(_rows_at(function, params, indices.flat_values))
     rows = host(convert_to_tensor(indices), "The count of values", "call it outside.")
     if (rows < 0).any() or (rows >= params._rows).any():
         raise InvalidArgumentError(f"Rows must be below {params._rows}. Received: {rows.tolist()}")

@@ -342,6 +342,28 @@ tf.foldr(lambda s, x: {"a": s["a"] - x["a"]}, {"a": c([1, 2, 3])})
 [projected(tf.range(12.0), "BILINEAR", m) for m in ("CONSTANT", "REFLECT", "WRAP", "NEAREST")]
 projected(tf.cast(tf.range(12), tf.uint8), "BILINEAR", "CONSTANT")
 slope(lambda x: projected(x, "BILINEAR", "CONSTANT", (3, 4)) * tf.range(3.0), tf.range(12.0))
+tf.gather(tf.ragged.constant([[1, 2, 3], [4, 5]]), [[0, 1], [1, 0]], batch_dims=1)
+tf.gather(tf.ragged.constant([[1, 2, 3], [4, 5]]), tf.ragged.constant([[2], [1, 0]]), batch_dims=1)
+tf.gather(tf.reshape(tf.range(6), (2, 3)), tf.ragged.constant([[2], [1, 0, 0]]), batch_dims=1)
+tf.gather(tf.reshape(tf.range(6), (2, 3)), tf.ragged.constant([[[2], []], [[1]]]), batch_dims=-2)
+tf.gather(tf.reshape(tf.range(6), (2, 3)), tf.ragged.constant([[2], [1, 0, 0]]), axis=1)
+tf.gather(tf.ragged.constant([[1, 2, 3], [4, 5]]), [1, 0], axis=1)
+tf.gather(tf.ragged.constant([[[1, 2], [3]], [[4, 5]]]), [0], axis=2)
+tf.gather(tf.ragged.constant([[[1, 2], [3]], [[4]]]), tf.ragged.constant([[1], [0]]), batch_dims=1)
+tf.gather(tf.ragged.constant([["a", "b"], ["c"]]), tf.ragged.constant([[1], [0]]), batch_dims=1)
+tf.gather(tf.ragged.constant([[1, 2, 3], [4, 5]]), [[2], [2]], batch_dims=1)
+tf.map_fn(lambda x: x * 2, tf.ragged.constant([[[1], [2, 3]], [[4, 5, 6]]]))
+tf.map_fn(lambda x: (x[0], x[1] + x[0][0]), (tf.ragged.constant([[1, 2], [3]]), c([1, 2])))
+tf.map_fn(lambda x: tf.cast(x, tf.float32), tf.ragged.constant([[1, 2], [3]]))
+tf.map_fn(lambda x: x * 2.0, tf.sparse.from_dense([[1.0, 0.0], [0.0, 2.0]]))
+tf.function(lambda r: tf.map_fn(lambda x: x * 2, r))(tf.ragged.constant([[1, 2], [3]]))
+tf.gather(c([["a", "b"], ["c", "d"]]), [[1], [0]], batch_dims=1)
+tf.gather_nd(c([["a", "b"], ["c", "d"]]), [[1], [0]], batch_dims=1)
+c([["a", "b"], ["c", "d"]])[c(1)]
+tf.function(lambda i: c(["a", "b"])[i])(c(1))
+tf.function(lambda i: tf.gather(c(["a", "b"]), i))(c([1, 0]))
+tf.function(lambda i: tf.reverse(c(["a", "b"]), [0]) if i > 0 else c(["a", "b"]))(c(1))
+tf.math.in_top_k([2, 0], [[0.5, float("nan"), 0.7], [0.5, 0.1, -0.2]], 1)
 """
 
 PROGRAMS = [
