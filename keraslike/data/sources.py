@@ -120,7 +120,8 @@ class Sources(Pipeline):
             specs = _typed(output_types, output_shapes)
         else:
             specs = None
-        given = () if args is None else tuple(map(view.array, args))
+        # The function gets numbers for arrays without axes, as in TensorFlow.
+        given = () if args is None else tuple(np.asarray(a)[()] for a in map(view.array, args))
 
         def make() -> Iterator[Any]:
             def fitted(element: Any) -> Any:

@@ -263,6 +263,8 @@ class ConcreteFunction:
                 exported = export.export(jax.jit(on_values))(
                     *[state[i] for i in used], *held, *shapes
                 )
+            if exported.nr_devices > 1:
+                raise NeedsSizes("A program of several replicas is compiled for known sizes only.")
             self.run = _Call(exported.call)
         else:
             self.run = _Call(on_values)

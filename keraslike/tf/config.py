@@ -365,7 +365,11 @@ optimizer = SimpleNamespace(
     get_jit=lambda: _settings.jit,
     # Stored without effect, since the options name passes of TensorFlow's optimizer.
     set_experimental_options=lambda options: _settings.optimizer.update(options),
-    get_experimental_options=lambda: dict(_settings.optimizer),
+    get_experimental_options=lambda: {
+        **_settings.optimizer,
+        "disable_model_pruning": _settings.optimizer.get("disable_model_pruning", False),
+        "disable_meta_optimizer": _settings.optimizer.get("disable_meta_optimizer", False),
+    },
 )
 
 

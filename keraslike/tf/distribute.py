@@ -24,12 +24,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from keraslike import distribution
-from keraslike.core import context, lowering
+from keraslike.core import context, lowering, rng
 from keraslike.core.boxed import unbox
-from keraslike.core.variable import MetricState
+from keraslike.core.variable import MetricState, RandomState
 from keraslike.tf import clusters, config, control, ops, table
 from keraslike.tf.concrete import wrap_values
 from keraslike.tf.conversion import convert_to_tensor
@@ -227,7 +228,7 @@ class MirroredStrategy(Strategy):
     """
 
     def __init__(self, devices: Any = None, cross_device_ops: Any = None):
-        super().__init__(_visible() if devices is None else list(devices))
+        super().__init__(list(devices or ()) or _visible())
 
 
 class CentralStorageStrategy(MirroredStrategy):
@@ -384,6 +385,7 @@ def _run(strategy: Strategy, fn: Callable, args: tuple, kwargs: dict[str, Any]) 
     leaves, structure = jax.tree.flatten((args, kwargs), is_leaf=_is_value)
     places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, DistributedValues)]
     stacked = [_stacked(strategy, leaves[i].values) for i in places]
+    rng.global_stream()  # so that it is among the variables
     variables = control._variables()
     changed: list[int] = []
     found: list[Any] = []
@@ -394,14 +396,15 @@ def _run(strategy: Strategy, fn: Callable, args: tuple, kwargs: dict[str, Any]) 
             filled[i] = Tensor(value)
         given, named = jax.tree.unflatten(structure, filled)
         around = ReplicaContext(strategy, Tensor(replica))
+        own = [_of_replica(v, x, replica) for v, x in zip(variables, state)]
         with (
-            lowering.holding(variables, state),
+            lowering.holding(variables, own),
             context.using(replicas=_AXIS),
             context.changing(_current, strategy=strategy, replica=around),
         ):
             out = unbox(wrap_values(fn(*given, **named)))
             new = lowering.values_of(variables)
-        changed[:] = [i for i, (a, b) in enumerate(zip(state, new)) if a is not b]
+        changed[:] = [i for i, (a, b) in enumerate(zip(own, new)) if a is not b]
         flat, tree = jax.tree.flatten(out)
         found[:] = [tree]
         return flat, [_agreed(variables[i], state[i], new[i]) for i in changed]
@@ -431,6 +434,15 @@ def _stacked(strategy: Strategy, values: Sequence[Any]) -> Any:
         mesh = strategy._distribution.device_mesh.backend_mesh
         sharding = NamedSharding(mesh, PartitionSpec(mesh.axis_names[0]))
         return jax.lax.with_sharding_constraint(whole, sharding)
+
+
+def _of_replica(variable: Any, value: Any, replica: Any) -> Any:
+    """A replica's value of a variable. Each draws random numbers of its own, and the state of the
+    first one is kept."""
+    if not isinstance(variable, RandomState) or variable.shape != (2,):  # a seed and a count
+        return value
+    other = replica.astype("uint32") * np.uint32(0x9E3779B1)
+    return value ^ jnp.stack([other, jnp.uint32(0)])
 
 
 def _agreed(variable: Any, before: Any, new: Any) -> Any:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
 
-from keraslike.tf.signatures import is_leaf
+from keraslike.data.pipeline import DatasetIterator, check_outside_of_traces
+from keraslike.tf.signatures import TensorSpec, is_leaf
 
 
 class DistributedValues:
@@ -22,8 +23,14 @@ class DistributedValues:
         self.values = tuple(values)
 
     def __repr__(self) -> str:
-        shown = "".join(f"\n  {i}: {value}" for i, value in enumerate(self.values))
-        return f"{type(self).__name__}:{{{shown}\n}}"
+        return self._shown(repr)
+
+    def __str__(self) -> str:
+        return self._shown(str)
+
+    def _shown(self, show: Callable) -> str:
+        values = ",".join(f"\n  {i}: {show(value)}" for i, value in enumerate(self.values))
+        return f"{type(self).__name__}:{{{values}\n}}"
 
 
 class PerReplica(DistributedValues):
@@ -62,6 +69,19 @@ class InputContext:
         return global_batch_size // self.num_replicas_in_sync
 
 
+class DistributedIterator(DatasetIterator):
+    """An iterator of a `DistributedDataset`."""
+
+    def __init__(self, dataset: Any, elements: Iterator[Any]):
+        self._dataset, self._elements = dataset, elements
+
+    def __next__(self) -> Any:
+        check_outside_of_traces()
+        return next(self._elements)  # type: ignore[arg-type]
+
+    next = __next__
+
+
 class DistributedDataset:
     """The batches of a data set, each divided over the replicas.
 
@@ -76,8 +96,16 @@ class DistributedDataset:
 
     @property
     def element_spec(self) -> Any:
-        """The spec of the elements of the data set."""
-        return self._dataset.element_spec
+        """The spec of the elements, of which each replica has a part."""
+        spec = self._dataset.element_spec
+        if self._replicas == 1:
+            return spec
+        return jax.tree.map(lambda x: PerReplica([self._part(x)] * self._replicas), spec)
+
+    def _part(self, spec: Any) -> Any:
+        if self._in_parts or not isinstance(spec, TensorSpec) or spec.shape[0] is None:
+            return spec
+        return TensorSpec([spec.shape[0] // self._replicas, *spec.shape[1:]], spec.dtype)
 
     def __len__(self) -> int:
         count = len(self._dataset)
@@ -86,7 +114,8 @@ class DistributedDataset:
     def __iter__(self) -> Iterator[Any]:
         if self._replicas == 1:
             return iter(self._dataset)
-        return self._groups() if self._in_parts else map(self._divided, self._dataset)
+        parts = self._groups() if self._in_parts else map(self._divided, self._dataset)
+        return DistributedIterator(self._dataset, iter(parts))
 
     def _groups(self) -> Iterator[Any]:
         group: list[Any] = []

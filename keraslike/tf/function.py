@@ -271,8 +271,10 @@ class Function:
                     f"{self.python_function.__name__}() was given {given!r}, which does not fit "
                     f"{spec}."
                 )
-            if not isinstance(spec, TensorSpec):
+            if isinstance(spec, (list, tuple)):
                 return type(spec)(fit(s, g) for s, g in zip(spec, given, strict=True))
+            if not isinstance(spec, TensorSpec):  # values of replicas
+                return jax.tree.map(fit, spec, given, is_leaf=is_leaf)
             if isinstance(given, TensorSpec):
                 return given
             tensor = convert_to_tensor(given, dtype_hint=spec.dtype)

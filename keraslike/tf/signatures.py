@@ -22,6 +22,8 @@ class TensorSpec:
     TensorSpec(shape=(None, 3), dtype=tf.float32, name=None)
     """
 
+    value_type = Tensor
+
     def __init__(self, shape: Any, dtype: Any = dtypes.float32, name: str | None = None):
         self.shape: Any = TensorShape(shape)
         self.dtype, self.name = dtypes.as_dtype(dtype), name

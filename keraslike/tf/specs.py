@@ -57,6 +57,8 @@ class RaggedTensorSpec(_Spec):
     RaggedTensorSpec(TensorShape([None, None]), tf.int32, 1, tf.int64)
     """
 
+    value_type = RaggedTensor
+
     def __init__(
         self,
         shape: Any = None,
@@ -137,6 +139,8 @@ class SparseTensorSpec(_Spec):
     >>> SparseTensorSpec([None, 3], dtypes.int32)
     SparseTensorSpec(TensorShape([None, 3]), tf.int32)
     """
+
+    value_type = SparseTensor
 
     def __init__(self, shape: Any = None, dtype: Any = dtypes.float32):
         self.shape, self.dtype = TensorShape(shape), dtypes.as_dtype(dtype)

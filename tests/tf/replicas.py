@@ -56,6 +56,23 @@ def main():
     numbers = strategy.run(lambda: distribute.get_replica_context().replica_id_in_sync_group)
     found["numbers"] = [int(n) for n in strategy.experimental_local_results(numbers)]
 
+    parts = [
+        strategy.experimental_local_results(strategy.run(tf.random.normal, ([3], 0.0, 1.0), kwargs))
+        for kwargs in ({}, {}, {"seed": 1})
+    ]
+    found["random"] = [len(np.unique(np.stack(part))) for part in parts]
+    found["streams"] = len(np.unique(np.stack(parts[0] + parts[1])))
+    batches = strategy.experimental_distribute_dataset(tf.data.Dataset.range(4).batch(4))
+    elements = iter(batches)
+    found["shown"] = [str(elements.get_next()), repr(strategy.run(lambda: tf.constant(1)))]
+    found["more"] = bool(elements.get_next_as_optional().has_value())
+    twice = tf.function(
+        lambda x: strategy.run(lambda part: 2 * part, (x,)), input_signature=[batches.element_spec]
+    )
+    found["twice"] = [
+        v.numpy().tolist() for v in strategy.experimental_local_results(twice(next(iter(batches))))
+    ]
+
     def summed(x):
         return distribute.get_replica_context().all_reduce("SUM", x)
 

@@ -349,6 +349,13 @@ def test_rows_that_do_not_fit_are_refused(tmp_path):
             list(tf.data.experimental.CsvDataset(str(path), [0, 0]))
 
 
+def test_a_generator_gets_numbers_for_arrays_without_axes():
+    kinds = D.from_generator(
+        lambda *args: [[type(a).__name__ for a in args]], tf.string, [None], args=(0, 1.5, "a", [1])
+    )
+    assert next(iter(kinds)).numpy().tolist() == [b"int32", b"float32", b"bytes", b"ndarray"]
+
+
 def test_arrays_that_are_changed_later_are_not_the_data_sets():
     def numbers():
         one = np.zeros(2, "int32")

@@ -117,6 +117,7 @@ def test_strategies(monkeypatch):
     assert not distribute.in_cross_replica_context()
     for strategy in (
         distribute.MirroredStrategy(),
+        distribute.MirroredStrategy([]),
         distribute.MultiWorkerMirroredStrategy(),
         distribute.OneDeviceStrategy("/cpu:0"),
         distribute.experimental.CentralStorageStrategy(),
@@ -149,6 +150,15 @@ def test_two_replicas():
     one, two = (jax.tree.leaves(found[name]) for name in ("one", "two"))
     np.testing.assert_allclose(two, one, rtol=1e-5)
     assert two[-1] == 8.0
+    # Without a seed of its own, an operation draws other numbers on each replica.
+    assert found["random"] == [6, 6, 3] and found["streams"] == 12
+    assert found["shown"] == [
+        "PerReplica:{\n  0: tf.Tensor([0 1], shape=(2,), dtype=int64),\n"
+        "  1: tf.Tensor([2 3], shape=(2,), dtype=int64)\n}",
+        "PerReplica:{\n  0: <tf.Tensor: shape=(), dtype=int32, numpy=1>,\n"
+        "  1: <tf.Tensor: shape=(), dtype=int32, numpy=1>\n}",
+    ]
+    assert found["more"] is False and found["twice"] == [[0, 2], [4, 6]]
     assert found["all_reduce"] == [3.0, 0.0] and found["mean"] == [1.5, 0.0]
     assert found["mean of all"] == 0.75 and found["gathered"] == [1.0, 0.0, 2.0, 0.0]
     assert found["from function"] == [[[0, 1], [2, 3]]]
