@@ -150,7 +150,7 @@ class Batching(Pipeline):
         """The rows of all batches, regrouped into batches of another size, or of sizes in turn."""
         if as_int(batch_size) is not None:
             made = self.unbatch().batch(batch_size, drop_remainder)
-            made._count = unless(self._count)
+            made._count = UNKNOWN
             return made
         error = self._view.error
         sizes = [positive("batch_size", n, 0, error) for n in batch_size]

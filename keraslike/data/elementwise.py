@@ -145,7 +145,7 @@ class Elementwise(Pipeline):
         test, holds = self._view.function(predicate), self._view.holds
         made = self._then(
             passing(lambda: filter(lambda e: holds(test(*arguments(e))), self._start(0))),
-            unless(self._count),
+            UNKNOWN,
         )
         made.functions = (test,)
         return made
@@ -478,7 +478,7 @@ class Elementwise(Pipeline):
                 elif log_warning:
                     warn_user(f"An element was left out: {element.error}")
 
-        return self._then(passing(make), unless(self._count))
+        return self._then(passing(make), UNKNOWN)
 
 
 def _count(value: Any) -> int:

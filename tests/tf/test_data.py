@@ -130,7 +130,16 @@ def test_batches_of_mapped_rows_are_what_the_rows_are():
 
 def test_as_ready_gives_all_and_datasets_of_unknown_elements_say_so():
     assert sorted(values(D.range(9).map(lambda n: n, 3, deterministic=False))) == list(range(9))
-    assert D.range(9).repeat().cardinality() == tf.data.INFINITE_CARDINALITY
+    endless = D.range(9).repeat()
+    assert endless.cardinality() == tf.data.INFINITE_CARDINALITY
+    for unknown in (
+        endless.filter(lambda n: n > 1),
+        endless.ignore_errors(),
+        endless.batch(2).rebatch(3),
+        D.range(9).apply(tf.data.experimental.copy_to_device("/cpu:0")),
+        D.range(9).apply(tf.data.experimental.prefetch_to_device("/cpu:0")),
+    ):
+        assert unknown.cardinality() == tf.data.UNKNOWN_CARDINALITY
     with pytest.raises(TypeError, match="length is unknown"):
         len(D.range(3).filter(lambda n: n > 1))
     with pytest.raises(tf.errors.InvalidArgumentError, match="was expected"):

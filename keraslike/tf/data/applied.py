@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from keraslike.core.structures import map_leaves
-from keraslike.data.elements import AUTOTUNE, arguments
+from keraslike.data.elements import AUTOTUNE, UNKNOWN, arguments
 from keraslike.data.pipeline import passing, unless
 
 
@@ -153,7 +153,8 @@ def prefetch_to_device(device: Any, buffer_size: Any = None) -> Callable:
     >>> [int(n) for n in dataset]
     [0, 1]
     """
-    return lambda dataset: dataset.prefetch(AUTOTUNE if buffer_size is None else buffer_size)
+    size = AUTOTUNE if buffer_size is None else buffer_size
+    return lambda dataset: _moved(dataset.prefetch(size))
 
 
 def copy_to_device(target_device: Any, source_device: str = "/cpu:0") -> Callable:
@@ -163,7 +164,13 @@ def copy_to_device(target_device: Any, source_device: str = "/cpu:0") -> Callabl
     >>> [int(n) for n in dataset]
     [0, 1]
     """
-    return lambda dataset: dataset.take(-1)
+    return lambda dataset: _moved(dataset.take(-1))
+
+
+def _moved(dataset: Any) -> Any:
+    """The data set, of which TensorFlow does not know the length."""
+    dataset._count = UNKNOWN
+    return dataset
 
 
 def assert_cardinality(expected_cardinality: Any) -> Callable:
