@@ -59,7 +59,11 @@ def rgb_to_hsv(images: Any, data_format: str | None = None) -> jax.Array:
     """
     colours, axis = _colours(images, data_format)
     least = jnp.finfo(colours[0].dtype).eps
-    r, g, b = (jnp.where(jnp.abs(c) < least, 0, c) for c in colours)
+    return jnp.stack(hsv_of(*(jnp.where(jnp.abs(c) < least, 0, c) for c in colours)), axis)
+
+
+def hsv_of(r: jax.Array, g: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Hue, saturation and value of red, green and blue."""
     value = jnp.maximum(jnp.maximum(r, g), b)
     spread = value - jnp.minimum(jnp.minimum(r, g), b)
     saturation = jnp.where(value > 0, spread / jnp.where(value > 0, value, 1), 0)
@@ -67,7 +71,7 @@ def rgb_to_hsv(images: Any, data_format: str | None = None) -> jax.Array:
     hue = jnp.where(value == g, sixth * (b - r) + 2 / 6, sixth * (r - g) + 4 / 6)
     hue = jnp.where(value == r, sixth * (g - b), hue)
     hue = jnp.where(spread > 0, hue, 0) + (hue < 0).astype(hue.dtype)
-    return jnp.stack([hue, saturation, value], axis)
+    return hue, saturation, value
 
 
 @op
@@ -78,15 +82,14 @@ def hsv_to_rgb(images: Any, data_format: str | None = None) -> jax.Array:
     [0.5, 0.0, 0.0]
     """
     (hue, saturation, value), axis = _colours(images, data_format)
+    return jnp.stack([value * (1 - saturation + saturation * s) for s in hue_shares(hue)], axis)
+
+
+def hue_shares(hue: jax.Array) -> list[jax.Array]:
+    """How far red, green and blue are from the least to the largest of the three, for a hue."""
     sixths = jnp.mod(hue, 1) * 6
-    shares = (
-        jnp.abs(sixths - 3) - 1,
-        2 - jnp.abs(sixths - 2),
-        2 - jnp.abs(sixths - 4),
-    )
-    return jnp.stack(
-        [value * (1 - saturation + saturation * jnp.clip(s, 0, 1)) for s in shares], axis
-    )
+    shares = (jnp.abs(sixths - 3) - 1, 2 - jnp.abs(sixths - 2), 2 - jnp.abs(sixths - 4))
+    return [jnp.clip(share, 0, 1) for share in shares]
 
 
 # -- sizes ------------------------------------------------------------------------------------

@@ -62,7 +62,7 @@ def _crop(x: Any, boxes: Any, indices: Any, height: int, width: int, method: str
         step = (high - low) * (size - 1) / (count - 1)
         return low[:, None] * (size - 1) + jnp.arange(count) * step[:, None]
 
-    x = x.astype("float32")
+    x, boxes = x.astype("float32"), boxes.astype("float32")
     rows = places(boxes[:, 0], boxes[:, 2], x.shape[1], height)
     columns = places(boxes[:, 1], boxes[:, 3], x.shape[2], width)
     inside = [(p >= 0) & (p <= n - 1) for p, n in ((rows, x.shape[1]), (columns, x.shape[2]))]

@@ -214,11 +214,14 @@ def grayscale_to_rgb(images: Any, name: Any = None) -> Tensor:
     return concat([images] * 3, -1)
 
 
+_FLOATS = (dtypes.float16, dtypes.float32)
+
+
 def _in_floats(change: Callable[[Tensor], Tensor], image: Any) -> Tensor:
     image = _as_operand(image)
     given = dtypes.as_dtype(image.dtype)
     return convert_image_dtype(
-        change(convert_image_dtype(image, dtypes.float32 if given.is_integer else given)),
+        change(convert_image_dtype(image, given if given in _FLOATS else dtypes.float32)),
         given,
         saturate=True,
     )
@@ -270,19 +273,24 @@ def adjust_gamma(image: Any, gamma: float = 1, gain: float = 1) -> Tensor:
     return _in_floats(lambda x: gain * x**gamma, image)
 
 
-rgb_to_hsv = operation("image.rgb_to_hsv", "images")(lambda x: colors.rgb_to_hsv(x, _LAST))
+def _to_hsv(x: Any) -> Any:
+    return jnp.stack(colors.hsv_of(*jnp.moveaxis(x, -1, 0)), -1)
+
+
+rgb_to_hsv = operation("image.rgb_to_hsv", "images")(_to_hsv)
 hsv_to_rgb = operation("image.hsv_to_rgb", "images")(lambda x: colors.hsv_to_rgb(x, _LAST))
 
 
 @operation("image.adjust_hue", "image delta")
 def _turned(x: Any, delta: Any) -> Any:
-    hsv = colors.rgb_to_hsv(x, _LAST)
-    return colors.hsv_to_rgb(hsv.at[..., 0].set((hsv[..., 0] + delta) % 1), _LAST)
+    least = x.min(-1)
+    shares = colors.hue_shares(_to_hsv(x)[..., 0] + delta)
+    return jnp.stack([least + (x.max(-1) - least) * share for share in shares], -1)
 
 
 @operation("image.adjust_saturation", "image factor")
 def _saturated(x: Any, factor: Any) -> Any:
-    hsv = colors.rgb_to_hsv(x, _LAST)
+    hsv = _to_hsv(x)
     return colors.hsv_to_rgb(hsv.at[..., 1].set(jnp.clip(hsv[..., 1] * factor, 0, 1)), _LAST)
 
 

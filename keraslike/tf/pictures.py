@@ -125,8 +125,10 @@ def convert_image_dtype(image: Any, dtype: Any, saturate: bool = False, name: An
     if given is wanted:
         return image
     if given.is_integer and wanted.is_integer:
-        scale = (wanted.max + 1) / (given.max + 1)
-        return cast(cast(image, dtypes.float32) * scale, wanted)
+        convert = saturate_cast if saturate else cast
+        if given.max > wanted.max:
+            return convert(image // ((given.max + 1) // (wanted.max + 1)), wanted)
+        return convert(image, wanted) * ((wanted.max + 1) // (given.max + 1))
     if given.is_integer:
         return cast(image, wanted) * (1.0 / given.max)
     if wanted.is_integer:

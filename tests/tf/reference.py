@@ -476,6 +476,37 @@ REFERENCE = [
         (3,),
         [0.0, 0.5019608, 1.0],
     ),
+    (
+        "tf.image.convert_image_dtype([2**31 - 1, -(2**31), -1, -65535], tf.int16)",
+        "int16",
+        (4,),
+        [32767, -32768, -1, -1],
+    ),
+    (
+        "tf.image.convert_image_dtype(tf.constant([-1, 9], tf.int16), tf.uint16, saturate=True)",
+        "uint16",
+        (2,),
+        [0, 18],
+    ),
+    (
+        "tf.image.adjust_hue([[[1, 2, 3], [4, 5, 6]]], .2)",
+        "int32",
+        (1, 2, 3),
+        [[[2, 1, 3], [5, 4, 6]]],
+    ),
+    (
+        "tf.image.adjust_hue([[[3., -1., 2.], [-1., -2., -3.]]], .2)",
+        "float32",
+        (1, 2, 3),
+        [[[3, 0.8, -1], [-2.4, -1, -3]]],
+    ),
+    ("tf.image.rgb_to_hsv([[[2e-8, 1e-8, 3e-8]]])", "float32", (1, 1, 3), [[[0.75, 2 / 3, 3e-8]]]),
+    (
+        "tf.image.crop_and_resize(tf.ones([1, 2, 2, 1]), np.ones([1, 4]), [0], [1, 1])",
+        "float32",
+        (1, 1, 1, 1),
+        [[[[1]]]],
+    ),
     ("tf.image.convert_image_dtype([0., .5, 1.], tf.uint8)", "uint8", (3,), [0, 127, 255]),
     (
         "tf.image.adjust_brightness(im, .5)",
