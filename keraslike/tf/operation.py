@@ -24,7 +24,7 @@ from keraslike.tf.tensor import Tensor, _value_dtype, run
 def operands(name: str, x: Any, y: Any) -> tuple[Any, Any]:
     """Two operands as tensors of one dtype; a number takes the dtype of the other operand.
 
-    Raises InvalidArgumentError, with both dtypes, if they differ.
+    Raises DtypesDiffer, with both dtypes, if they differ.
     """
     x_is, y_is = isinstance(x, (Tensor, nnx.Variable)), isinstance(y, (Tensor, nnx.Variable))
     if not x_is:
@@ -33,8 +33,13 @@ def operands(name: str, x: Any, y: Any) -> tuple[Any, Any]:
         y = _meeting(y, _value_dtype(x))
     a, b = _value_dtype(x), _value_dtype(y)
     if a != b:
-        raise InvalidArgumentError(mismatch(name, a, b))
+        raise DtypesDiffer(mismatch(name, a, b))
     return x, y
+
+
+class DtypesDiffer(InvalidArgumentError, TypeError):
+    """The dtypes of two operands differ. TensorFlow raises the first kind of error eagerly, and the
+    second kind in functions."""
 
 
 def _meeting(value: Any, dtype: Any) -> Tensor:

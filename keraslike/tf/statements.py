@@ -366,7 +366,7 @@ class _State:
         """The values of the names, with given tensors for the loop variables."""
         leaves, found, start = list(self.leaves), [], 0
         for place, tensor in zip(self.places, tensors, strict=True):
-            leaves[place] = tensor
+            leaves[place] = convert_to_tensor(tensor)
         for structure in self.structure:
             stop = start + structure.num_leaves
             found.append(jax.tree.unflatten(structure, leaves[start:stop]))

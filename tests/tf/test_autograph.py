@@ -465,7 +465,7 @@ def test_what_both_branches_must_give(x):
         of_two_dtypes(x)
     assert "of_two_dtypes" in error.value.__notes__[0] and "if x > 0" in error.value.__notes__[0]
     assert no_tensor(x).numpy() == (b"b" if x > 0 else b"a")  # by Python: XLA has no text
-    with pytest.raises(TypeError, match="'t' must keep its shape and dtype"):
+    with pytest.raises(TypeError, match="expected to be a int32 tensor but is a float"):
         growing(x)
 
 
@@ -504,3 +504,18 @@ def test_superclasses_closures_and_defaults():
 
     shifted = tf.function(Derived().shift)
     assert [float(shifted(tf.constant(x))) for x in (6.0, 1.0, -1.0)] == [32.0, 11.0, -1.0]
+
+
+def test_a_tape_in_a_loop_watches_what_the_loop_changes():
+    @tf.function
+    def climb(x, steps):
+        for _ in tf.range(steps):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                y = x * x
+            x = x + 0.1 * tape.gradient(y, x)
+            x.set_shape([2])
+        return x
+
+    x = climb(tf.constant([1.0, 2.0]), tf.constant(3))
+    np.testing.assert_allclose(x, [1.728, 3.456], rtol=1e-6)
