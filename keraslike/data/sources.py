@@ -121,7 +121,11 @@ class Sources(Pipeline):
         else:
             specs = None
         # The function gets numbers for arrays without axes, as in TensorFlow.
-        given = () if args is None else tuple(a if isinstance(a, bytes) else a[()] for a in map(view.array, args))
+        given = (
+            ()
+            if args is None
+            else tuple(a if isinstance(a, bytes) else a[()] for a in map(view.array, args))
+        )
 
         def make() -> Iterator[Any]:
             def fitted(element: Any) -> Any:
