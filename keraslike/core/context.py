@@ -145,9 +145,9 @@ def needs_python(name: str) -> None:
         raise ValueError(
             f"Layer '{name}' computes on the host, with text or in Python, and cannot be part of "
             "an exported graph. SavedModels can contain StringLookup, TextVectorization and "
-            "Hashing, of text in inputs and without functions of your own. Otherwise, export what "
-            "is behind it, and call it and the layers before it on "
-            f"the data: keras.Model(model.get_layer('{name}').output, model.outputs).export(...), "
+            "Hashing of text in inputs, and functions of each text in `tf.strings`. Otherwise, "
+            "export what is behind it, and call it and the layers before it on the data: "
+            f"keras.Model(model.get_layer('{name}').output, model.outputs).export(...), "
             "with a list of outputs where several layers do so. Vocabularies are written beside "
             "the model. For a model class of your own, export that part with ExportArchive."
         )

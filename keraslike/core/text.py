@@ -48,6 +48,8 @@ class Text:
         results: the results of functions applied to the texts, by the functions' keys; these may be
             texts as well.
         place: its position in a batch or, for a result, that of its argument and the key.
+        steps: the functions of `tf.strings` that have been applied to it in an exported program,
+            each with its arguments.
 
     >>> text = Text(as_bytes(np.array(["a", "bc"])))
     >>> text.apply("sizes", lambda texts: np.array([len(t) for t in texts]), None).tolist()
@@ -63,8 +65,9 @@ class Text:
         shape: tuple | None = None,
         results: dict[Key, Any] | None = None,
         place: Place = "",
+        steps: tuple = (),
     ):
-        self.values, self.place = values, place
+        self.values, self.place, self.steps = values, place, steps
         self.shape = values.shape if shape is None else shape  # type: ignore[union-attr]
         self.results = {} if results is None else results
 
@@ -92,7 +95,11 @@ class Text:
 
     def reshaped(self, shape: tuple) -> Text:
         """The same texts in another shape."""
-        return Text(self.values, shape, self.results, self.place)
+        return Text(self.values, shape, self.results, self.place, self.steps)
+
+    def after(self, step: tuple) -> Text:
+        """The texts that a step makes of these in an exported program."""
+        return Text(None, self.shape, self.results, self.place, (*self.steps, step))
 
     def apply(
         self,
@@ -110,7 +117,7 @@ class Text:
             described: the function as plain values, from which `export/tensorflow_texts.py` makes
                 one of TensorFlow's operations, with the shape and the dtype of its result.
         """
-        key = (name, len(self.shape), *self.shape[1:])
+        key = (name, len(self.shape), *self.shape[1:], *self.steps)
         if self.values is not None:
             out = np.asarray(function(self.values.reshape(self.shape)))
             if out.dtype == object:
@@ -161,8 +168,8 @@ _ANY = b"0"
 
 jax.tree_util.register_pytree_node(
     Text,
-    lambda t: (list(t.results.values()), (t.shape, tuple(t.results), t.place)),
-    lambda aux, results: Text(None, aux[0], dict(zip(aux[1], results)), aux[2]),
+    lambda t: (list(t.results.values()), (t.shape, tuple(t.results), t.place, t.steps)),
+    lambda aux, results: Text(None, aux[0], dict(zip(aux[1], results)), *aux[2:]),
 )
 
 

@@ -1,7 +1,8 @@
 """Functions of text as operations of TensorFlow, for SavedModels.
 
 The layers that look up text describe what they compute as plain values (`DataLayer._described`).
-`function_of` runs in a process that has TensorFlow, where keraslike and JAX may be missing.
+Functions of `tf.strings` are called by their names. `function_of` runs in a process that has
+TensorFlow, where keraslike and JAX may be missing.
 """
 
 from typing import Any
@@ -12,11 +13,16 @@ _PUNCTUATION = r"[!-/:-@\[-`{-~]"
 def function_of(tf: Any, about: dict) -> tuple[Any, list]:
     """The function from a tensor of texts to a tensor of numbers, and the tables that it uses."""
     tables: list = []
-    indices = _looked_up(tf, about["table"], tables) if "table" in about else None
-    indices = indices or _hashed(tf, about["hash"])
+    indices = tf.identity
+    if "table" in about:
+        indices = _looked_up(tf, about["table"], tables)
+    elif "hash" in about:
+        indices = _hashed(tf, about["hash"])
     words = about.get("words")
 
     def run(texts: Any) -> Any:
+        for name, args, kwargs in about["steps"]:
+            texts = getattr(tf.strings, name)(texts, *args, **dict(kwargs))
         texts = tf.reshape(texts, [-1, *about["shape"]])
         numbers = indices(texts) if words is None else _of_words(tf, words, texts, indices, about)
         return tf.cast(_encoded(tf, numbers, about), about["dtype"])
@@ -89,7 +95,7 @@ def _hashed(tf: Any, about: dict) -> Any:
 
 def _encoded(tf: Any, numbers: Any, about: dict) -> Any:
     """Indices as they are, or as arrays of zeros and ones or of counts."""
-    mode, depth, rank = about["mode"], about["depth"], numbers.shape.rank
+    mode, depth, rank = about.get("mode", "int"), about.get("depth"), numbers.shape.rank
     if mode == "int":
         return numbers
     if mode == "one_hot":

@@ -102,7 +102,7 @@ class DataLayer(Layer):
 
     def _applied(self, inputs: Any) -> Any:
         if is_text(inputs):
-            described = self._described_for(inputs.shape) if context.state.exports_text else None
+            described = self._described_for(inputs) if context.state.exports_text else None
             if described is None:
                 context.needs_python(self.name)
             return inputs.apply(number_of(self), self._computed, self._shape_and_dtype, described)
@@ -113,16 +113,17 @@ class DataLayer(Layer):
             return jnp.zeros(shape, jax.dtypes.canonicalize_dtype(dtype))
         return self._traced(inputs)
 
-    def _described_for(self, shape: tuple) -> dict[str, Any] | None:
-        """`_computed` for texts of a shape, as plain values: see `Text.apply`."""
-        steps, rest = self._described(), shape[1:]
-        if steps is None or not shape or not all(isinstance(n, int) for n in rest):
+    def _described_for(self, texts: Text) -> dict[str, Any] | None:
+        """`_computed` for texts, as plain values: see `Text.apply`."""
+        own, rest = self._described(texts), texts.shape[1:]
+        if own is None or not texts.shape or not all(isinstance(n, int) for n in rest):
             return None
         result = self.compute_output_shape((None, *rest))
-        return {"shape": rest, "result": result, "dtype": self._output_dtype(), **steps}
+        about = {"shape": rest, "result": result, "dtype": self._output_dtype()}
+        return {"steps": texts.steps, **about, **own}
 
-    def _described(self) -> dict[str, Any] | None:
-        """What `_computed` does with text, as plain values, if TensorFlow has operations for it."""
+    def _described(self, texts: Text) -> dict[str, Any] | None:
+        """What `_computed` does with texts, as plain values, if TensorFlow has functions for it."""
         return None
 
     def _computed(self, values: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 from keraslike.core import context, dtypes, hashing
 from keraslike.core.arguments import one_of
 from keraslike.core.symbolic import KerasTensor
-from keraslike.core.text import as_bytes, as_characters, is_text
+from keraslike.core.text import Text, as_bytes, as_characters, is_text
 from keraslike.layers.data_layer import (
     DataLayer,
     _size,
@@ -100,7 +100,7 @@ class Hashing(DataLayer):
             return bins
         return np.where((values if texts is None else texts) == mask, 0, bins + 1)
 
-    def _described(self) -> dict[str, Any]:
+    def _described(self, texts: Text) -> dict[str, Any]:
         masked = self.mask_value is not None and self.num_bins > 1
         mask = as_bytes(np.asarray([self.mask_value])) if masked else None
         hashed = {"count": self.num_bins - masked, "salt": self.salt, "first": int(masked)}

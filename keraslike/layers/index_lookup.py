@@ -389,7 +389,7 @@ class IndexLookup(DataLayer):
             return self._encoded(numbers)
         return self._encoded(self._searched(np, self._as_integers(values)))
 
-    def _described(self) -> dict[str, Any] | None:
+    def _described(self, texts: Text) -> dict[str, Any] | None:
         if self.invert or not self._of_text:
             return None
         if self.output_mode != "int":

@@ -11,7 +11,7 @@ import numpy as np
 from keraslike.core import dtypes, foreign, serialization
 from keraslike.core.arguments import one_of
 from keraslike.core.boxed import Answers
-from keraslike.core.text import as_bytes
+from keraslike.core.text import Text, as_bytes, is_text
 from keraslike.layers.adapting import batches
 from keraslike.layers.data_layer import DataLayer
 from keraslike.layers.index_lookup import MODES
@@ -225,17 +225,24 @@ class TextVectorization(DataLayer):
         encoded = lookup._encoded(numbers)
         return encoded.reshape(*shape, encoded.shape[-1])
 
-    def _described(self) -> dict[str, Any] | None:
-        if callable(self.standardize) or callable(self.split):
+    def _described(self, texts: Text) -> dict[str, Any] | None:
+        standardize = self.standardize or ""
+        if callable(standardize):
+            try:
+                texts, standardize = standardize(texts), ""
+            except Exception:  # It uses other functions than those of `tf.strings`.
+                return None
+        if callable(self.split) or not is_text(texts):
             return None
         words = {
-            "lower": "lower" in (self.standardize or ""),
-            "strip": "strip" in (self.standardize or ""),
+            "lower": "lower" in standardize,
+            "strip": "strip" in standardize,
             "split": self.split,
             "ngrams": None if self.ngrams is None else list(self._ngram_sizes()),
             "length": self.output_sequence_length,
         }
-        return {"words": words, **(self._lookup_layer._described() or {})}
+        lookup = self._lookup_layer._described(texts) or {}
+        return {"steps": texts.steps, "words": words, **lookup}
 
     # -- the vocabulary ---------------------------------------------------------------------------
 

@@ -32,7 +32,19 @@ WORDS = ["good", "day", "bad", "é"]
 TEXTS = np.array([["Good day, good DAY!"], ["bad  é\tworse"], [""], ["day"]], object)
 
 
+def standardized(texts):
+    lower = ktf.strings.lower(texts)
+    return ktf.strings.regex_replace(lower, r"[^a-z0-9é\s]", "", replace_global=True)
+
+
+class Lengths(keras.layers.Layer):
+    def call(self, texts):
+        return ktf.cast(ktf.strings.length(texts, unit="UTF8_CHAR"), "float32")
+
+
 LAYERS = {
+    "own_standardize": keras.layers.TextVectorization(vocabulary=WORDS, standardize=standardized),
+    "own_layer": Lengths(),
     "words": keras.layers.TextVectorization(vocabulary=WORDS),
     "length": keras.layers.TextVectorization(vocabulary=WORDS, output_sequence_length=3),
     "one_hot": keras.layers.TextVectorization(vocabulary=WORDS, output_mode="one_hot"),
