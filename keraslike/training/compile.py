@@ -336,7 +336,7 @@ class CompileLoss(Object):
                 weight = weights.popitem()[1] if len(weights) == 1 else weight
             value = loss(true, pred, weight)
             if self.trackers:  # Each loss is reported without its weight.
-                batch = _batch_size(jax.tree.leaves(pred)[0])
+                batch = _batch_size(next(iter_leaves(pred)))
                 self.trackers[k].update_state(value, sample_weight=batch)
             total = total + (value if factor is None else value * factor)
         return total

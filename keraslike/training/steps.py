@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from keraslike import ops
+from keraslike import ops, tree
 from keraslike.core import arguments, base, context, lowering, rng
 from keraslike.core.boxed import unbox
 from keraslike.core.errors import NeedsPython
@@ -415,6 +415,8 @@ class Steps(Compiled):
             step = stateless.by_function(self, function, mode)
         elif stateless.takes_state(step):
             step = stateless.stateful(self, step, mode)
+        elif not is_ours(step):
+            step = _on_tuples(step)
         step = functools.partial(_on_batch, step, self.run_eagerly)
         stack = mode == "predict"
         if not stack:
@@ -457,6 +459,11 @@ def _restore_masks(y_pred: Any, masks: Any) -> None:
 
 def _batch_size(x: Any) -> int:
     return jax.tree.leaves(x, is_leaf=is_text)[0].shape[0]
+
+
+def _on_tuples(step: Callable) -> Callable:
+    """A user's step that takes `data`: its lists are tuples there, as in Keras on TensorFlow."""
+    return lambda data: step(tree.lists_to_tuples(data))
 
 
 def _on_batch(step: Callable, plain: bool, batch: Any) -> Any:

@@ -452,3 +452,32 @@ def test_functions_of_numpy_s_names_in_a_layer():
     x = np.array([[0.0, 0.5], [1.0, 2.0]], "float32")
     assert model.evaluate(x, np.zeros((2, 2)), verbose=0) == 2.0
     np.testing.assert_array_equal(model.predict(x, verbose=0), [[0, 0], [2, 2]])
+
+
+def test_a_step_of_a_model_with_several_outputs():
+    """The numbers are those of Keras 3.15 on TensorFlow, which gives such a step tuples."""
+    kinds = []
+
+    class Model(keras.Model):
+        def train_step(self, data):
+            x, y = data
+            kinds.extend((type(x), type(y)))
+            with tf.GradientTape() as tape:
+                predictions = self(x, training=True)
+                loss = self.compute_loss(x=x, y=y, y_pred=predictions)
+            gradients = tape.gradient(loss, self.trainable_variables)
+            self.optimizer.apply_gradients(zip(gradients, self.trainable_variables))
+            return self.compute_metrics(x, y, predictions)
+
+    a, b = keras.Input((2,)), keras.Input((3,))
+    one = keras.layers.Dense(1, kernel_initializer="ones", name="dense")
+    two = keras.layers.Dense(2, kernel_initializer="ones", name="dense_1")
+    model = Model([a, b], [one(keras.layers.concatenate([a, b])), two(a)])
+    model.compile("sgd", ["mse", "mse"], metrics=[["mae"], ["mae"]])
+    x, y = [np.ones((4, 2)), np.ones((4, 3))], [np.ones((4, 1)), np.ones((4, 2))]
+    logs = model.fit(x, y, verbose=0).history
+    assert set(kinds) == {tuple}
+    found = [logs[f"{layer.name}_{kind}"] for layer in (one, two) for kind in ("loss", "mae")]
+    assert found == [[16.0], [4.0], [1.0], [1.0]]
+    found = model.evaluate(x, y, verbose=0)
+    np.testing.assert_allclose(found, [13.3313, 12.3904, 0.9409, 0.97, 3.52], rtol=1e-5)

@@ -512,11 +512,11 @@ W = np.ones(48, "float32")
     "arguments, structure",
     [
         ({"x": X}, None),
-        ({"x": [X]}, ([None],)),
+        ({"x": [X]}, ((None,),)),
         ({"x": {"a": X}}, {"a": None}),
-        ({"x": [X, Y]}, ([None, None],)),
+        ({"x": [X, Y]}, ((None, None),)),  # as in Keras on TensorFlow
         ({"x": X, "y": Y}, (None, None)),
-        ({"x": X, "y": [Y, Y]}, (None, [None, None])),
+        ({"x": X, "y": [Y, Y]}, (None, (None, None))),
         ({"x": X, "y": Y, "sample_weight": W}, (None, None, None)),
         ({"x": X, "y": LABELS, "class_weight": {0: 2.0}}, (None, None, None)),
         ({"x": [(X, Y)]}, (None, None)),
@@ -532,7 +532,7 @@ def test_a_step_is_given_what_the_data_gives(arguments, structure):
     model = Sees()
     model.compile()
     batches = arguments["x"]
-    stream = isinstance(batches, list) and structure != ([None],) and len(batches) == 1
+    stream = isinstance(batches, list) and structure != ((None,),) and len(batches) == 1
     if stream:
         arguments = {**arguments, "x": type("Loader", (), {"__iter__": lambda _: iter(batches)})()}
     model.fit(**arguments, verbose=0)
