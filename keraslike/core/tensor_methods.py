@@ -19,8 +19,10 @@ from keraslike.core.tracebacks import is_ours, is_users
 _ATTRIBUTES = frozenset(
     ("as_list", "as_numpy_dtype", "assert_has_rank", "base_dtype", "get_shape", "is_complex")
     + ("is_floating", "is_fully_defined", "num_elements", "set_shape", "with_rank")
+    + ("_keras_mask",)
 )
 _OF_SHAPES = ("ndims", "rank")
+_OF_ATTRIBUTES = ("LOAD_ATTR", "LOAD_METHOD", "STORE_ATTR", "DELETE_ATTR")
 _known: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
 
 
@@ -74,7 +76,7 @@ def _reads(function: Any, cls: type, package: str, seen: set[Any]) -> bool:
         before = None
         for instruction in dis.get_instructions(code):
             name = instruction.argval
-            reads = instruction.opname in ("LOAD_ATTR", "LOAD_METHOD")
+            reads = instruction.opname in _OF_ATTRIBUTES
             of_shape = name in _OF_SHAPES and before not in ("tf", *code.co_varnames[:1])
             of_dtype = name == "is_integer" and before == "dtype"  # numbers have one, too
             found = name in _ATTRIBUTES or of_dtype or (of_shape and "shape" in code.co_names)

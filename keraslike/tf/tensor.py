@@ -138,7 +138,15 @@ class Tensor(Boxed):
 
     @_keras_mask.setter
     def _keras_mask(self, mask: Any) -> None:
-        context.set_mask(self, mask if mask is None else jnp.asarray(mask))
+        mask = mask if mask is None else jnp.asarray(mask)
+        for tensor in (self, self._value):  # in a layer, the value is what the layer returns
+            context.set_mask(tensor, mask)
+
+    @_keras_mask.deleter
+    def _keras_mask(self) -> None:
+        if self._keras_mask is None:
+            raise AttributeError("The tensor has no '_keras_mask'.")
+        self._keras_mask = None
 
     def numpy(self) -> Any:
         """The value as a numpy array, or as a numpy scalar for the shape `()`."""

@@ -97,3 +97,31 @@ def test_a_call_may_read_what_the_last_one_left():
         layer(x)
         y = layer(x)
     assert (float(y), float(tape.gradient(y, x))) == (10.0, 2.0)
+
+
+def test_a_model_may_delete_the_mask_of_what_it_returns():
+    class Logits(tf.keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.embedding = tf.keras.layers.Embedding(5, 4, "ones", mask_zero=True)
+            self.dense = tf.keras.layers.Dense(5, kernel_initializer="ones")
+
+        def call(self, x):
+            logits = self.dense(self.embedding(x))
+            if getattr(logits, "_keras_mask", None) is not None:
+                del logits._keras_mask
+            return logits
+
+    def masked(y, logits):
+        crossentropy = tf.keras.losses.SparseCategoricalCrossentropy(True, reduction="none")
+        mask = tf.cast(y != 0, "float32")
+        return tf.reduce_sum(crossentropy(y, logits) * mask) / tf.reduce_sum(mask)
+
+    model = Logits()
+    model.compile(tf.keras.optimizers.SGD(0.1), loss=masked, metrics=[masked])
+    x = np.array([[1, 2, 0], [3, 0, 0]])
+    np.testing.assert_allclose(model.evaluate(x, x, verbose=0), [1.609438] * 2, rtol=1e-6)
+    history = model.fit(x, x, epochs=2, verbose=0).history
+    np.testing.assert_allclose(history["loss"], [1.609438, 1.546064], rtol=1e-6)
+    y = model.embedding(tf.constant([[1, 0]]))
+    assert y._keras_mask.numpy().tolist() == [[True, False]]
