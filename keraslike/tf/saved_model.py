@@ -236,7 +236,8 @@ class _Graph:
         if of._in_python or (of.input_signature is not None and not of._traced):
             raise ValueError(
                 f"The tf.function '{name}' cannot be saved: it uses text or data sets, and so it "
-                "is not compiled."
+                "is not compiled. keras.export.ExportArchive writes functions that give text to "
+                "StringLookup, TextVectorization, Hashing and functions of each text in tf.strings."
             )
         owner, overloads = getattr(function, "__self__", None), []
         for concrete in of._traced.values():
@@ -396,6 +397,11 @@ def concrete_of(function: Any) -> ConcreteFunction:
 def _call_of(model: Model) -> ConcreteFunction:
     """The call of a model as a function of its inputs."""
     (given,) = endpoints.signature_of(model)
+    if any(s.dtype == "string" for s in jax.tree.leaves(given, is_leaf=endpoints.is_spec)):
+        raise ValueError(
+            f"tf.saved_model.save() cannot save the model '{model.name}', which takes text. "
+            "model.export(path) writes it as a SavedModel."
+        )
     specs = jax.tree.map(lambda s: TensorSpec(s.shape, s.dtype), given, is_leaf=endpoints.is_spec)
 
     def call(inputs: Any) -> Any:

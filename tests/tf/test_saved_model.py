@@ -201,6 +201,10 @@ def test_errors(folder):
     with pytest.raises(ValueError, match="uses text"):
         tf.saved_model.save(module, folder)
     module.f = tf.function(lambda x: x, input_signature=[tf.TensorSpec(None, tf.float32)])
+    text = keras.Input((1,), dtype="string")
+    model = keras.Model(text, keras.layers.StringLookup(vocabulary=["a"])(text))
+    with pytest.raises(ValueError, match="takes text. model.export"):
+        tf.saved_model.save(model, folder)
     with pytest.raises(ValueError, match="unknown rank"):
         tf.saved_model.save(module, folder)
     assert not tf.saved_model.contains_saved_model(folder)
