@@ -79,7 +79,7 @@ def as_keras() -> types.ModuleType:
             )
         sys.meta_path.insert(0, _Finder())
         # Programs for Keras on TensorFlow call this on what layers, models and ops return.
-        jax_internals.Computed.numpy = lambda array: np.array(array)
+        jax_internals.Computed.numpy = lambda array: np.array(array)[()]
         registry.packages |= {"keras", "keras_hub", "keras_cv", "keras_nlp"}
         given = spawn.get_preparation_data
         spawn.get_preparation_data = lambda name: given(name) | {"keras": _InChild()}  # type: ignore[assignment]

@@ -210,6 +210,7 @@ def test_results_have_the_method_numpy_of_tensors():
     found = keras.layers.Dense(2)(keras.ops.ones((1, 3))).numpy()
     found += 1
     assert found.shape == (1, 2)
+    assert {"b": 1}[["a", "b"][keras.ops.argmax(keras.ops.ones(3)).numpy() + 1]] == 1
 """
 
 

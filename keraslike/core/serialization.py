@@ -25,6 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core import config, dtypes
+from keraslike.core.boxed import Boxed
 from keraslike.core.registry import (
     find_public,
     get_registered_name,
@@ -163,7 +164,7 @@ def serialize(obj: Any) -> Any:
         return {str(k): serialize(v) for k, v in obj.items()}
     if isinstance(obj, np.generic):
         return obj.item()
-    if isinstance(obj, (np.ndarray, jax.Array)):
+    if isinstance(obj, (np.ndarray, jax.Array, Boxed)):
         kind = "__numpy__" if isinstance(obj, np.ndarray) else "__tensor__"
         value = np.asarray(obj)
         return {"class_name": kind, "config": {"value": value.tolist(), "dtype": str(value.dtype)}}

@@ -88,6 +88,9 @@ class LayerBuilding:
 
             make = functools.partial(map_shapes, symbol)
             kwargs = {k.removesuffix("_shape"): make(v) for k, v in shapes.items()}
+            # A call that must be told the mode, such as that of a layer in a loaded graph.
+            needed = [p.name for p in parameters_of(type(self).call) if p.default is p.empty]
+            kwargs |= {"training": False} if "training" in needed[len(input_shape) :] else {}
             # The call adds the layer's name itself.
             with context.using(names=context.state.names[:-1]):
                 self.compute_output_spec(*map(make, input_shape), **kwargs)

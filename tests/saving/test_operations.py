@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import keraslike
+import keraslike.tf
 from keraslike import saving
 
 pytestmark = pytest.mark.slow
@@ -139,3 +140,21 @@ def test_a_call_that_is_none():
     call["args"] *= 9
     with pytest.raises(TypeError, match="9 by their place"):
         keraslike.models.model_from_json(json.dumps(config))
+
+
+def test_a_graph_with_a_tensor_and_a_layer_that_must_be_told_the_mode(tmp_path):  # as in Keras
+    class Scaled(keraslike.layers.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.dense = keraslike.layers.Dense(2)
+
+        def call(self, inputs, training, mask=None):
+            return self.dense(inputs) * (2 if training else 1)
+
+    inputs = keraslike.layers.Input((3,))
+    outputs = Scaled()(inputs + keraslike.tf.constant([1.0, 2.0, 3.0]), training=False)
+    model = keraslike.Model(inputs, outputs)
+    model.save(tmp_path / "m.keras")
+    again = keraslike.models.load_model(tmp_path / "m.keras", custom_objects={"Scaled": Scaled})
+    x = np.ones((2, 3))
+    np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
