@@ -135,6 +135,11 @@ from keraslike.tf.linalg import (
     norm,
     tensordot,
 )
+from keraslike.tf.initial_values import Constant as constant_initializer
+from keraslike.tf.initial_values import Ones as ones_initializer
+from keraslike.tf.initial_values import RandomNormal as random_normal_initializer
+from keraslike.tf.initial_values import RandomUniform as random_uniform_initializer
+from keraslike.tf.initial_values import Zeros as zeros_initializer
 from keraslike.tf.mapping import foldl, foldr, map_fn, scan, vectorized_map
 from keraslike.tf.math import complex, scalar_mul, truncatediv, truncatemod
 from keraslike.tf.module import Module, name_scope
@@ -219,10 +224,6 @@ keras.__version__ = registry.KERAS_VERSION
 initializers, losses, metrics, optimizers = (
     getattr(keras, _name) for _name in ("initializers", "losses", "metrics", "optimizers")
 )
-constant_initializer, ones_initializer = initializers.Constant, initializers.Ones
-random_normal_initializer = initializers.RandomNormal
-random_uniform_initializer = initializers.RandomUniform
-zeros_initializer = initializers.Zeros
 as_string, realdiv = strings.as_string, table.truediv
 eig, eigvals, matrix_square_root = linalg.eig, linalg.eigvals, linalg.sqrtm
 globals().update({_name: getattr(general, _name) for _name in general.__all__})

@@ -195,7 +195,8 @@ def eye(
 def range(  # noqa: A001
     start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, name: str = "range"
 ) -> Tensor:
-    """The numbers from `start`, by default 0, to `limit`, which is excluded.
+    """The numbers from `start`, by default 0, to `limit`, which is excluded. Each may be a vector
+    of one number.
 
     >>> tf.range(1, 10, 3).numpy().tolist()
     [1, 4, 7]
@@ -208,13 +209,20 @@ def range(  # noqa: A001
         plain = [convert_to_tensor(p).dtype for p in parts]
         dtype = next((k for k in (*kinds, *plain) if k.is_floating), (*kinds, *plain)[0])
     kind = dtypes.as_dtype(dtype).as_numpy_dtype
-    first, last, step = (np.asarray(p).astype(kind) for p in parts)
+    first, last, step = (_only_number(p).astype(kind) for p in parts)
     if not step or (first > last if step > 0 else first < last):
         raise InvalidArgumentError(
             f"delta must lead from start to limit. Received: {start=}, {limit=}, {delta=}"
         )
     count = max(int(np.ceil(np.abs((last - first) / step))), 0)
     return constant(first + np.arange(count).astype(kind) * step)
+
+
+def _only_number(value: Any) -> np.ndarray:
+    array = np.asarray(value)
+    if array.shape not in ((), (1,)):
+        raise InvalidArgumentError(f"A single number was expected. Received: {value}")
+    return array.reshape(())
 
 
 def linspace(start: Any, stop: Any, num: Any, name: str | None = None, axis: int = 0) -> Tensor:
@@ -224,7 +232,7 @@ def linspace(start: Any, stop: Any, num: Any, name: str | None = None, axis: int
     [0.0, 0.25, 0.5, 0.75, 1.0]
     """
     start, stop = operands("linspace", start, stop)
-    return run(_linspace, (start, stop), (static(num), axis))
+    return run(_linspace, (start, stop), (int(_only_number(static(num))), axis))
 
 
 def _linspace(start: Any, stop: Any, num: int, axis: int) -> Any:
@@ -520,7 +528,8 @@ def concat(values: Any, axis: Any, name: str = "concat") -> Tensor:
     >>> tf.concat([[1, 2], [3]], 0).numpy().tolist()
     [1, 2, 3]
     """
-    return run(_concat, joined("concat", values), (), {"axis": static(axis)})
+    at = int(_only_number(static(axis)))
+    return run(_concat, joined("concat", values), (), {"axis": at})
 
 
 def _concat(*values: Any, axis: int) -> Any:
