@@ -126,6 +126,11 @@ from keraslike.tf.indexing import (
     where,
 )
 from keraslike.tf.indexing import slice_ as slice
+from keraslike.tf.initial_values import Constant as constant_initializer
+from keraslike.tf.initial_values import Ones as ones_initializer
+from keraslike.tf.initial_values import RandomNormal as random_normal_initializer
+from keraslike.tf.initial_values import RandomUniform as random_uniform_initializer
+from keraslike.tf.initial_values import Zeros as zeros_initializer
 from keraslike.tf.linalg import (
     clip_by_global_norm,
     clip_by_norm,
@@ -135,11 +140,6 @@ from keraslike.tf.linalg import (
     norm,
     tensordot,
 )
-from keraslike.tf.initial_values import Constant as constant_initializer
-from keraslike.tf.initial_values import Ones as ones_initializer
-from keraslike.tf.initial_values import RandomNormal as random_normal_initializer
-from keraslike.tf.initial_values import RandomUniform as random_uniform_initializer
-from keraslike.tf.initial_values import Zeros as zeros_initializer
 from keraslike.tf.mapping import foldl, foldr, map_fn, scan, vectorized_map
 from keraslike.tf.math import complex, scalar_mul, truncatediv, truncatemod
 from keraslike.tf.module import Module, name_scope
