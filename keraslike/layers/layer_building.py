@@ -182,10 +182,15 @@ class LayerBuilding:
 
     def build_from_config(self, config: dict[str, Any]) -> None:
         """Builds the layer from the `get_build_config()` of another one."""
-        if "input_shape" in config:
-            self.build(config["input_shape"])
-        elif "shapes_dict" in config:
-            self.build(**config["shapes_dict"])
+        shapes = (config["input_shape"],) if "input_shape" in config else ()
+        by_name = {} if shapes else config.get("shapes_dict", {})
+        if not shapes and not by_name:
+            return
+        self.build(*shapes, **by_name)
+        # A user's build() may create sublayers without building them. If the call takes more than
+        # these shapes, whoever loads their weights reports those that are missing.
+        with contextlib.suppress(Exception):
+            self._build_by_call(*shapes, **by_name)
 
 
 def _has_shape(value: Any) -> bool:

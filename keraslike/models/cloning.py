@@ -137,7 +137,10 @@ def _cloned(
     if call_function is not None:
         operations = [_CalledBy(call_function, op) for op in operations]
     structured = jax.tree.unflatten(jax.tree.structure(model._inputs), inputs)
-    outputs = model._tensor_graph.run(operations, structured, model.name)
+    flat = model._tensor_graph._flatten(structured, model.name)
+    # The new tensors may have other sizes than the inputs.
+    values = {s.index: x for s, x in zip(specs, flat, strict=True)}
+    outputs = model._tensor_graph.run_steps(operations, values)
     cls: Any = type(model) if takes_graph(type(model)) else Functional
     return cls(structured, outputs, name=model.name)
 

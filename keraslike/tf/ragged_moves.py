@@ -99,10 +99,10 @@ def _gather_nd(
     function: Callable, params: Any, indices: Any, batch_dims: Any = 0, name: Any = None,
     bad_indices_policy: Any = None,
 ) -> Any:  # fmt: skip
-    if static(batch_dims) or isinstance(indices, RaggedTensor):
-        raise NotImplementedError(
-            "tf.gather_nd: of a ragged tensor, with dense indices and batch_dims=0 only."
-        )
+    if static(batch_dims):
+        raise ValueError("tf.gather_nd: batch_dims must be 0 where a tensor is ragged.")
+    if isinstance(indices, RaggedTensor):
+        return indices.with_flat_values(_gather_nd(function, params, indices.flat_values))
     places = host(convert_to_tensor(indices), "The count of values", "call it outside.")
     return _elements(function, params, places)
 

@@ -323,6 +323,13 @@ def test_clones_have_the_structure_and_the_compile_of_the_model():
     assert not keras.models.clone_model(keras.Sequential([layers.Dense(1)])).compiled
 
 
+def test_a_clone_takes_inputs_of_other_sizes():
+    x = layers.Input((4, 4, 3))
+    model = keras.Model(x, layers.Conv2D(2, 1)(x))
+    clone = keras.models.clone_model(model, layers.Input((10, 9, 3)))
+    assert clone.output_shape == (None, 10, 9, 2)
+
+
 def test_a_call_of_ones_own_counts_more_than_the_graph():
     class Twice(keras.Model):
         def call(self, x):

@@ -134,3 +134,18 @@ def test_copies_list_their_layers_in_the_same_order(copied):
         assert [layer.name for layer in again._sublayers] == names
     again.more = keraslike.layers.Dense(1)
     assert [layer.name for layer in again._sublayers][:-1] == names
+
+
+def test_layers_that_build_only_creates_are_loaded(tmp_path):
+    class Late(keraslike.Model):
+        def build(self, input_shape):
+            self.inner = keraslike.layers.Dense(2)
+
+        def call(self, x):
+            return self.inner(x)
+
+    model = Late()
+    wanted = model(np.ones((1, 3)))
+    model.save(tmp_path / "late.keras")
+    again = keraslike.models.load_model(tmp_path / "late.keras", custom_objects={"Late": Late})
+    np.testing.assert_array_equal(again(np.ones((1, 3))), wanted)

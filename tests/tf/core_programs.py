@@ -363,6 +363,7 @@ c([["a", "b"], ["c", "d"]])[c(1)]
 tf.function(lambda i: c(["a", "b"])[i])(c(1))
 tf.function(lambda i: tf.gather(c(["a", "b"]), i))(c([1, 0]))
 tf.function(lambda i: tf.reverse(c(["a", "b"]), [0]) if i > 0 else c(["a", "b"]))(c(1))
+tf.gather_nd(tf.ragged.constant([[1, 2], [3]]), tf.ragged.constant([[[0, 1]], []], ragged_rank=1))
 tf.math.in_top_k([2, 0], [[0.5, float("nan"), 0.7], [0.5, 0.1, -0.2]], 1)
 """
 
