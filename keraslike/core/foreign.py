@@ -221,6 +221,11 @@ def is_frame(value: Any) -> bool:
     return hasattr(value, "to_numpy") and hasattr(value, "columns")
 
 
+def is_column(value: Any) -> bool:
+    """Whether a value is a column, with the name of it, as pandas and polars have them."""
+    return hasattr(value, "to_numpy") and hasattr(value, "name") and not is_frame(value)
+
+
 def _of_columns(frame: Any) -> np.ndarray:
     """The columns of a frame as one array, in a dtype that can represent all of their numbers."""
     columns = [_column(frame[name]) for name in frame.columns]

@@ -100,6 +100,8 @@ def to_array(value: Any, name: str) -> Any:
         raise ValueError(
             f"{name} must be an array. Received lists that do not form one: {e}"
         ) from None
+    if array.ndim == 1 and foreign.is_column(given):
+        array = array[:, None]  # as in Keras, a column is one feature or target of each sample
     if not foreign.is_numeric(array):
         texts = None if foreign.is_frame(given) or _is_target(name) else as_bytes(array)
         if texts is not None:

@@ -161,6 +161,19 @@ def test_validation_split_and_streams_take_them_too(kind):
     assert "val_loss" in model.fit(x, y, validation_split=0.25, verbose=0).history
 
 
+def test_a_column_is_one_feature_of_each_sample():
+    column = Series("a", X[:, 0].astype("float64"))
+    x = layers.Input((1,))
+    assert keras.Model(x, x * 2.0).predict(column, verbose=0).shape == (24, 1)
+
+    class Joined(keras.Model):
+        def call(self, inputs):
+            return keras.ops.concatenate([inputs["a"], inputs["b"]], axis=1)
+
+    both = Joined().predict({"a": column, "b": column}, verbose=0)
+    np.testing.assert_allclose(both, np.stack([X[:, 0]] * 2, axis=1))
+
+
 class Placed:
     """A tensor of a graph: it has a shape and a dtype, and the numbers come when the graph runs."""
 
