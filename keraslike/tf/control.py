@@ -167,6 +167,12 @@ def _is_leaf(x: Any) -> bool:
     return isinstance(x, (Boxed, nnx.Variable))
 
 
+def is_composite(x: Any) -> bool:
+    """Whether a value is an object that consists of tensors, such as one of an `ExtensionType`."""
+    known = (Boxed, nnx.Variable, Structure, list, tuple, dict, type(None))
+    return not isinstance(x, known) and not jax.tree_util.all_leaves([x])
+
+
 def cond(
     pred: Any, true_fn: Callable | None = None, false_fn: Callable | None = None, name: Any = None
 ) -> Any:
@@ -343,16 +349,20 @@ def while_loop(
     <tf.Tensor: shape=(), dtype=int32, numpy=6>
     """
     kept = (list, tuple, dict, Structure, TensorArray)
+
+    def as_var(value: Any) -> Any:
+        return value if isinstance(value, kept) or is_composite(value) else convert_to_tensor(value)
+
     if isinstance(loop_vars, dict):  # the keys are passed, as in TensorFlow
         start = [convert_to_tensor(v) for v in loop_vars]
     else:
-        start = [v if isinstance(v, kept) else convert_to_tensor(v) for v in loop_vars]
+        start = [as_var(v) for v in loop_vars]
     bound = static(maximum_iterations)
     state, steps, given, decision = start, 0, loop_vars, cond(*start)
 
     def rest() -> Any:
         # The steps that were made may have changed variables, so the loop goes on from here.
-        now = [v if isinstance(v, kept) else convert_to_tensor(v) for v in state]
+        now = [as_var(v) for v in state]
         left = None if bound is None else bound - steps
         with rng.continued() if steps else contextlib.nullcontext():
             return _traced_loop(cond, body, given, now, left)

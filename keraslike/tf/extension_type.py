@@ -16,9 +16,12 @@ from flax import nnx
 
 from keraslike.core.boxed import Boxed
 from keraslike.core.static import Static
+from keraslike.core.structures import map_leaves
 from keraslike.tf import dtypes, ops, table
 from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.dtypes import DType, TensorShape
+from keraslike.tf.signatures import TensorSpec, is_leaf
+from keraslike.tf.specs import in_parts, type_spec_from_value
 from keraslike.tf.structure import Structure
 from keraslike.tf.tensor import Tensor
 
@@ -50,6 +53,72 @@ class _Kind(type):
 _OF_TENSORS = "_of_tensors"
 
 
+class ExtensionTypeSpec:
+    """The base class of `Spec`, which each extension type has: its fields, with specs in place of
+    tensors.
+
+    >>> class Point(tf.experimental.ExtensionType):
+    ...     x: tf.Tensor
+    >>> tf.type_spec_from_value(Point([1.0])).x
+    TensorSpec(shape=(1,), dtype=tf.float32, name=None)
+    """
+
+    value_type: Any
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        vars(self).update(_signature(self.value_type).bind(*args, **kwargs).arguments)
+
+    @classmethod
+    def from_value(cls, value: Any) -> Any:
+        """The spec of an object."""
+        made = object.__new__(cls)
+        for name in _hints(type(value)):
+            field = vars(value)[name]
+            spec = map_leaves(type_spec_from_value, field) if _has_tensors(field) else field
+            setattr(made, name, spec)
+        return made
+
+    def in_parts(self) -> Any:
+        """An object that has specs in place of its tensors."""
+        fields = {name: in_parts(getattr(self, name)) for name in _hints(self.value_type)}
+        made = object.__new__(self.value_type)
+        vars(made).update(fields)
+        vars(made)[_OF_TENSORS] = frozenset(n for n, v in fields.items() if _has_tensors(v))
+        return made
+
+    def is_compatible_with(self, other: Any) -> bool:
+        """Whether an object conforms to this spec."""
+        if type(other) is not self.value_type:
+            return False
+        (specs, mine), (tensors, theirs) = (
+            jax.tree.flatten(x, is_leaf=is_leaf) for x in (self.in_parts(), other)
+        )
+        pairs = zip(specs, tensors, strict=True)
+        return mine == theirs and all(spec.is_compatible_with(x) for spec, x in pairs)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and vars(other) == vars(self)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        return f"{type(self).__qualname__}({fields})"
+
+
+def _signature(cls: type) -> inspect.Signature:
+    fields = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.POSITIONAL_OR_KEYWORD,
+            default=getattr(cls, name, inspect.Parameter.empty),
+        )
+        for name in _hints(cls)
+    ]
+    fields.sort(key=lambda p: p.default is not p.empty)  # a stable sort
+    return inspect.Signature(fields)
+
+
 def _flatten(made: Any) -> tuple[Any, Any]:
     constant, parts = made.__tf_flatten__()
     return parts, constant
@@ -75,6 +144,8 @@ class ExtensionType(metaclass=_Kind):
     4.0
     """
 
+    Spec: type
+
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
         jax.tree_util.register_pytree_node(
@@ -82,19 +153,11 @@ class ExtensionType(metaclass=_Kind):
             _flatten,
             lambda constant, parts: _unflatten(cls, constant, parts),
         )
+        named = {"value_type": cls, "__qualname__": f"{cls.__qualname__}.Spec"}
+        cls.Spec = type("Spec", (ExtensionTypeSpec,), named)
 
     def __init__(self, *args: Any, **kwargs: Any):
-        hints, cls = _hints(type(self)), type(self)
-        fields = [
-            inspect.Parameter(
-                name,
-                inspect.Parameter.POSITIONAL_OR_KEYWORD,
-                default=getattr(cls, name, inspect.Parameter.empty),
-            )
-            for name in hints
-        ]
-        fields.sort(key=lambda p: p.default is not p.empty)  # a stable sort
-        vars(self).update(inspect.Signature(fields).bind(*args, **kwargs).arguments)
+        vars(self).update(_signature(type(self)).bind(*args, **kwargs).arguments)
 
     def __validate__(self) -> None:
         """Raises an error if the fields do not fit each other."""
@@ -177,7 +240,8 @@ def _has_tensors(value: Any) -> bool:
         return any(map(_has_tensors, value))
     if isinstance(value, collections.abc.Mapping):
         return any(map(_has_tensors, value.values()))
-    return isinstance(value, (Boxed, Structure, ExtensionType, nnx.Variable, jax.Array))
+    kinds = (Boxed, Structure, ExtensionType, nnx.Variable, jax.Array, TensorSpec)
+    return isinstance(value, kinds)
 
 
 def _converted(name: str, hint: Any, value: Any) -> Any:

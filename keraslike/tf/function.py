@@ -29,7 +29,7 @@ from keraslike.tf.concrete import (
 )
 from keraslike.tf.conversion import _as_operand, convert_to_tensor
 from keraslike.tf.signatures import MISMATCH, TensorSpec, call_key, common, has_unknown, is_leaf
-from keraslike.tf.specs import RaggedTensorSpec, in_parts
+from keraslike.tf.specs import in_parts
 from keraslike.tf.tensor import wrap
 from keraslike.tf.variables import NeedsFirstCall
 
@@ -264,8 +264,8 @@ class Function:
         def fit(spec: Any, given: Any) -> Any:
             if isinstance(spec, dict):
                 return {key: fit(inner, given[key]) for key, inner in spec.items()}
-            if isinstance(spec, RaggedTensorSpec):
-                if isinstance(given, RaggedTensorSpec) or spec.is_compatible_with(given):
+            if hasattr(spec, "in_parts"):
+                if type(given) is type(spec) or spec.is_compatible_with(given):
                     return given
                 raise TypeError(
                     f"{self.python_function.__name__}() was given {given!r}, which does not fit "

@@ -13,7 +13,7 @@ from keraslike.core.errors import NeedsPython
 from keraslike.tf import nest
 from keraslike.tf.autograph import converted
 from keraslike.tf.concrete import wrap_values
-from keraslike.tf.control import _flat, _run, _Traced, _written
+from keraslike.tf.control import _flat, _run, _Traced, _written, is_composite
 from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.dtypes import DType
 from keraslike.tf.errors import InvalidArgumentError
@@ -47,6 +47,8 @@ def map_fn(
     [1, 4, 9]
     """
     signature = specs(dtype if fn_output_signature is None else fn_output_signature)
+    if _has_composites(elems):
+        return _looped(converted(fn), elems)
     if not (is_dense(signature) and is_dense(elems)):
         expected = nest.map_structure(_slice_spec, elems) if signature is None else signature
         fn = fn if trace_state_clean() else converted(fn)
@@ -55,6 +57,12 @@ def map_fn(
     expected = nest.map_structure(_slice_spec, elems) if signature is None else signature
     fn = functools.partial(_fitting, converted(fn), expected)
     return _unless_python(lambda: _looped(fn, elems), fn, elems, expected)
+
+
+def _has_composites(tree: Any) -> bool:
+    if isinstance(tree, (list, tuple, dict)):
+        return any(map(_has_composites, tree.values() if isinstance(tree, dict) else tree))
+    return is_composite(tree)
 
 
 def _looped(fn: Callable, elems: Any) -> Any:
@@ -220,7 +228,7 @@ def _tensors(tree: Any) -> Any:
     if isinstance(tree, tuple) or (isinstance(tree, list) and _holds_arrays(tree)):
         items = list(map(_tensors, tree))
         return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
-    return convert_to_tensor(tree)
+    return tree if is_composite(tree) else convert_to_tensor(tree)
 
 
 def _holds_arrays(tree: Any) -> bool:

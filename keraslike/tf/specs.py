@@ -115,12 +115,11 @@ class RaggedTensorSpec(_Spec):
 
 
 def in_parts(arguments: Any) -> Any:
-    """The arguments with ragged tensors of specs in place of specs of ragged tensors."""
-    leaves = jax.tree.leaves(arguments, is_leaf=is_leaf)
-    if not any(isinstance(x, RaggedTensorSpec) for x in leaves):
+    """The arguments with ragged tensors and extension types of specs in place of their specs."""
+    if not any(hasattr(x, "in_parts") for x in jax.tree.leaves(arguments, is_leaf=is_leaf)):
         return arguments
     return jax.tree.map(
-        lambda x: x.in_parts() if isinstance(x, RaggedTensorSpec) else x, arguments, is_leaf=is_leaf
+        lambda x: x.in_parts() if hasattr(x, "in_parts") else x, arguments, is_leaf=is_leaf
     )
 
 
@@ -264,6 +263,8 @@ def type_spec_from_value(value: Any) -> Any:
     for kind, spec in _HOLDERS:
         if isinstance(value, kind):
             return spec.from_value(value)
+    if hasattr(type(value), "Spec"):  # an ExtensionType
+        return value.Spec.from_value(value)
     return TensorSpec.from_tensor(convert_to_tensor(value))
 
 

@@ -81,3 +81,34 @@ def test_fields_are_converted_to_their_annotations():
     for name in ("a", "a", "b"):
         assert traced(Whole(parts, name)).numpy().tolist() == [2]
     assert traced.experimental_get_tracing_count() == 2
+
+
+def test_objects_in_loops():
+    x = _masked()
+
+    def step(i, m):
+        return i + 1, Masked(m.values + 1.0, m.mask)
+
+    assert tf.while_loop(lambda i, m: i < 3, step, [0, x])[1].total() == 10.0
+    assert tf.cond(tf.constant(False), lambda: x, lambda: step(0, x)[1]).total() == 6.0
+    rows = Masked([[1.0, 2.0], [3.0, 4.0]], [[True, True], [False, True]])
+    twice = tf.map_fn(lambda m: Masked(m.values * 2.0, m.mask), rows)
+    assert twice.values.numpy().tolist() == [[2.0, 4.0], [6.0, 8.0]]
+    sums = tf.map_fn(lambda pair: pair[0].total() + pair[1], (rows, tf.constant([1.0, 2.0])))
+    assert sums.numpy().tolist() == [4.0, 6.0]
+
+
+def test_specs():
+    x = _masked()
+    spec = tf.type_spec_from_value(x)
+    numbers = "TensorSpec(shape=(3,), dtype=tf.float32, name=None)"
+    assert repr(spec) == f"Masked.Spec(values={numbers}, mask={spec.mask}, name='n')"
+    vector = [tf.TensorSpec([None], dtype) for dtype in (tf.float32, tf.bool)]
+    wide = Masked.Spec(*vector, name="n")
+    assert spec == tf.type_spec_from_value(x) != wide and spec.value_type is Masked
+    total = tf.function(lambda m: m.total(), input_signature=[wide])
+    assert (total(x), total(Masked([1.0], [True]))) == (4.0, 1.0)
+    with pytest.raises(TypeError, match="does not fit Masked.Spec"):
+        total(Masked([[1.0]], [[True]]))
+    concrete = tf.function(Masked.total).get_concrete_function(spec)
+    assert concrete(x) == 4.0

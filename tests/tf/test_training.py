@@ -481,3 +481,10 @@ def test_a_step_of_a_model_with_several_outputs():
     assert found == [[16.0], [4.0], [1.0], [1.0]]
     found = model.evaluate(x, y, verbose=0)
     np.testing.assert_allclose(found, [13.3313, 12.3904, 0.9409, 0.97, 3.52], rtol=1e-5)
+
+
+def test_the_moments_of_normalization_are_tensors():
+    layer = tf.keras.layers.Normalization()
+    layer.adapt(np.array([[1.0, 4.0], [3.0, 4.0]]))
+    assert layer.mean.numpy().tolist() == [[2.0, 4.0]]
+    assert layer.variance.numpy().tolist() == [[1.0, 0.0]]
