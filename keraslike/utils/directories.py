@@ -437,7 +437,9 @@ class _Files:
         made = []
         for paths, labels in self.parts:
             shuffle = self.shuffle and not made  # with "both", the validation set is not shuffled
-            dataset = self._dataset(load, paths, labels, shuffle, skip_broken)
+            # The orders are those of Keras, where only `grain` shuffles the files as a whole.
+            buffer = len(paths) if self.format != "tf" else 8 * batch_size if batch_size else 1024
+            dataset = self._dataset(load, paths, labels, buffer if shuffle else 0, skip_broken)
             if batch_size is not None:
                 batched = dataset.batch(batch_size) if combine is None else None
                 dataset = batched or dataset.grouped(batch_size, combine)  # type: ignore[arg-type]
@@ -451,7 +453,7 @@ class _Files:
         load: Callable[[str], Any],
         paths: list[str],
         labels: list[float] | None,
-        shuffle: bool,
+        buffer: int,
         skip_broken: bool,
     ) -> Dataset:
         def read(number: int) -> Any:
@@ -468,8 +470,8 @@ class _Files:
             return content if labels is None else (content, self._label(labels[number]))
 
         dataset = Dataset(lambda: iter(range(len(paths))), len(paths))
-        if shuffle:
-            dataset = dataset.shuffle(len(paths), self.seed, self.format == "tf")
+        if buffer:
+            dataset = dataset.shuffle(buffer, self.seed, self.format == "tf")
         dataset = dataset.map(read, AUTOTUNE)
         if not skip_broken:
             return dataset
