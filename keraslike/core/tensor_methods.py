@@ -13,6 +13,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+import jax
+
 from keraslike.core.boxed import Answers, boxed, unbox
 from keraslike.core.tracebacks import is_ours, is_users
 
@@ -29,10 +31,15 @@ _known: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
 def with_tensors(function: Callable, code: Any) -> Callable:
     """The function, called with tensors in the place of arrays if its code takes them.
 
+    So is every function where 64-bit dtypes are enabled for one of its arguments: operators of
+    tensors convert numpy's numbers of 64 bits as in TensorFlow, and those of arrays would give
+    results of 64 bits.
+
     Args:
         code: the function of a user, or a class whose `call` it is.
     """
-    if Answers.box is None or not _takes_tensors(code):
+    wide = jax.config.jax_enable_x64  # type: ignore[attr-defined]
+    if Answers.box is None or not (wide or _takes_tensors(code)):
         return function
     return lambda *args, **kwargs: unbox(function(*boxed(args), **boxed(kwargs)))
 

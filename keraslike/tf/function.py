@@ -20,6 +20,7 @@ from keraslike.core.errors import NeedsPython
 from keraslike.core.pickling import find, is_found, picklable
 from keraslike.core.tracebacks import entry
 from keraslike.tf import autograph as rewriting
+from keraslike.tf import dtypes
 from keraslike.tf.concrete import (
     OF_ANY_SIZES,
     ConcreteFunction,
@@ -41,7 +42,8 @@ called: Callable[[ConcreteFunction], None] | None = None
 
 class BySize(ConcreteFunction):
     """A function of a signature with unknown sizes that cannot be traced with symbols for them, so
-    that it is traced again for the sizes of each call.
+    that it is traced again for the sizes of each call; or a function of text, whose calls run
+    in Python.
 
     Attributes that depend on the trace, such as the graph, raise the error of the trace.
     """
@@ -66,8 +68,12 @@ class BySize(ConcreteFunction):
         for place, tensor in zip(self.tensors, given, strict=True):
             leaves[place] = tensor
         found = self._by._traced.get(call_key(self.structure, leaves))
-        if found is None:
-            found = self._by._trace(leaves, leaves, self.structure, self._place)
+        try:
+            if found is None:
+                found = self._by._trace(leaves, leaves, self.structure, self._place)
+        except NeedsPython:
+            args, kwargs = jax.tree.unflatten(self.structure, leaves)
+            return wrap_values(self._by.python_function(*args, **kwargs))
         return found.on(given)
 
 
@@ -156,7 +162,17 @@ class Function:
         """The function traced for these tensors, `TensorSpec`s and Python values."""
         if self.input_signature is not None and len(args) <= self._ours and not kwargs:
             args = (*args, *self.input_signature)
-        return self._find(args, kwargs)[0]
+        try:
+            return self._find(args, kwargs)[0]
+        except NeedsPython as error:
+            args, kwargs = self._bound(args, kwargs)
+            parts = in_parts((self._fitted(args) if self.input_signature else args, kwargs))
+            leaves, structure = jax.tree.flatten(parts, is_leaf=is_leaf)
+            if any(getattr(leaf, "dtype", None) == dtypes.string for leaf in leaves):
+                self._in_python = True
+            if not self._in_python:
+                raise
+            return BySize(self, leaves, structure, error)
 
     def _find(self, args: tuple, kwargs: dict[str, Any]) -> tuple[ConcreteFunction, list[Any]]:
         args, kwargs = self._bound(args, kwargs)

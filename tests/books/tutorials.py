@@ -91,7 +91,7 @@ CHANGES: dict[str, tuple[tuple[str, str], ...]] = {
         ("d_model = 128", "d_model = 32"),
         ("dff = 512", "dff = 64"),
         ("num_heads = 8", "num_heads = 2"),
-        ("MAX_TOKENS=128", "MAX_TOKENS=24"),
+        ("MAX_TOKENS=128", "MAX_TOKENS=10"),
     ),
     "segmentation": (
         (r"include_top=False\)", "include_top=False, weights=None)"),

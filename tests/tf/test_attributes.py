@@ -125,3 +125,16 @@ def test_a_model_may_delete_the_mask_of_what_it_returns():
     np.testing.assert_allclose(history["loss"], [1.609438, 1.546064], rtol=1e-6)
     y = model.embedding(tf.constant([[1, 0]]))
     assert y._keras_mask.numpy().tolist() == [[True, False]]
+
+
+def test_numbers_of_numpy_do_not_widen_a_call_on_wide_integers():
+    class Biased(tf.keras.layers.Layer):
+        bias = np.array([1.0, 2.0])  # of 64 bits
+
+        def call(self, x, ids):
+            return x + self.bias
+
+    layer = Biased()
+    y = layer(tf.constant([[1.0, 1.0]]), tf.constant([1], tf.int64))
+    assert (y.dtype, y.numpy().tolist()) == (tf.float32, [[2.0, 3.0]])
+    assert layer(tf.constant([[1.0, 1.0]]), tf.constant([1])).numpy().tolist() == [[2.0, 3.0]]

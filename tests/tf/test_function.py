@@ -128,8 +128,6 @@ def test_python_control_flow_on_a_tensor_says_what_to_use():
     with pytest.raises(TypeError, match="tf.shape"):
         sized.get_concrete_function(tf.constant(1))
     assert sized(tf.constant(2)).shape == (2,)  # it runs in Python
-    with pytest.raises(TypeError, match="strings"):
-        tf.function(lambda x: x).get_concrete_function(tf.constant("a"))
     assert tf.function(lambda x: x)(tf.constant("a")).numpy() == b"a"  # it runs in Python
 
 
@@ -590,3 +588,22 @@ def test_unknown_sizes_of_two_tensors_may_differ(body, sizes):
         for each in (function, concrete):
             np.testing.assert_array_equal(each(*given), body(*given))
     assert function.experimental_get_tracing_count() <= 4
+
+
+def test_a_concrete_function_of_text_runs_in_python():
+    @tf.function
+    def longest(x):
+        if x.dtype == tf.string:
+            x = tf.strings.to_number(tf.strings.split(x))[tf.newaxis]
+        place = tf.argmax(x, -1)
+        return {"place": place, "name": tf.gather(tf.constant(["a", "b"]), place)}
+
+    for spec, given, expected in (
+        (tf.TensorSpec((), tf.string), "1 2", (1, b"b")),
+        (tf.TensorSpec((None, 2)), [[3.0, 1.0]], (0, b"a")),
+    ):
+        for call in (longest.get_concrete_function(x=spec), longest):
+            found = call(tf.constant(given))
+            assert (int(found["place"][0]), found["name"].numpy()[0]) == expected
+    lower = tf.function(tf.strings.lower, input_signature=[tf.TensorSpec([None], tf.string)])
+    assert lower.get_concrete_function()(tf.constant(["A"])).numpy().tolist() == [b"a"]
