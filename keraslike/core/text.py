@@ -320,6 +320,25 @@ def as_bytes(array: np.ndarray) -> np.ndarray | None:
     return out.reshape(array.shape)
 
 
+def narrow(array: np.ndarray, keeps_wide: bool = False) -> np.ndarray:
+    """The array, if a compiled program, which has 32 bits, can hold its numbers.
+
+    Raises NeedsPython if it cannot.
+
+    Args:
+        keeps_wide: whether numbers of 64 bits must remain such, whatever their size.
+    """
+    kind, fits = array.dtype.kind, array.dtype.name not in ("float64", "complex128")
+    if keeps_wide and kind in "iufc":
+        fits = array.dtype.itemsize < (16 if kind == "c" else 8)
+    elif kind in "iu" and array.size:
+        limits = np.iinfo(np.int32 if kind == "i" else np.uint32)
+        fits = bool(limits.min <= array.min() and array.max() <= limits.max)
+    if not fits:
+        raise NeedsPython(f"A function of text has results of {array.dtype}, of 64 bits.")
+    return array
+
+
 def as_characters(texts: Iterable[bytes]) -> list[str]:
     """Bytes as strings with a character for each byte, for JSON."""
     return [text.decode("latin-1") for text in texts]

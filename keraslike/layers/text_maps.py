@@ -11,7 +11,7 @@ from keraslike.core import base, context, flax_internals
 from keraslike.core.boxed import unbox
 from keraslike.core.errors import NeedsPython
 from keraslike.core.repeated import MISSED
-from keraslike.core.text import Text, as_bytes
+from keraslike.core.text import Text, as_bytes, narrow
 from keraslike.layers.layer_state import number_of
 
 _SOME_VARIABLE = {0: context.Held(None, flax_internals.TraceState())}
@@ -45,20 +45,8 @@ def mapped(layer: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
                 "to one tensor: it uses variables, adds losses or masks, or has several outputs. "
                 "Compile the model with run_eagerly=True."
             )
-        output = np.asarray(output)
-        if not _is_narrow(output, keeps_wide):
-            raise NeedsPython(f"Layer '{layer.name}' has results that need 64 bits.")
+        output = narrow(np.asarray(output), keeps_wide)
         texts_out = as_bytes(output)
         return output if texts_out is None else texts_out
 
     return args[0].apply((number_of(layer), training, options), call, None)
-
-
-def _is_narrow(array: np.ndarray, keeps_wide: bool) -> bool:
-    """Whether a compiled program, which has 32 bits, can hold the numbers of an array."""
-    if keeps_wide and array.dtype.kind in "iufc":
-        return array.dtype.itemsize < (16 if array.dtype.kind == "c" else 8)
-    if array.dtype.kind in "iu" and array.size:
-        narrow = np.iinfo(np.int32 if array.dtype.kind == "i" else np.uint32)
-        return bool(narrow.min <= array.min() and array.max() <= narrow.max)
-    return array.dtype.name not in ("float64", "complex128")

@@ -11,7 +11,7 @@ import numpy as np
 
 from keraslike.core import context
 from keraslike.core.errors import NeedsPython
-from keraslike.core.text import Text
+from keraslike.core.text import Text, narrow
 from keraslike.tf import dtypes
 from keraslike.tf.conversion import constant, convert_to_tensor
 from keraslike.tf.errors import InvalidArgumentError
@@ -41,29 +41,38 @@ def of_ragged(function: Callable) -> Callable:
     def call(input: Any, *args: Any, **kwargs: Any) -> Any:
         if isinstance(input, RaggedTensor):
             return input.with_flat_values(function(input.flat_values, *args, **kwargs))
-        if type(input) is Text and context.state.exports_text:
-            return _exported(function, input, args, kwargs)
+        if type(input) is Text and input.values is None and not context.state.symbolic:
+            return _traced(function, input, args, kwargs)
         return function(input, *args, **kwargs)
 
     return call
 
 
-def _exported(function: Callable, input: Text, args: tuple, kwargs: dict[str, Any]) -> Any:
-    """The result of a function of each text in a program that runs without Python."""
-    dtype = function("0", *args, **kwargs).dtype
+def _traced(function: Callable, input: Text, args: tuple, kwargs: dict[str, Any]) -> Any:
+    """The result of a function of each text in a trace: the host computes it before the program
+    runs, and TensorFlow where a program is exported."""
     plain = [x.name if isinstance(x, dtypes.DType) else x for x in (*args, *kwargs.values())]
-    rest = input.shape[1:]
+    rest, name = input.shape[1:], function.__name__
     if not all(isinstance(x, (str, bool, int, float, type(None))) for x in (*plain, *rest)):
         raise NeedsPython(
-            f"tf.strings.{function.__name__} needs plain arguments, and texts of a known shape but "
-            "for the batch, to be part of an exported program."
+            f"tf.strings.{name} needs plain arguments, and texts of a known shape but for the "
+            "batch, to be part of a program."
         )
-    named = tuple(zip(kwargs, plain[len(args) :]))
-    texts = input.after((function.__name__, tuple(plain[: len(args)]), named))
+    step = (name, tuple(plain[: len(args)]), tuple(zip(kwargs, plain[len(args) :])))
+
+    keeps_wide = bool(context.state.tapes)
+
+    def on_host(texts: np.ndarray) -> np.ndarray:
+        out = function(constant(texts), *args, **kwargs)
+        return narrow(np.asarray(out._value if out.dtype is dtypes.string else out), keeps_wide)
+
+    if not context.state.exports_text:
+        return input.apply(("tf.strings", step), on_host, None)
+    texts, dtype = input.after(step), function("0", *args, **kwargs).dtype
     if dtype is dtypes.string:
         return texts
     about = {"shape": rest, "result": (None, *rest), "dtype": dtype.name, "steps": texts.steps}
-    return texts.apply("steps", function, None, about)
+    return texts.apply("steps", on_host, None, about)
 
 
 def to_rows(input: Any, pieces: Callable[[bytes], list], dtype: Any) -> Any:

@@ -116,6 +116,36 @@ def test_layers_with_weights_are_trained():
     assert trained(model_of(Vectors())) == pytest.approx([0.5, 0.405, 0.32805])
 
 
+class Sizes(layers.Layer):
+    """A layer with weights that applies functions of each text."""
+
+    def __init__(self, buckets=10):
+        super().__init__()
+        self.embedding, self.buckets = layers.Embedding(10, 2), buckets
+
+    def call(self, inputs):
+        lower = tf.strings.lower(inputs, encoding="utf-8")
+        numbers = tf.strings.to_number(tf.strings.regex_replace(lower, "[^0-9]", "7"))
+        buckets = tf.strings.to_hash_bucket_fast(lower, self.buckets) % 10
+        ends = tf.where(tf.strings.regex_full_match(lower, ".*e"), 1.0, 0.0)
+        length = tf.cast(tf.strings.length(lower), tf.float32)
+        return self.embedding(buckets)[:, 0] + numbers + ends * length
+
+
+@pytest.mark.parametrize("buckets", [10, 2**40])  # The larger ones need 64 bits, and thus Python.
+def test_functions_of_each_text_are_computed_before_compiled_steps(buckets):
+    texts, y = np.array([["Ä1"], ["bee"], ["E"], ["x9"]] * 4, object), np.ones((16, 2))
+    found = []
+    for eagerly in (False, True):
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([keras.Input((1,), dtype="string"), Sizes(buckets)])
+        model.compile("sgd", "mse", run_eagerly=eagerly)
+        history = model.fit(texts, y, batch_size=4, epochs=2, verbose=0).history
+        found.append([*history["loss"], *model.predict(texts[:3], verbose=0).ravel()])
+        assert model._needs_python == (buckets > 10 and not eagerly)
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-5)
+
+
 def test_a_variable_that_such_a_layer_reads_gets_its_gradient():
     weights = tf.Variable([1.0, 1.0, 1.0, 1.0, 1.0])
 
