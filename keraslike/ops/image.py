@@ -59,10 +59,10 @@ def rgb_to_hsv(images: Any, data_format: str | None = None) -> jax.Array:
     """
     colours, axis = _colours(images, data_format)
     least = jnp.finfo(colours[0].dtype).eps
-    return jnp.stack(hsv_of(*(jnp.where(jnp.abs(c) < least, 0, c) for c in colours)), axis)
+    return jnp.stack(_hsv_of(*(jnp.where(jnp.abs(c) < least, 0, c) for c in colours)), axis)
 
 
-def hsv_of(r: jax.Array, g: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _hsv_of(r: jax.Array, g: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Hue, saturation and value of red, green and blue."""
     value = jnp.maximum(jnp.maximum(r, g), b)
     spread = value - jnp.minimum(jnp.minimum(r, g), b)
@@ -82,10 +82,10 @@ def hsv_to_rgb(images: Any, data_format: str | None = None) -> jax.Array:
     [0.5, 0.0, 0.0]
     """
     (hue, saturation, value), axis = _colours(images, data_format)
-    return jnp.stack([value * (1 - saturation + saturation * s) for s in hue_shares(hue)], axis)
+    return jnp.stack([value * (1 - saturation + saturation * s) for s in _hue_shares(hue)], axis)
 
 
-def hue_shares(hue: jax.Array) -> list[jax.Array]:
+def _hue_shares(hue: jax.Array) -> list[jax.Array]:
     """How far red, green and blue are from the least to the largest of the three, for a hue."""
     sixths = jnp.mod(hue, 1) * 6
     shares = (jnp.abs(sixths - 3) - 1, 2 - jnp.abs(sixths - 2), 2 - jnp.abs(sixths - 4))

@@ -274,7 +274,7 @@ def adjust_gamma(image: Any, gamma: float = 1, gain: float = 1) -> Tensor:
 
 
 def _to_hsv(x: Any) -> Any:
-    return jnp.stack(colors.hsv_of(*jnp.moveaxis(x, -1, 0)), -1)
+    return jnp.stack(colors._hsv_of(*jnp.moveaxis(x, -1, 0)), -1)
 
 
 rgb_to_hsv = operation("image.rgb_to_hsv", "images")(_to_hsv)
@@ -284,7 +284,7 @@ hsv_to_rgb = operation("image.hsv_to_rgb", "images")(lambda x: colors.hsv_to_rgb
 @operation("image.adjust_hue", "image delta")
 def _turned(x: Any, delta: Any) -> Any:
     least = x.min(-1)
-    shares = colors.hue_shares(_to_hsv(x)[..., 0] + delta)
+    shares = colors._hue_shares(_to_hsv(x)[..., 0] + delta)
     return jnp.stack([least + (x.max(-1) - least) * share for share in shares], -1)
 
 
