@@ -59,7 +59,7 @@ class ExtensionTypeSpec:
 
     >>> class Point(tf.experimental.ExtensionType):
     ...     x: tf.Tensor
-    >>> tf.type_spec_from_value(Point([1.0])).x
+    >>> tf.type_spec_from_value(Point(tf.constant([1.0]))).x
     TensorSpec(shape=(1,), dtype=tf.float32, name=None)
     """
 
@@ -153,8 +153,9 @@ class ExtensionType(metaclass=_Kind):
             _flatten,
             lambda constant, parts: _unflatten(cls, constant, parts),
         )
+        own = (vars(cls)["Spec"],) if "Spec" in vars(cls) else ()  # with methods of the class
         named = {"value_type": cls, "__qualname__": f"{cls.__qualname__}.Spec"}
-        cls.Spec = type("Spec", (ExtensionTypeSpec,), named)
+        cls.Spec = type("Spec", (*own, ExtensionTypeSpec), named)
 
     def __init__(self, *args: Any, **kwargs: Any):
         vars(self).update(_signature(type(self)).bind(*args, **kwargs).arguments)

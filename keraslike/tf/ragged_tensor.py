@@ -264,7 +264,8 @@ class RaggedTensor(Partitioned):
         raise TypeError("A RaggedTensor has no truth value.")
 
     def __repr__(self) -> str:
-        if any(map(is_traced, (self.flat_values, *[level._splits for level in self._levels()]))):
+        splits = [level._splits for level in self._levels()]
+        if is_traced(self.flat_values) or not all(isinstance(s, np.ndarray) for s in splits):
             return f"<tf.RaggedTensor: shape={self.shape}, dtype={self.dtype.name}, no values yet>"
         with np.printoptions(formatter={"all": _shown}):
             return f"<tf.RaggedTensor {_shown(self.numpy())}>"

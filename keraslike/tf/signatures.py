@@ -79,7 +79,8 @@ def key_of(x: Any) -> Any:
         return TensorSpec(x.shape, x.dtype)
     if type(x) in (bool, int, float, complex, str, bytes, type(None), DType):
         return x  # 1, 1.0 and True are equal arguments, as in TensorFlow
-    return _Same(x)
+    own = getattr(type(x), "__tf_tracing_type__", None)
+    return _Same(x) if own is None else own(x, None)
 
 
 def call_key(structure: Any, leaves: Sequence[Any]) -> Any:

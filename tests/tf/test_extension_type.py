@@ -112,3 +112,16 @@ def test_specs():
         total(Masked([[1.0]], [[True]]))
     concrete = tf.function(Masked.total).get_concrete_function(spec)
     assert concrete(x) == 4.0
+
+    class Ranked(tf.experimental.ExtensionType):
+        values: tf.Tensor
+
+        class Spec:
+            def __init__(self, rank):
+                self.values = tf.TensorSpec([None] * rank)
+
+            rank = property(lambda self: len(self.values.shape))
+
+    assert Ranked.Spec(2) == Ranked.Spec(2) and tf.type_spec_from_value(Ranked([1.0])).rank == 1
+    first = tf.function(lambda r: r.values[0], input_signature=[Ranked.Spec(1)])
+    assert first(Ranked([3.0, 4.0])) == 3.0
