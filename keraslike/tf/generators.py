@@ -182,10 +182,21 @@ class Generator(base.Object):
         return [Generator(state=[0, 0, key]) for key in keys]
 
 
-def create_rng_state(seed: Any, alg: Any = None) -> np.ndarray:
+def create_rng_state(seed: Any, alg: Any = "philox") -> Tensor:
     """The state of a generator for a seed, int64.
 
-    >>> tf.random.create_rng_state(7, "philox").tolist()
+    Args:
+        seed: an integer, of which each number of the state has 64 bits, or a vector, before which
+            zeros are added.
+        alg: `"philox"`, for three numbers, or `"threefry"`, for two.
+
+    >>> tf.random.create_rng_state(7, "philox").numpy().tolist()
     [7, 0, 0]
     """
-    return np.asarray([*np.atleast_1d(static(seed)).tolist(), 0, 0][:3], np.int64)
+    size = 2 if alg in (2, "threefry") else 3
+    if isinstance(seed, int):
+        numbers = [(seed >> 64 * i) % 2**64 for i in range(size)]
+    else:
+        given = np.atleast_1d(static(seed)).tolist()[:size]
+        numbers = [0] * (size - len(given)) + [number % 2**64 for number in given]
+    return Tensor(np.array(numbers, np.uint64).astype(np.int64))

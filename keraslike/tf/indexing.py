@@ -220,14 +220,23 @@ def gather(
     [[5, 6], [1, 2]]
     """
     params, indices = _as_operand(params), _as_operand(indices)
-    axis = static(axis)
-    axis = batch_dims if axis is None else axis
+    axis, batch_dims = static(axis), static(batch_dims)
+    axis = _counted("axis", batch_dims if axis is None else axis, len(params.shape) - 1)
+    batch_dims = _counted("batch_dims", batch_dims, len(indices.shape))
     check_places("indices", indices, tuple(params.shape)[axis])
     name = recording.ROWS if axis == 0 and not batch_dims else "GatherV2"
     found = run(_gather, (params, indices), (axis, batch_dims), name=name)
     if name == recording.ROWS and isinstance(params, nnx.Variable):
         note_rows(params, array_in(params), raw(indices), raw(found))
     return found
+
+
+def _counted(name: str, place: int, last: int) -> int:
+    """A place counted from the front, of one that may be negative."""
+    count = last + (name == "axis")
+    if not -count <= place <= last:
+        raise InvalidArgumentError(f"{name} must be in [{-count}, {last}]. Received: {place}")
+    return place + count if place < 0 else place
 
 
 def check_places(name: str, indices: Any, sizes: Any) -> None:
@@ -276,6 +285,8 @@ def gather_nd(
     """
     _policy("gather_nd", bad_indices_policy)
     params, indices, batch_dims = _as_operand(params), _as_operand(indices), static(batch_dims)
+    if batch_dims < 0:
+        raise ValueError(f"batch_dims must not be negative. Received: batch_dims={batch_dims}")
     check_places("indices", indices, tuple(params.shape)[batch_dims:][: indices.shape[-1]])
     if len(indices.shape) == 2 and indices.shape[1] == 1 and not batch_dims:
         return gather(params, indices[:, 0])  # whose gradient has rows, as in TensorFlow

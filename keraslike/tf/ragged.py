@@ -199,7 +199,7 @@ def stack_dynamic_partitions(
     flat = ops.reshape(data, (which.size, *tuple(data.shape)[which.ndim :]))
     order = np.argsort(which.reshape(-1), kind="stable")
     values = pick(flat, order)
-    return RaggedTensor.from_value_rowids(values, which.reshape(-1)[order].astype(np.int64), count)
+    return RaggedTensor.from_value_rowids(values, which.reshape(-1)[order], count)
 
 
 __all__ = [
