@@ -14,6 +14,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, json_format, messag
 from keraslike.tf import dtypes, messages
 from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.structure import operates
 from keraslike.tf.tensor import Tensor
 
 
@@ -28,6 +29,7 @@ def _each(function: Callable[[bytes], bytes], given: Any, what: str) -> Tensor:
     return Tensor(out)
 
 
+@operates
 def encode_base64(input: Any, pad: bool = False, name: Any = None) -> Tensor:
     """Texts in URL-safe base64, with `pad` padded with `=`.
 
@@ -42,6 +44,7 @@ def encode_base64(input: Any, pad: bool = False, name: Any = None) -> Tensor:
     return _each(encode, input, "Cannot encode")
 
 
+@operates
 def decode_base64(input: Any, name: Any = None) -> Tensor:
     """The decoded bytes of texts in URL-safe base64. Raises InvalidArgumentError for other texts.
 

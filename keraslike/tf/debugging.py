@@ -20,10 +20,11 @@ from keraslike.tf import tensor as tensor_module
 from keraslike.tf.conversion import _as_operand
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.operation import operation
-from keraslike.tf.structure import Structure
+from keraslike.tf.structure import Structure, operates
 from keraslike.tf.tensor import Tensor, raw
 
 
+@operates
 def check_numerics(tensor: Any, message: str, name: str | None = None) -> Tensor:
     """Returns the tensor, if all its elements are finite.
 

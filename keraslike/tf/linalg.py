@@ -17,6 +17,7 @@ from keraslike.tf.operation import operands, operation
 from keraslike.tf.ops import add_n
 from keraslike.tf.ops import eye as eye
 from keraslike.tf.slices import by_rows, rows_of
+from keraslike.tf.structure import operates
 from keraslike.tf.table import l2_normalize as l2_normalize
 from keraslike.tf.table import maximum, multiply, reduce_sum, sqrt, square
 from keraslike.tf.tensor import WIDE, Tensor, run
@@ -150,6 +151,7 @@ def _norm(x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
 
 
 @by_rows
+@operates
 def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: Any = None) -> Tensor:
     """Values limited to a range.
 

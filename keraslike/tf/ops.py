@@ -110,6 +110,7 @@ def saturate_cast(value: Any, dtype: Any, name: str | None = None) -> Tensor:
     return cast(clipped, wanted)
 
 
+@operates
 def identity(input: Any, name: str | None = None) -> Tensor:
     """The tensor, unchanged.
 

@@ -429,6 +429,7 @@ _ELEMENTWISE += [
     *("cast", "ones_like", "saturate_cast", "truediv", "zeros_like"),
     *("squared_difference", "xlogy", "xdivy", "lgamma"),
     *("multiply_no_nan", "digamma", "one_hot", "clip_by_value", "stop_gradient", "identity"),
+    *("check_numerics", "encode_base64", "decode_base64"),
     *("bitwise.bitwise_and", "bitwise.bitwise_or", "bitwise.bitwise_xor"),
     *[f"nn.{n}" for n in ("relu", "leaky_relu", "elu", "selu", "gelu", "silu")],
 ]

@@ -140,7 +140,7 @@ class SparseTensor(Structure):
             return x * y if isinstance(x, SparseTensor) else y * x
         if name in ("truediv", "divide") and len(args) == 2 and args[0] is self:
             return self / args[1]
-        if name in _UNARY or name == "cast":
+        if name in (*_UNARY, "cast", "identity"):
             return self.with_values(function(self._values, *args[1:], **kwargs))
         if name == "shape":
             return ops.cast(self.dense_shape, dtypes.int32)

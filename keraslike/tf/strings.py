@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from keraslike.tf import documentation, dtypes, ragged_math
+from keraslike.tf import documentation, dtypes, ops, ragged, ragged_math
 from keraslike.tf.conversion import constant, convert_to_tensor, static
 from keraslike.tf.errors import InvalidArgumentError, OutOfRangeError
 from keraslike.tf.ragged_tensor import RaggedTensor
@@ -270,7 +270,7 @@ def reduce_join(
     """
     between = _plain(separator)
     if isinstance(inputs, RaggedTensor):
-        return _join_ragged(inputs, axis, between)
+        return _join_ragged(inputs, axis, between, keepdims)
     given = texts(inputs)
     rank, axis = given.ndim, static(axis)
     axes = list(range(rank))[::-1] if axis is None else np.atleast_1d(axis).tolist()
@@ -288,16 +288,29 @@ def reduce_join(
     return Tensor(out)
 
 
-def _join_ragged(r: RaggedTensor, axis: Any, between: bytes) -> Any:
-    axis = len(r.shape) - 1 if axis is None else r._axis(axis)
-    if isinstance(r.values, RaggedTensor) and axis > 1:
-        return r.with_values(_join_ragged(r.values, axis - 1, between))
-    rows = r.to_list()
-    if axis == 0:
-        rows = [[x for x in column if x is not None] for column in itertools.zip_longest(*rows)]
-    out = np.empty(len(rows), object)
-    out[:] = [between.join(row) for row in rows]
-    return Tensor(out)
+def _join_ragged(r: RaggedTensor, axis: Any, between: bytes, keepdims: bool) -> Any:
+    """Joined along the last of the axes first, in whatever order they are given."""
+    rank = len(r.shape)
+    axes = range(rank) if axis is None else {r._axis(a) for a in np.atleast_1d(static(axis))}
+    found: Any = r.to_list()
+    for gone, a in enumerate(sorted(axes, reverse=True)):
+        found = _joined_along(found, a, rank - gone, between)
+    inner = [a for a in range(rank) if a not in axes][1:]
+    uneven = sum(a <= r.ragged_rank for a in inner)
+    out = ragged.constant(found, dtypes.string, ragged_rank=uneven)
+    for a in sorted(axes) if keepdims else ():
+        out = ops.expand_dims(out, a)
+    return out
+
+
+def _joined_along(rows: list, axis: int, rank: int, between: bytes) -> Any:
+    if axis:
+        return [_joined_along(row, axis - 1, rank - 1, between) for row in rows]
+    if rank == 1:
+        return between.join(rows)
+    columns = itertools.zip_longest(*rows)
+    present = [[x for x in column if x is not None] for column in columns]
+    return [_joined_along(column, 0, rank - 1, between) for column in present]
 
 
 def split(input: Any, sep: Any = None, maxsplit: int = -1, name: str | None = None) -> Any:
