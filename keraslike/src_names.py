@@ -413,6 +413,7 @@ PRIVATE = """
 activations: @activations
 api_export: src_functions.keras_export
 applications.imagenet_utils: applications.building.obtain_input_shape
+  correct_pad=applications.building.padding_before_strides
 backend: @ops @backend @config src_functions.SUPPORTS_SPARSE_TENSORS .SUPPORTS_RAGGED_TENSORS
   .SUPPORTS_COMPLEX_DTYPES .IS_THREAD_SAFE .DYNAMIC_SHAPES_OK .DYNAMIC_BATCH_SIZE_OK
   .random_seed_dtype .compute_output_spec distribution_lib=distribution

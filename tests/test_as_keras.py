@@ -125,6 +125,7 @@ def test_source_modules():
 def test_what_packages_use_of_source_modules():
     import keraslike
     from keras.src.api_export import keras_export
+    from keras.src.applications.imagenet_utils import correct_pad
     from keras.src.backend.common.backend_utils import canonicalize_axis
     from keras.src.layers.convolutional.base_conv import BaseConv
     from keras.src.layers.merging.base_merge import Merge
@@ -148,6 +149,7 @@ def test_what_packages_use_of_source_modules():
     (x, y, _), (x_val, _, _) = train_validation_split((np.ones(4), np.zeros(4), None), 0.25)
     assert len(x) == len(y) == 3 and len(x_val) == 1
     assert issubclass(keraslike.layers.Conv2D, BaseConv)
+    assert correct_pad(keraslike.Input((5, 6, 3)), (5, 3)) == ((2, 2), (0, 1))
     assert canonicalize_axis(-1, 3) == 2 and standardize_tuple(2, 2, "strides") == (2, 2)
     with pytest.raises(ValueError, match="strides"):
         filter_traceback(standardize_tuple)((1, 2, 3), 2, "strides")

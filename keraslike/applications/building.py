@@ -57,11 +57,14 @@ def place_axis() -> int:
     return 2 if image_data_format() == "channels_first" else 1
 
 
-def padding_before_strides(x: KerasTensor, kernel_size: int) -> tuple[tuple[int, int], ...]:
+def padding_before_strides(
+    inputs: KerasTensor, kernel_size: int | tuple[int, int]
+) -> tuple[tuple[int, int], ...]:
     """The padding before a "valid" convolution with strides of 2 that halves the sides."""
-    axis, half = place_axis(), kernel_size // 2
-    sizes = x.shape[axis : axis + 2]
-    return tuple((half - (1 if n is None else 1 - n % 2), half) for n in sizes)
+    axis = place_axis()
+    kernel = (kernel_size,) * 2 if isinstance(kernel_size, int) else kernel_size
+    sizes = inputs.shape[axis : axis + 2]
+    return tuple((k // 2 - (1 if n is None else 1 - n % 2), k // 2) for n, k in zip(sizes, kernel))
 
 
 def divisible(value: float, divisor: int = 8) -> int:
