@@ -40,12 +40,7 @@ class DataLayer(Layer):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if len(args) == 1 and hasattr(args[0], "with_flat_values"):  # A ragged tensor.
-            if getattr(self, "output_mode", None) != "int":
-                raise ValueError(
-                    f"Layer '{self.name}' takes ragged tensors with output_mode='int' only: call "
-                    "to_tensor() on it first."
-                )
-            return args[0].with_flat_values(self(args[0].flat_values, **kwargs))
+            return self._of_ragged(args[0], **kwargs)
         if taker(args, kwargs) is None:
             outputs = super().__call__(*args, **kwargs)
             return (
@@ -58,6 +53,20 @@ class DataLayer(Layer):
         with context.using(tapes=()):  # Categories have no gradient.
             outputs = super().__call__(*bare[0], **bare[1])
         return jax.tree.map(self._boxed, outputs) if boxed else outputs
+
+    def _of_ragged(self, ragged: Any, **kwargs: Any) -> Any:
+        mode, values = getattr(self, "output_mode", "int"), ragged.flat_values
+        if mode in ("int", "one_hot"):
+            return ragged.with_flat_values(self(values, **kwargs))
+        if ragged.ragged_rank > 1 or len(values.shape) > 1:
+            raise ValueError(
+                f"Layer '{self.name}' with output_mode={mode!r} takes ragged tensors of two axes. "
+                f"Received: {ragged.shape}"
+            )
+        codes = unbox(self(values[:, None], **kwargs))
+        rows, count = unbox(ragged.value_rowids()), len(ragged.row_splits) - 1
+        sums = jax.ops.segment_sum(codes, jnp.asarray(rows), count)
+        return self._boxed(jnp.minimum(sums, 1) if mode == "multi_hot" else sums)
 
     def _boxed(self, x: Any) -> Any:
         x = unbox(x)

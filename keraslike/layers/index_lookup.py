@@ -323,7 +323,7 @@ class IndexLookup(DataLayer):
         Raises ValueError if `vocabulary` was given.
         """
         self.reset_state()
-        for batch in batches(data, steps):
+        for batch in [data] if hasattr(data, "flat_values") else batches(data, steps):
             if batch is data and np.ndim(batch) == 1:
                 batch = np.asarray(batch).reshape(-1, 1)
             self.update_state(batch)
@@ -331,6 +331,10 @@ class IndexLookup(DataLayer):
 
     def update_state(self, data: Any) -> None:
         """Adds a batch to the counts."""
+        if hasattr(data, "flat_values"):  # A ragged tensor.
+            rows = np.split(np.asarray(data.values), np.asarray(data.row_splits)[1:-1])
+            self._count(map(self._flat, rows))
+            return
         found = foreign.array_of(data)
         array = np.asarray(data if found is None else found)
         documents = array.reshape(1, -1)

@@ -17,6 +17,7 @@ from keraslike.core.arguments import unsupported
 from keraslike.core.operation import FunctionOperation, op
 from keraslike.core.probing import InvalidForAllSizes
 from keraslike.core.symbolic import KerasTensor
+from keraslike.core.text import as_bytes
 from keraslike.ops.wrap import array, found, integers, public, steps
 
 
@@ -64,7 +65,8 @@ def convert_to_tensor(
 ) -> Any:
     """A JAX array of an array, a Variable, a number or a list; a KerasTensor stays one.
 
-    A sparse array stays sparse unless `sparse` is `False`.
+    A sparse array stays sparse unless `sparse` is `False`. Text, which layers and models take but
+    JAX does not, becomes an array of numpy.
 
     >>> convert_to_tensor([1.0, 2.0]).shape
     (2,)
@@ -74,9 +76,16 @@ def convert_to_tensor(
         if isinstance(x, KerasTensor) and x.sparse:
             x = FunctionOperation(convert_to_tensor)(x, sparse=False)
         x = sparsity.dense(x)
-    if dtype is not None:
+    if dtype is not None and dtype != "string":
         return cast(x, dtype)
-    return x if isinstance(x, KerasTensor) or sparsity.is_sparse(x) else array(x)
+    if isinstance(x, KerasTensor) or sparsity.is_sparse(x):
+        return x
+    try:
+        return array(x)
+    except TypeError:
+        if isinstance(x, (jax.Array, dict)) or as_bytes(np.asarray(x, object)) is None:
+            raise
+        return np.asarray(x)
 
 
 def convert_to_numpy(x: Any) -> np.ndarray:

@@ -187,3 +187,45 @@ def test_steps_in_python_predict_arrays():
 def test_ops_that_move_text():
     moved = keras.ops.concatenate([keras.ops.expand_dims(WORDS, -1), tf.constant([["c"]])], axis=0)
     assert listed(keras.ops.take(moved, [2, 0], axis=0)) == [[b"c"], [b"A"]]
+
+
+@pytest.mark.parametrize(
+    "mode, expected",
+    [
+        ("int", [[2, 1], [1], [], [3, 2, 1, 1]]),
+        ("multi_hot", [[0, 1, 1, 0], [0, 1, 0, 0], [0, 0, 0, 0], [0, 1, 1, 1]]),
+        ("count", [[0, 1, 1, 0], [0, 1, 0, 0], [0, 0, 0, 0], [0, 2, 1, 1]]),
+        ("one_hot", [[[0, 0, 1, 0], [0, 1, 0, 0]], [[0, 1, 0, 0]], []]),
+    ],
+)
+def test_lookups_of_ragged_tensors(mode, expected):
+    texts = tf.ragged.constant([["a", "b"], ["b"], [], ["c", "a", "b", "b"]])
+    lookup = layers.StringLookup(output_mode=mode)
+    lookup.adapt(texts)
+    assert lookup.get_vocabulary() == ["[UNK]", "b", "a", "c"]
+    found = lookup(texts)
+    assert found.dtype == tf.int64
+    rows = found.to_list() if hasattr(found, "to_list") else found.numpy().tolist()
+    assert rows[: len(expected)] == expected
+    batch = next(iter(tf.data.Dataset.from_tensor_slices(texts).batch(2).map(lookup)))
+    rows = batch.to_list() if hasattr(batch, "to_list") else batch.numpy().tolist()
+    assert rows == expected[:2]
+
+
+def test_encodings_of_ragged_tensors():
+    numbers = tf.ragged.constant([[1, 2], [3]])
+    encoded = layers.CategoryEncoding(4, output_mode="multi_hot")(numbers)
+    assert encoded.numpy().tolist() == [[0, 1, 1, 0], [0, 0, 0, 1]]
+    lookup = layers.IntegerLookup(vocabulary=[1, 2, 3], output_mode="count")
+    assert lookup(numbers).numpy().tolist() == [[0, 1, 1, 0], [0, 0, 0, 1]]
+    weighted = layers.StringLookup(output_mode="tf_idf")
+    weighted.adapt(tf.ragged.constant([["a", "b"], ["b"], ["c", "a", "b"]]))
+    found = weighted(tf.ragged.constant([["a", "b", "b"], ["z"]]))
+    np.testing.assert_allclose(found, [[0, 1.1192316, 0.6931472, 0], [0.7230179, 0, 0, 0]], 1e-6)
+
+
+def test_text_is_no_array_of_jax():
+    vectors = layers.TextVectorization(vocabulary=["b", "a"])
+    assert vectors(keras.ops.convert_to_tensor([["a b"]])).numpy().tolist() == [[3, 2]]
+    with pytest.raises(TypeError, match="JAX"):
+        keras.ops.convert_to_tensor([["a", 1]])
