@@ -25,6 +25,7 @@ from keraslike.tf import dependence
 from keraslike.tf.attributes import Attributes, without_leaving, without_results
 from keraslike.tf.derivatives import CHOICES
 from keraslike.tf.dtypes import DType
+from keraslike.tf.errors import OperatorNotAllowedInGraphError
 from keraslike.tf.moves import moves
 from keraslike.tf.operation import is_shared_number
 from keraslike.tf.parts import Gathers, recorded_parts
@@ -33,7 +34,11 @@ from keraslike.tf.surroundings import Surroundings
 from keraslike.tf.tensor import WIDE, Tensor, _is_inexact, array_in, precision, raw, run, wrap
 
 # Errors of a call that cannot be traced, because it needs concrete values.
-_DEPENDS_ON_VALUES = (jax.errors.ConcretizationTypeError, NeedsPython)
+_DEPENDS_ON_VALUES = (
+    jax.errors.ConcretizationTypeError,
+    NeedsPython,
+    OperatorNotAllowedInGraphError,
+)
 
 
 class _Place(int):

@@ -13,6 +13,7 @@ import numpy as np
 from keraslike.core import arguments, foreign, messages
 from keraslike.core.annotations import checked
 from keraslike.data import AUTOTUNE, UNKNOWN, Dataset, resizing
+from keraslike.data.elements import ArraySpec
 from keraslike.utils.images import load_img, pixels_of
 
 _IMAGES = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
@@ -247,7 +248,8 @@ def audio_dataset_from_directory(
 
     files = _Files("audio files", (".wav",), directory, labels, label_mode, class_names, "tf")
     files.find(shuffle, seed, validation_split, subset, follow_links, verbose)
-    return files.datasets(load, batch_size, skip_broken, combine)
+    spec = None if ragged else ArraySpec((output_sequence_length, None), "float32")
+    return files.datasets(load, batch_size, skip_broken, combine, spec)
 
 
 def _wav(path: str) -> tuple[int, np.ndarray]:
@@ -432,8 +434,10 @@ class _Files:
         batch_size: int | None,
         skip_broken: bool,
         combine: Callable[[list], Any] | None = None,
+        spec: ArraySpec | None = None,
     ) -> Any:
-        """The data set of each subset; `load` reads the file of a path."""
+        """The data set of each subset; `load` reads the file of a path. `spec` is that of contents,
+        if those of the first files do not show it."""
         made = []
         for paths, labels in self.parts:
             shuffle = self.shuffle and not made  # with "both", the validation set is not shuffled
@@ -444,6 +448,10 @@ class _Files:
                 batched = dataset.batch(batch_size) if combine is None else None
                 dataset = batched or dataset.grouped(batch_size, combine)  # type: ignore[arg-type]
             dataset = dataset.prefetch(AUTOTUNE)
+            if spec is not None and paths:
+                dataset._known_spec = self._spec(
+                    spec, None if labels is None else labels[0], batch_size
+                )
             dataset.class_names, dataset.file_paths = self.class_names, paths
             made.append(dataset)
         return made if self.subset == "both" else made[0]
@@ -478,6 +486,16 @@ class _Files:
         kept = dataset.filter(lambda *element: element[0] is not None)
         assert kept._count == UNKNOWN
         return kept
+
+    def _spec(self, spec: ArraySpec, label: float | None, batch_size: int | None) -> Any:
+        """The spec of contents with their labels, in batches that may be of any size."""
+        specs = [spec]
+        if label is not None:
+            array = self._label(label)
+            specs.append(ArraySpec(array.shape, array.dtype.name))
+        if batch_size is not None:
+            specs = [each.inside(None) for each in specs]
+        return specs[0] if label is None else tuple(specs)
 
     def _label(self, label: float) -> np.ndarray:
         if self.mode == "int":

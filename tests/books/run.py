@@ -167,7 +167,7 @@ NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 # What differs from run to run, is the name of a place in a library, or was drawn over.
 PASSING = re.compile(
     r"^.*[\r\b](?!$)|\x1b\[[0-9;]*m|0x[0-9a-fA-F]+|\d+(?:\.\d+)?\s?[mµun]?s(?:/\w+)?\b"
-    r"|(?:keras|keraslike)\.[\w.]+\.|━+",
+    r"|(?:keras|keraslike|tensorflow\.python)\.[\w.]+\.|━+",
     re.MULTILINE,
 )
 

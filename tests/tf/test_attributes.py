@@ -138,3 +138,15 @@ def test_numbers_of_numpy_do_not_widen_a_call_on_wide_integers():
     y = layer(tf.constant([[1.0, 1.0]]), tf.constant([1], tf.int64))
     assert (y.dtype, y.numpy().tolist()) == (tf.float32, [[2.0, 3.0]])
     assert layer(tf.constant([[1.0, 1.0]]), tf.constant([1])).numpy().tolist() == [[2.0, 3.0]]
+
+
+def test_a_layer_may_branch_on_a_number_that_it_draws():
+    def inverted(x, probability):
+        if tf.random.uniform([]) < probability:
+            x = 255 - x
+        return x
+
+    image = tf.constant([[100, 200]], tf.uint8)
+    for probability, expected in ((1.0, [[155, 55]]), (0.0, [[100, 200]])):
+        layer = tf.keras.layers.Lambda(lambda x, p=probability: inverted(x, p), dtype="uint8")
+        assert [layer(image).numpy().tolist() for _ in range(2)] == [expected] * 2

@@ -103,6 +103,8 @@ def test_sounds_are_resampled_and_ragged(folder):
     (batch,) = U.audio_dataset_from_directory(folder, ragged=True, **at)
     lengths = [len(x) for x in U.audio_dataset_from_directory(folder, batch_size=None, **at)]
     assert batch.row_lengths().numpy().tolist() == lengths
+    spec = U.audio_dataset_from_directory(folder, output_sequence_length=4, **at).element_spec
+    assert spec.shape == (None, 4, None)  # of any number of channels, as in TensorFlow
 
 
 def test_silence_and_sounds_with_more_channels_are_padded(tmp_path):
