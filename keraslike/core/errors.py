@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import ClassVar
 
+import jax
+
 
 class InvalidArgument(TypeError, ValueError):
     """An argument of a type that is not accepted: Python raises TypeError for it, Keras ValueError.
@@ -30,6 +32,19 @@ class NeedsPython(TypeError):
     >>> issubclass(NeedsPython, TypeError)
     True
     """
+
+
+class AsksForValue(Exception):
+    """Raised if code that is being traced asks for the value of a tensor. A call that is not inside
+    of a function then runs in Python instead.
+
+    >>> AsksForValue in DEPENDS_ON_VALUES
+    True
+    """
+
+
+# Errors of a call that cannot be traced, because it depends on values.
+DEPENDS_ON_VALUES = (jax.errors.ConcretizationTypeError, NeedsPython, AsksForValue)
 
 
 class NoSuchFile(FileNotFoundError, ValueError):

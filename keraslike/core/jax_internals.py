@@ -80,6 +80,13 @@ _KEPT = {np.dtype(name) for name in ("float32", "int32", "uint32", "bool", "floa
 _WIDE = {np.dtype(name) for name in ("float64", "int64", "uint64")}
 
 
+def known_value(tracer: Any) -> Any:
+    """The array that a tracer stands for, if JAX computes values while it traces, as it does to
+    differentiate; otherwise the tracer."""
+    value = core.to_concrete_value(tracer)
+    return tracer if value is None else value
+
+
 def put(value: Any) -> Any:
     """`jax.device_put(value)`, but six times as fast for a small numpy array."""
     if type(value) is not np.ndarray or not (

@@ -6,6 +6,7 @@ sizes. Where that is inconclusive, `probing` tries numbers for them.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import re
@@ -20,6 +21,7 @@ from flax import errors
 from jax import export
 
 from keraslike.core import context, dtypes, probing, sparsity, unification
+from keraslike.core.errors import DEPENDS_ON_VALUES
 from keraslike.core.jax_internals import tracebacks
 from keraslike.core.naming import auto_name
 from keraslike.core.notes import show_shape
@@ -408,6 +410,8 @@ def output_spec(
             shapes = {i: tuple(x.shape) for i, x in enumerate(flat) if hasattr(x, "shape")}
             spec = unification.unified(trace, shapes, set(symbols), _unknown_size(0), attempts)
         if spec is None:
+            with contextlib.suppress(Exception):  # whether the function asks for values
+                error = _dependence_on_values(trace) or error
             raise _in_users_words(error) from None
     specs, outputs = jax.tree.flatten(spec)
     found = [
@@ -415,6 +419,15 @@ def output_spec(
         for s, kind in zip(specs, kinds)
     ]
     return jax.tree.unflatten(outputs, found)
+
+
+def _dependence_on_values(trace: Callable) -> Exception | None:
+    """The error of a function that asks for values, of which an error about sizes says nothing."""
+    try:
+        trace(lambda operand, axis: 2)
+    except DEPENDS_ON_VALUES as error:
+        return error
+    return None
 
 
 def _kind(x: Any) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 
 from keraslike.core import base, context
-from keraslike.core.errors import InvalidArgument, NeedsPython
+from keraslike.core.errors import DEPENDS_ON_VALUES, InvalidArgument
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.tracebacks import handled, is_ours, shorten
 from keraslike.core.variable import Param
@@ -131,7 +131,7 @@ class LayerBuilding:
             vars(self)["_given_dtypes"] = given_dtypes_in(self._first_of(args, kwargs))
             try:
                 self.build(*shapes, **by_name)
-            except NeedsPython:  # The call needs values; it builds the sublayers.
+            except DEPENDS_ON_VALUES:  # The call needs values; it builds the sublayers.
                 if not is_ours(type(self).build):
                     raise
                 self.built = self._complete = True

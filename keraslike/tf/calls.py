@@ -16,7 +16,7 @@ from keraslike.core import base, context, lowering, rng
 from keraslike.core.boxed import Answers, Boxed, Taking, is_recorded, unbox
 from keraslike.core.collector import collect_dropped_models
 from keraslike.core.context import trace_state_clean
-from keraslike.core.errors import NeedsPython
+from keraslike.core.errors import DEPENDS_ON_VALUES, NeedsPython
 from keraslike.core.scopes import StatelessScope
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.text import Functions, Text, as_bytes, no_text, without_values
@@ -25,20 +25,12 @@ from keraslike.tf import dependence
 from keraslike.tf.attributes import Attributes, without_leaving, without_results
 from keraslike.tf.derivatives import CHOICES
 from keraslike.tf.dtypes import DType
-from keraslike.tf.errors import OperatorNotAllowedInGraphError
 from keraslike.tf.moves import moves
 from keraslike.tf.operation import is_shared_number
 from keraslike.tf.parts import Gathers, recorded_parts
 from keraslike.tf.recording import Node, Pullbacks, has_tracer, trains
 from keraslike.tf.surroundings import Surroundings
 from keraslike.tf.tensor import WIDE, Tensor, _is_inexact, array_in, precision, raw, run, wrap
-
-# Errors of a call that cannot be traced, because it needs concrete values.
-_DEPENDS_ON_VALUES = (
-    jax.errors.ConcretizationTypeError,
-    NeedsPython,
-    OperatorNotAllowedInGraphError,
-)
 
 
 class _Place(int):
@@ -180,7 +172,7 @@ def _make_state(layer: Any, args: tuple, kwargs: dict[str, Any]) -> None:
         symbols, keywords = symbol(args), symbol(kwargs)
         layer._maybe_build(symbols, keywords)
         # A call that branches on values cannot be traced, so only build() creates state.
-        with contextlib.suppress(*_DEPENDS_ON_VALUES):
+        with contextlib.suppress(*DEPENDS_ON_VALUES):
             layer.compute_output_spec(*symbols, **keywords)
 
 
@@ -456,7 +448,7 @@ def _call_with(calls: _Calls, method: Callable, owner: Any, spec: Any, tensors: 
                     flat, pullbacks, aux = call.whole(chosen, others)
                 else:
                     flat, pullbacks, aux = call.differentiated(chosen, others)
-            except _DEPENDS_ON_VALUES:
+            except DEPENDS_ON_VALUES:
                 call.by_values, call.in_program = True, False
                 _build(calls, call, chosen, others)
                 flat, pullbacks, aux = call.whole(chosen, others)
@@ -466,7 +458,7 @@ def _call_with(calls: _Calls, method: Callable, owner: Any, spec: Any, tensors: 
                 if call.by_values:
                     _build(calls, call, chosen, others)
                 out, aux = (call.plain if compiled else call.function)(chosen, others)
-            except _DEPENDS_ON_VALUES:
+            except DEPENDS_ON_VALUES:
                 if not compiled:
                     raise
                 call.by_values, call.in_program = True, False

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from keraslike.core.errors import AsksForValue
 from keraslike.data.records import DataLossError
 
 
@@ -130,7 +131,7 @@ class UnimplementedError(OpError, NotImplementedError):
     """
 
 
-class OperatorNotAllowedInGraphError(TypeError):
+class OperatorNotAllowedInGraphError(AsksForValue, TypeError):
     """An operator of Python was used on a tensor that is being traced.
 
     >>> issubclass(tf.errors.OperatorNotAllowedInGraphError, TypeError)

@@ -15,7 +15,7 @@ from flax import nnx
 from keraslike.core import context, jax_internals
 from keraslike.core.boxed import Boxed, Refusal, is_recorded, refuse_recorded
 from keraslike.core.context import trace_state_clean
-from keraslike.core.errors import InvalidArgument, InvalidIndex
+from keraslike.core.errors import AsksForValue, InvalidArgument, InvalidIndex
 from keraslike.core.tracebacks import handled, shorten
 from keraslike.core.variable import Variable
 from keraslike.tf import dtypes
@@ -37,6 +37,10 @@ def name_of_device(array: Any) -> str:
         return f"{PLACE}CPU:0"
     device = min(devices(), key=lambda d: d.id)
     return f"{PLACE}{device.platform.upper()}:{device.id}"
+
+
+class _NoNumpy(AsksForValue, AttributeError):
+    """A tensor that is being traced has no value."""
 
 
 class Tensor(Boxed):
@@ -150,13 +154,19 @@ class Tensor(Boxed):
 
     def numpy(self) -> Any:
         """The value as a numpy array, or as a numpy scalar for the shape `()`."""
-        if isinstance(self._value, jax.core.Tracer):
-            raise AttributeError(
+        known = self._known()
+        if isinstance(known, jax.core.Tracer):
+            raise _NoNumpy(
                 "A tensor inside of tf.function, or of any traced function, has no value, so "
                 "numpy() only works outside. Use tf.cond and tf.while_loop to branch on values."
             )
-        value = np.array(self._value)  # a copy, which the caller may change
+        value = np.array(known)  # a copy, which the caller may change
         return value[()] if value.ndim == 0 else value
+
+    def _known(self) -> Any:
+        """The array, also of a tracer that JAX differentiates while it computes values."""
+        value = self._value
+        return jax_internals.known_value(value) if isinstance(value, jax.core.Tracer) else value
 
     def ref(self) -> TensorRef:
         """A key for dicts and sets, by identity."""
@@ -176,25 +186,26 @@ class Tensor(Boxed):
     __array_priority__ = 1000  # numpy defers `array * tensor` to this class
 
     def __float__(self) -> float:
-        return float(self._value)
+        return float(self._known())
 
     def __int__(self) -> int:
-        return int(self._value)
+        return int(self._known())
 
     def __index__(self) -> int:
         return self._value.__index__()
 
     def __complex__(self) -> complex:
-        return complex(self._value)
+        return complex(self._known())
 
     def __bool__(self) -> bool:
-        if isinstance(self._value, jax.core.Tracer):
+        value = self._known()
+        if isinstance(value, jax.core.Tracer):
             raise OperatorNotAllowedInGraphError(
                 "A tensor that is being traced has no truth value. tf.function compiles if, while, "
                 "and, or and not only if the function's source is in a file or notebook; otherwise "
                 "use tf.cond(), tf.while_loop() or tf.where()."
             )
-        return bool(self._value) if self._value.size else False
+        return bool(value) if value.size else False
 
     def __format__(self, spec: str) -> str:
         if isinstance(self._value, jax.core.Tracer) and not spec:

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from keraslike import ops, tree
 from keraslike.core import arguments, base, context, lowering, rng
 from keraslike.core.boxed import unbox
-from keraslike.core.errors import NeedsPython
+from keraslike.core.errors import DEPENDS_ON_VALUES, NeedsPython
 from keraslike.core.scopes import StatelessScope
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.text import holds_text, is_text
@@ -294,17 +294,19 @@ class Steps(Compiled):
     def _prepare_program(self, example: Any, mode: str) -> None:
         """Creates all state, from the shapes of a batch.
 
-        A model whose code computes sizes from values cannot be compiled: its steps run as plain
+        A model whose code computes sizes from values, or with `run_eagerly` depends on values
+        otherwise, cannot be compiled: its steps run as plain
         Python from then on, and create the state with their first batch.
         """
+        needed = DEPENDS_ON_VALUES if self.run_eagerly else (NeedsPython,)
         try:
             self._prepare_by_trace(example, mode)
-        except NeedsPython:
+        except needed:
             if self._needs_python or self._demands_jit():
                 raise
             self._needs_python = True
             self._programs = {}
-            with contextlib.suppress(NeedsPython):
+            with contextlib.suppress(*needed):
                 self._prepare_by_trace(example, mode)
 
     def _prepare_by_trace(self, example: Any, mode: str) -> None:

@@ -257,3 +257,10 @@ def test_put_is_device_put():
         assert np.array_equal(ours, theirs)
     with jax.transfer_guard("disallow"):
         jax_internals.put(np.ones(2, "float32"))
+
+
+def test_tracers_of_derivatives_know_their_values():
+    known = []
+    jax.vjp(lambda x: known.append(jax_internals.known_value(x)) or x, 2.0)
+    jax.make_jaxpr(lambda x: known.append(jax_internals.known_value(x)) or x)(2.0)
+    assert known[0] == 2.0 and isinstance(known[1], jax.core.Tracer)

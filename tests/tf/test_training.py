@@ -488,3 +488,44 @@ def test_the_moments_of_normalization_are_tensors():
     layer.adapt(np.array([[1.0, 4.0], [3.0, 4.0]]))
     assert layer.mean.numpy().tolist() == [[2.0, 4.0]]
     assert layer.variance.numpy().tolist() == [[1.0, 0.0]]
+
+
+class Branching(keras.Model):
+    """A model whose call asks for values."""
+
+    def __init__(self, way):
+        super().__init__()
+        self.way = way
+        self.dense = keras.layers.Dense(2, use_bias=False, kernel_initializer="ones")
+
+    def call(self, x):
+        x = self.dense(x)
+        if self.way == "while":
+            while tf.reduce_sum(x) > 1:
+                x = x / 2
+        elif self.way == "and":
+            x = 2 * x if tf.reduce_mean(x) > 0 and tf.reduce_max(x) < 9 else 3 * x
+        elif self.way == "float":
+            x = x * float(tf.reduce_max(x))
+        else:
+            x = x * tf.reduce_max(x).numpy()
+        return x
+
+
+@pytest.mark.parametrize(
+    "way, result, slope, loss",  # TensorFlow's
+    [
+        ("while", 0.75, 0.125, 0.03515625),
+        ("and", 24.0, 4.0, 36.0),
+        ("float", 36.0, 6.0, 81.0),
+        ("numpy", 36.0, 6.0, 81.0),
+    ],
+)
+def test_a_model_that_asks_for_values_runs_eagerly(way, result, slope, loss):
+    model, x = Branching(way), tf.ones((2, 3))
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(model(x))
+    gradient = tape.gradient(total, model.trainable_variables)[0]
+    assert (float(total), float(gradient[0, 0])) == (result, slope)
+    model.compile("sgd", "mse", run_eagerly=True)
+    assert model.fit(x, tf.zeros((2, 2)), verbose=0).history["loss"] == [loss]
