@@ -5,6 +5,7 @@ Shapes, axes and other plain arguments may be tensors with known values.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 from collections.abc import Callable, Sequence
@@ -14,6 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from keraslike.core import host
+from keraslike.core.jax_internals import put
 from keraslike.ops import cpu_argmax
 from keraslike.tf import derivatives, documentation, dtypes
 from keraslike.tf.conversion import (
@@ -534,7 +537,17 @@ def concat(values: Any, axis: Any, name: str = "concat") -> Tensor:
 
 
 def _concat(*values: Any, axis: int) -> Any:
+    if all(map(_is_on_host, values)) and sum(v.size for v in values) <= _FEW:
+        with contextlib.suppress(ValueError):  # JAX says what does not fit
+            return put(np.concatenate(values, axis))  # a list may grow: no program for each length
     return library(values).concatenate(values, axis)
+
+
+_FEW = 2**16  # numbers, which numpy copies in less time than JAX compiles a program
+
+
+def _is_on_host(value: Any) -> bool:
+    return host.is_here(value) and value.device == jax.local_devices()[0]
 
 
 @operates

@@ -191,3 +191,14 @@ def test_dtypes_of_results_are_those_of_tensorflow(value, dtype, expected):
     found = value()
     assert found.dtype.name == dtype
     np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_a_list_that_grows_is_concatenated_without_a_program_for_each_length(monkeypatch):
+    parts, whole = [[float(i)] for i in range(9)], tf.zeros([0])
+    with monkeypatch.context() as patched:
+        patched.setattr(jax.numpy, "concatenate", None)
+        for part in parts:
+            whole = tf.concat([whole, part], 0)
+    assert whole.numpy().tolist() == [part[0] for part in parts]
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        tf.concat([whole, [[1.0]]], 0)
