@@ -355,7 +355,7 @@ class LayerState:
         """The values of the weights as numpy arrays, all from the same training step."""
         weights = self.weights
         with lowering.undisturbed(weights):
-            return [host.whole(v._raw_value) for v in weights]
+            return [np.array(host.whole(v._raw_value)) for v in weights]
 
     @checked
     def set_weights(self, weights: Sequence[Any]) -> None:

@@ -370,8 +370,8 @@ class Trainer(Steps):
         check([x := to_array(x, "x")], ["x"])
         out = program.run_batch(pack(x))
         if isinstance(out, jax.Array):
-            return np.asarray(out)
-        return in_order(jax.tree.map(np.asarray, out), program.order)
+            return np.array(out)
+        return in_order(jax.tree.map(np.array, out), program.order)
 
     # -- single batches -----------------------------------------------------------------------
 
@@ -402,7 +402,7 @@ class Trainer(Steps):
         """The model's outputs for one batch."""
         batch = pack(to_arrays(x, "x"))
         program = self._ready_program("predict", batch)
-        return in_order(jax.tree.map(np.asarray, program.run_batch(batch)), program.order)
+        return in_order(jax.tree.map(np.array, program.run_batch(batch)), program.order)
 
     def _on_batch(self, mode: str, batch: Any, return_dict: bool) -> Any:
         data = one_batch(*batch)

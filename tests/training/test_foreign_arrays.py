@@ -349,3 +349,16 @@ def test_tensors_of_objects_that_convert_to_arrays_have_the_dtypes_of_these():  
         )
     assert tf.constant(ArrayLike([1.5]), tf.int32).numpy().tolist() == [1]
     assert tf.convert_to_tensor(ArrayLike([1]), dtype_hint=tf.float32).dtype == tf.float32
+
+
+def test_results_can_be_changed():
+    model = make()
+    model.predict(X, verbose=0)
+    for found in (
+        model.get_weights()[0],
+        model.predict(X[:4], verbose=0),
+        model.predict_on_batch(X),
+    ):
+        before = model.get_weights()[0]
+        found *= 0
+        assert not found.any() and (model.get_weights()[0] == before).all() and before.any()
