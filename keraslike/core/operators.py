@@ -9,7 +9,7 @@ from typing import Any
 
 from flax import nnx
 
-from keraslike.core import registry
+from keraslike.core import context, registry
 from keraslike.core.boxed import taker
 
 OF_TWO = {
@@ -45,9 +45,15 @@ def give_to_variables(cls: type) -> None:
     """Defines operators that tapes record and that leave operations with boxed arrays to these."""
 
     def either(function: Callable, plain: Callable) -> Callable:
+        def apply(*operands: Any) -> Any:
+            if any(isinstance(x, cls) for x in operands):  # the taker only notes what is read
+                with context.using(tapes=()):
+                    return plain(*operands)
+            return function(*operands)
+
         def operate(*operands: Any) -> Any:
             take = taker(operands, {})
-            return plain(*operands) if take is None else take(function, operands, {})
+            return plain(*operands) if take is None else take(apply, operands, {})
 
         return operate
 

@@ -150,3 +150,19 @@ def test_a_layer_may_branch_on_a_number_that_it_draws():
     for probability, expected in ((1.0, [[155, 55]]), (0.0, [[100, 200]])):
         layer = tf.keras.layers.Lambda(lambda x, p=probability: inverted(x, p), dtype="uint8")
         assert [layer(image).numpy().tolist() for _ in range(2)] == [expected] * 2
+
+
+def test_operators_of_a_variable_in_a_call():
+    class Affine(tf.keras.layers.Layer):
+        def build(self, shape):
+            self.w = self.add_weight(shape=(2,), initializer="ones")
+
+        def call(self, x):
+            return self.w * x + (1 - self.w) * 3 + self.w[0] - (-self.w) + self.w**2 / x
+
+    layer, x = Affine(), tf.constant([[1.0, 2.0]])
+    with tf.GradientTape() as tape:
+        y = layer(x)
+    assert tape.gradient(y, layer.w).numpy().tolist() == [3.0, 1.0]
+    for found in (y, layer(x), tf.function(layer)(x), layer(np.float32([[1.0, 2.0]]))):
+        assert found.numpy().tolist() == [[4.0, 4.5]]
