@@ -83,6 +83,8 @@ class _Traced:
     """
 
     def __init__(self, fn: Callable, *examples: Any):
+        if any(x.dtype == object for x in examples):
+            raise NeedsPython("Text cannot enter a traced branch or loop.")
         outside = [*_variables(), *_followed()]
         variables = [v for v in outside if not isinstance(v, Tensor)]
         held = [_struct_of(raw(x)) for x in outside]

@@ -20,7 +20,7 @@ from keraslike.tf.conversion import (
     static,
 )
 from keraslike.tf.errors import InvalidArgumentError
-from keraslike.tf.moves import moves
+from keraslike.tf.moves import is_text, moves
 from keraslike.tf.operation import operands, operation
 from keraslike.tf.ops import reshape, zeros
 from keraslike.tf.structure import host, operates
@@ -333,9 +333,27 @@ def _scatter(name: str, method: str) -> Callable:
 
     if method == "set":
         place = moves(place)
+    if method == "add":
+        place = _or_appended(place)
     scatter.__name__ = scatter.__qualname__ = name
     scatter.__doc__ = f"The tensor with `{method}` of updates at the given indices."
     return scatter
+
+
+def _or_appended(place: Callable) -> Callable:
+    """Extends the addition of updates to text, to which updates are appended in their order."""
+
+    def of_any(x: Any, updates: Any, indices: Any) -> Any:
+        if not is_text(x):
+            return place(x, updates, indices)
+        known = host(indices, "The place of text", "call it outside.")
+        places = known.reshape(-1, known.shape[-1])
+        out = np.array(x, object)
+        for at, text in zip(map(tuple, places), updates.reshape(-1, *out.shape[known.shape[-1] :])):
+            out[at] = out[at] + text
+        return out
+
+    return of_any
 
 
 _update = _scatter("tensor_scatter_nd_update", "set")

@@ -374,6 +374,10 @@ tf.clip_by_value(tf.ragged.constant([[3, 1], [5]]), 2, 4)
 tf.nn.dropout(tf.ragged.constant([[3.0], []]), 0.0)
 tf.io.decode_base64(tf.io.encode_base64(tf.ragged.constant([["b", "a"], ["c"]])))
 tf.debugging.check_numerics(tf.ragged.constant([[1.0], []]), "x")
+tf.scatter_nd([[1], [1]], ["y", "z"], [3])
+tf.scatter_nd([[2]], [["y", "z"]], [3, 2])
+tf.function(lambda i: tf.scatter_nd(i, ["z"], [3]))(c([[1]]))
+runs(lambda: tf.while_loop(lambda i, _: i < c(3), lambda i, s: [i + 1, s + "x"], [c(0), c("")])[1])
 tf.math.in_top_k([2, 0], [[0.5, float("nan"), 0.7], [0.5, 0.1, -0.2]], 1)
 """
 
