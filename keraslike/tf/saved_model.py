@@ -45,7 +45,7 @@ from keraslike.tf.checkpoint import Checkpoint
 from keraslike.tf.concrete import ConcreteFunction, wrap_values
 from keraslike.tf.dtypes import UNKNOWN_SHAPE
 from keraslike.tf.errors import NotFoundError
-from keraslike.tf.function import Function, _Method
+from keraslike.tf.function import BySize, Function, _Method
 from keraslike.tf.restored import ASSETS_DIRECTORY, Asset
 from keraslike.tf.signatures import TensorSpec
 from keraslike.tf.tensor import WIDE, Tensor, wrap
@@ -232,7 +232,12 @@ class _Graph:
                     "unknown rank."
                 )
             with contextlib.suppress(NeedsPython):
-                function.get_concrete_function()
+                concrete = function.get_concrete_function()
+                if isinstance(concrete, BySize):
+                    raise ValueError(
+                        f"The tf.function '{name}' cannot be saved: it cannot be traced with the "
+                        f"unknown sizes of its input_signature. {concrete._error}"
+                    )
         if of._in_python or (of.input_signature is not None and not of._traced):
             raise ValueError(
                 f"The tf.function '{name}' cannot be saved: it uses text or data sets, and so it "

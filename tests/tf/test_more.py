@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from keraslike import tf
+from keraslike.tf.experimental import numpy_shapes
 from tests.tf import more_reference
 
 pytestmark = pytest.mark.slow
@@ -298,3 +299,10 @@ def test_formatted_text_has_the_number():
 def test_operations_by_name(name, arguments, expected):
     given = {k: tf.constant(v) if isinstance(v, list) else v for k, v in arguments.items()}
     np.testing.assert_allclose(getattr(tf.raw_ops, name)(**given), expected, rtol=1e-6)
+
+
+def test_a_tuple_within_a_key_is_an_index_array_in_numpys_behavior():
+    x = np.arange(24).reshape(2, 3, 4)
+    for key in ((slice(None), (True, False, True)), (1, (0, 0, 1), np.array([0, 1, 1]))):
+        found = numpy_shapes.get_item(tf.constant(x), key)
+        np.testing.assert_array_equal(found, x[key])

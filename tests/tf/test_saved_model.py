@@ -207,4 +207,10 @@ def test_errors(folder):
         tf.saved_model.save(model, folder)
     with pytest.raises(ValueError, match="unknown rank"):
         tf.saved_model.save(module, folder)
+    wide = tf.TensorSpec([None, None], tf.float32)
+    module.f = tf.function(lambda x: x @ tf.ones([3, 1]), input_signature=[wide])
+    with pytest.raises(
+        ValueError, match="with the unknown sizes of its input_signature. tf.matmul"
+    ):
+        tf.saved_model.save(module, folder)
     assert not tf.saved_model.contains_saved_model(folder)

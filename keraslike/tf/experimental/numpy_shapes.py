@@ -276,11 +276,12 @@ def _isscalar(val: Any) -> bool:
 def get_item(x: Any, key: Any) -> Any:
     """A part of a tensor, as numpy finds it: keys may be lists, arrays and masks, too."""
     keys = key if isinstance(key, tuple) else (key,)
-    if not any(isinstance(k, (list, np.ndarray)) or getattr(k, "shape", ()) for k in keys):
+    several = (list, tuple, np.ndarray)
+    if not any(isinstance(k, several) or getattr(k, "shape", ()) for k in keys):
         return indexing.get_item(x, key)
     places: list[Any] = []
     for k in keys:
-        if isinstance(k, (list, np.ndarray)) or is_tensor(k):
+        if isinstance(k, several) or is_tensor(k):
             k = array_of(k)
             places += _nonzero(k) if kind_of(k).kind == "b" else [k]
         else:
