@@ -59,7 +59,7 @@ CHANGES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "cyclegan": (
         ("EPOCHS = 10", "EPOCHS = 1"),
-        (r"_zebras\)\)", "_zebras)).take(1)"),
+        (r"_horses, train_zebras\)\)", "_horses, train_zebras)).take(1)"),
         (r"take\(5\)", "take(1)"),
     ),
     "pix2pix": (("steps=40000", "steps=2"), (r"take\(5\)", "take(1)")),
