@@ -199,6 +199,8 @@ def paths(value: Any) -> list[str]:
     """File names as a list of str, from one or several texts or paths."""
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
+    if isinstance(value, Iterator):
+        value = list(value)
     if isinstance(value, (list, tuple)):
         items = [
             path
@@ -207,7 +209,8 @@ def paths(value: Any) -> list[str]:
         ]
     else:
         items = np.asarray(value).reshape(-1).tolist()
-    return [os.fsdecode(getattr(item, "numpy", lambda item=item: item)()) for item in items]
+    names = (os.fsdecode(getattr(item, "numpy", lambda item=item: item)()) for item in items)
+    return [name.removeprefix("file://") for name in names]
 
 
 def matching(pattern: Any) -> list[str]:

@@ -191,7 +191,7 @@ def assert_type(tensor: Any, tf_type: Any, message: Any = None, name: Any = None
 
     >>> tf.debugging.assert_type(tf.constant(1.0), tf.float32)
     """
-    found = _as_operand(tensor).dtype
+    found = (tensor if isinstance(tensor, Structure) else _as_operand(tensor)).dtype
     if found != tf_type:
         raise TypeError(f"{message or ''} Expected dtype {tf_type!r}. Received: {found}")
 

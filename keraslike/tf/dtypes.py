@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import ml_dtypes
@@ -36,6 +37,11 @@ class DType:
     @property
     def base_dtype(self) -> DType:
         return self
+
+    @property
+    def as_datatype_enum(self) -> int:
+        """The number of the dtype in TensorFlow's messages."""
+        return next(number for number, dtype in _NUMBERS.items() if dtype is self)
 
     @property
     def size(self) -> int:
@@ -140,6 +146,15 @@ _BY_NAME = {
 _BY_NAME["bool"] = DType("bool", np.bool_)
 _BY_NAME["bfloat16"] = DType("bfloat16", ml_dtypes.bfloat16)
 _BY_NAME["string"] = DType("string", np.object_)
+# The numbers of dtypes in TensorFlow's messages.
+_NUMBERS = {
+    int(number): _BY_NAME[name]
+    for name, number in re.findall(
+        r"(\S+) (\d+)",
+        "float32 1 float64 2 int32 3 uint8 4 int16 5 int8 6 string 7 complex64 8 int64 9 bool 10 "
+        "bfloat16 14 uint16 17 complex128 18 float16 19 uint32 22 uint64 23",
+    )
+}
 _BY_NUMPY = {d._numpy: d for d in _BY_NAME.values()}
 
 bfloat16, string = _BY_NAME["bfloat16"], _BY_NAME["string"]
@@ -152,18 +167,22 @@ bool_ = _BY_NAME["bool"]
 
 
 def as_dtype(type_value: Any) -> DType:
-    """The DType for a name, a Python type or a numpy dtype. Raises TypeError if there is none.
+    """The DType for a name, a Python type, a numpy dtype or its number in TensorFlow's messages.
+
+    Raises TypeError if there is none.
 
     >>> tf.as_dtype("float32")
     tf.float32
     """
-    value = type_value
+    value: Any = type_value
     if isinstance(value, DType):
         return value
     if isinstance(value, str):
         value = {"half": "float16", "float": "float32", "double": "float64"}.get(value, value)
         if value in _BY_NAME:
             return _BY_NAME[value]
+    if type(value) is int and value in _NUMBERS:
+        return _NUMBERS[value]
     python = {float: float32, int: int32, bool: bool_, str: string, bytes: string}
     if isinstance(value, type) and value in python:
         return python[value]

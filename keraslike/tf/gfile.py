@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import glob as files
 import os
 import shutil
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from keraslike.data.sources import matching, paths
+from keraslike.data.sources import paths
 from keraslike.tf.errors import (
     AlreadyExistsError,
     FailedPreconditionError,
@@ -184,11 +185,8 @@ def get_registered_schemes() -> list[str]:
 
 
 def glob(pattern: Any) -> list[str]:
-    """The paths that match one or several patterns, sorted."""
-    try:
-        return matching(pattern)
-    except ValueError:
-        return []
+    """The paths that match one or several patterns, for each pattern sorted."""
+    return [path for each in paths(pattern) for path in sorted(files.glob(each))]
 
 
 def listdir(path: Any) -> list[str]:

@@ -153,11 +153,16 @@ class Partitioned(Structure):
         """The rows of a dense tensor.
 
         Args:
-            lengths: the number of elements of each row to keep.
+            lengths: the number of elements of each row to keep, or a list of them for each axis.
             padding: a value that is removed from the end of each row.
             ragged_rank: the number of ragged axes.
         """
         tensor = convert_to_tensor(tensor)
+        if isinstance(lengths, (list, tuple)) and lengths and np.ndim(lengths[0]):
+            out = cls.from_tensor(tensor, lengths[0])
+            if len(lengths) > 1:
+                out = out.with_values(cls.from_tensor(out._values, lengths[1:]))
+            return out.with_row_splits_dtype(row_splits_dtype)
         sizes, k = tuple(tensor.shape), ragged_rank
         if not 0 < k < len(sizes) or (lengths is not None and padding is not None):
             raise ValueError(

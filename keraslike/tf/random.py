@@ -362,6 +362,9 @@ def stateless_gamma(
     TensorShape([2])
     """
     alpha, sizes = cast(_as_operand(alpha, dtype), dtype), sizes_of(shape)
+    if beta is not None:
+        beta = cast(_as_operand(beta, dtype), dtype)
+        alpha = broadcast_to(alpha, np.broadcast_shapes(alpha.shape, beta.shape))
     each = _each("stateless_gamma", sizes, alpha.shape)
     drawn = run(_stateless_gammas, (_as_operand(seed), alpha), (each,), constant=(0,))
     return _above_zero(reshape(drawn, sizes), 1.0 if beta is None else beta)

@@ -32,6 +32,11 @@ class TensorSpec:
     def from_tensor(cls, tensor: Any, name: str | None = None) -> TensorSpec:
         return cls(tensor.shape, tensor.dtype, name)
 
+    @classmethod
+    def from_spec(cls, spec: Any, name: str | None = None) -> TensorSpec:
+        """The shape and dtype of another spec, with its name unless one is given."""
+        return cls(spec.shape, spec.dtype, name or spec.name)
+
     def is_compatible_with(self, other: Any) -> bool:
         """Whether a tensor has this dtype and a compatible shape."""
         return dtypes.as_dtype(other.dtype) is self.dtype and self.shape.is_compatible_with(

@@ -185,6 +185,10 @@ def bincount(
     splits = getattr(arr, "row_splits", None)  # of a ragged tensor
     if splits is not None:
         arr, weights = arr.flat_values, getattr(weights, "flat_values", weights)
+    indices = getattr(arr, "indices", None)  # of a sparse tensor, whose stored values are counted
+    if indices is not None:
+        rows, sizes = np.asarray(indices)[:, 0], tuple(arr.shape)
+        arr, weights = arr.values, getattr(weights, "values", weights)
     values = _concrete("math.bincount", _as_operand(arr))
     w = None if weights is None else _concrete("math.bincount", _as_operand(weights))
     if values.size and values.min() < 0:
@@ -193,9 +197,12 @@ def bincount(
     size = max(int(values.max(initial=-1)) + 1, int(static(minlength) or 0))
     if maxlength is not None:
         size = min(size, int(static(maxlength)))
-    by_row = axis == -1 and (splits is not None or values.ndim > 1)
+    rank = values.ndim if indices is None else len(sizes)
+    by_row = axis == -1 and (splits is not None or rank > 1)
     if not by_row:
         numbers, count = np.zeros(values.size, int), 1
+    elif indices is not None:
+        numbers, count = rows, sizes[0]
     elif splits is not None:
         lengths: Any = np.diff(np.asarray(splits))
         numbers, count = np.repeat(np.arange(len(lengths)), lengths), len(lengths)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 import operator
 import re
 from collections.abc import Callable, Sequence
@@ -385,12 +386,17 @@ def unsorted_segment_join(
     >>> tf.strings.unsorted_segment_join(["a", "b", "c"], [1, 0, 1], 2, ":").numpy().tolist()
     [b'b', b'a:c']
     """
-    ids = host(convert_to_tensor(segment_ids), "What is joined", _TRACED).reshape(-1)
-    out = np.empty(int(static(num_segments)), object)
-    given = texts(inputs).reshape(-1)
-    for i in range(len(out)):
-        out[i] = _plain(separator).join(given[ids == i])
-    return Tensor(out)
+    ids, given = host(convert_to_tensor(segment_ids), "What is joined", _TRACED), texts(inputs)
+    if given.shape[: ids.ndim] != ids.shape:
+        raise InvalidArgumentError(
+            f"segment_ids of shape {ids.shape} are no beginning of the shape {given.shape}."
+        )
+    inner = given.shape[ids.ndim :]
+    out = np.empty((int(static(num_segments)), math.prod(inner)), object)
+    given = given.reshape(ids.size, -1)
+    for i, j in np.ndindex(*out.shape):
+        out[i, j] = _plain(separator).join(given[ids.reshape(-1) == i, j])
+    return Tensor(out.reshape(-1, *inner))
 
 
 documentation.describe(globals(), "strings")

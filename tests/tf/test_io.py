@@ -217,6 +217,8 @@ def test_files_by_name_and_batches_of_examples(tmp_path):
         for _ in range(3):
             writer.write(FACTS["example"])
     assert files.exists(path) and files.glob(str(tmp_path / "a" / "*")) == [path]
+    assert files.exists("file://" + path)
+    assert files.glob(iter([path, str(tmp_path / "*")])) == [path, str(tmp_path / "a")]
     assert files.get_registered_schemes() == [""]
     files.copy(path, path + "2")
     with pytest.raises(FileExistsError):

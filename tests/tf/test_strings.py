@@ -235,6 +235,11 @@ def test_ngrams(data, width, settings, expected):
 def test_more_joins():
     grams = tf.strings.ngrams(ragged([["A", "B", "C"], ["D"]]), [1, 2])
     assert plain(grams) == [[b"A", b"B", b"C", b"A B", b"B C"], [b"D"]]
+    rows = [["a", "b"], ["c", "d"]]
+    assert plain(tf.strings.unsorted_segment_join(rows, [1, 1], 2, ":")) == [
+        [b"", b""],
+        [b"a:c", b"b:d"],
+    ]
     assert plain(tf.strings.unsorted_segment_join(["a", "b", "c"], [1, 0, 1], 3, "-")) == [
         b"b",
         b"a-c",
