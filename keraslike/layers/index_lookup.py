@@ -332,9 +332,8 @@ class IndexLookup(DataLayer):
     def update_state(self, data: Any) -> None:
         """Adds a batch to the counts."""
         if hasattr(data, "flat_values"):  # A ragged tensor.
-            rows = np.split(np.asarray(data.values), np.asarray(data.row_splits)[1:-1])
-            self._count(map(self._flat, rows))
-            return
+            splits = np.asarray(data.row_splits)[1:-1]
+            return self._count(map(self._flat, np.split(np.asarray(data.values), splits)))
         found = foreign.array_of(data)
         array = np.asarray(data if found is None else found)
         documents = array.reshape(1, -1)
