@@ -95,7 +95,7 @@ def _cloned(
         return clone_function(layer)
 
     if isinstance(model, Sequential):
-        layers = [clone(x) for x in model.layers]
+        layers = [clone(x) for x in (model._layers if input_tensors is None else model.layers)]
         if input_tensors is not None:
             layers = [*jax.tree.leaves(input_tensors), *layers]
         twin = Sequential(layers, trainable=model.trainable, name=model.name)

@@ -354,6 +354,13 @@ def _is_shape(value):
     return isinstance(value, tuple)
 
 
+def test_the_clone_of_a_sequential_has_its_input():  # as in Keras
+    inputs = layers.Input((3,), batch_size=2, dtype="int32", name="tokens")
+    clone = keras.models.clone_model(keras.Sequential([inputs, layers.Embedding(5, 2)]))
+    assert clone.get_config()["layers"][0]["config"]["name"] == clone.inputs[0].name == "tokens"
+    assert clone.input_shape == (2, 3) and clone.inputs[0].dtype == "int32"
+
+
 def test_clone_model_with_functions_of_ones_own():
     def wider(layer):
         config = layer.get_config()
