@@ -402,6 +402,18 @@ def _rows_at(function: Callable, params: Any, indices: Any) -> Any:
     return out
 
 
+def _one_hot(function: Callable, indices: Any, depth: Any, *args: Any, **kwargs: Any) -> Any:
+    given = dict(zip(("on_value", "off_value", "axis", "dtype", "name"), args)) | kwargs
+    axis = static(given.get("axis"))
+    if axis not in (None, -1):
+        if axis <= indices.ragged_rank:
+            raise ValueError(
+                f"tf.one_hot: axis={axis} must be above the {indices.ragged_rank} ragged axes."
+            )
+        given["axis"] = axis - indices.ragged_rank
+    return map_flat_values(function, indices, depth, **given)
+
+
 def _where(
     function: Callable, condition: Any, x: Any = None, y: Any = None, name: Any = None
 ) -> Any:
@@ -428,10 +440,10 @@ _ELEMENTWISE = [
 _ELEMENTWISE += [
     *("cast", "ones_like", "saturate_cast", "truediv", "zeros_like"),
     *("squared_difference", "xlogy", "xdivy", "lgamma"),
-    *("multiply_no_nan", "digamma", "one_hot", "clip_by_value", "stop_gradient", "identity"),
+    *("multiply_no_nan", "digamma", "clip_by_value", "stop_gradient", "identity"),
     *("check_numerics", "encode_base64", "decode_base64"),
     *("bitwise.bitwise_and", "bitwise.bitwise_or", "bitwise.bitwise_xor"),
-    *[f"nn.{n}" for n in ("relu", "leaky_relu", "elu", "selu", "gelu", "silu")],
+    *[f"nn.{n}" for n in ("relu", "relu6", "leaky_relu", "elu", "selu", "gelu", "silu")],
 ]
 
 OPERATIONS.update(dict.fromkeys(_ELEMENTWISE, _elementwise))
@@ -441,6 +453,7 @@ OPERATIONS.update(
     stack=lambda function, *args, **kwargs: stack(*args, **kwargs),
     expand_dims=_expand_dims,
     gather=_gather,
+    one_hot=_one_hot,
     where=_where,
     size=_size,
     rank=_rank,

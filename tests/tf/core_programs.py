@@ -378,6 +378,9 @@ tf.scatter_nd([[1], [1]], ["y", "z"], [3])
 tf.scatter_nd([[2]], [["y", "z"]], [3, 2])
 tf.function(lambda i: tf.scatter_nd(i, ["z"], [3]))(c([[1]]))
 runs(lambda: tf.while_loop(lambda i, _: i < c(3), lambda i, s: [i + 1, s + "x"], [c(0), c("")])[1])
+tf.one_hot(tf.ragged.constant([[0, 1], [2]]), 3, axis=2)
+tf.one_hot(tf.ragged.constant([[0, 1], [2]]), 3, axis=1)
+tf.nn.relu6(tf.ragged.constant([[7.0, -1.0], [2.0]]))
 tf.math.in_top_k([2, 0], [[0.5, float("nan"), 0.7], [0.5, 0.1, -0.2]], 1)
 """
 
