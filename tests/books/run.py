@@ -10,7 +10,7 @@ One line per notebook: the number of its cells; how many TensorFlow runs (or all
 run here; how many of them print the same in TensorFlow with two seeds; and how many of those print
 it here. Without an oracle, the outputs stored in the notebook are compared instead. Results are
 kept in `.books`, and TensorFlow's are not computed again. `reasons.txt` says why a cell differs, by
-its number, or `*` for all other cells of a notebook.
+its number, or `*` for all other cells of a notebook, after the notebook's name or `folder/name`.
 """
 
 from __future__ import annotations
@@ -151,7 +151,8 @@ def write_row(
     known = dict(line.split(" ", 1) for line in REASONS.read_text().splitlines() if line.strip())
     reasons: dict[str, list[str]] = {}
     for n, what in differing.items():
-        why = known.get(f"{name}:{n}") or known.get(f"{name}:*") or f"? {what[:80]}"
+        keys = (f"{folder}/{name}:{n}", f"{name}:{n}", f"{name}:*")
+        why = next((known[key] for key in keys if key in known), f"? {what[:80]}")
         reasons.setdefault(why, []).append(str(n))
     said = " ".join(f"{', '.join(cells)}: {why}" for why, cells in reasons.items())
     said = " ".join(said.split()).replace("|", "\\|")
