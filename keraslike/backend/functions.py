@@ -30,6 +30,7 @@ from keraslike.backend.networks import (  # noqa: F401 (in `__all__`)
     softmax,
 )
 from keraslike.core import sparsity
+from keraslike.core.boxed import Boxed
 from keraslike.core.dtypes import epsilon, floatx, standardize_dtype
 from keraslike.core.scopes import name_scope  # noqa: F401 (in `__all__`)
 from keraslike.core.variable import Variable
@@ -232,7 +233,7 @@ def get_value(x: Any) -> Any:
     >>> get_value(Variable([1.0, 2.0])).tolist()
     [1.0, 2.0]
     """
-    return ops.convert_to_numpy(x) if isinstance(x, (jax.Array, Variable)) else x
+    return ops.convert_to_numpy(x) if isinstance(x, (jax.Array, Variable, Boxed)) else x
 
 
 def batch_set_value(tuples: Sequence[tuple[Variable, Any]]) -> None:

@@ -259,6 +259,9 @@ class TensorRef:
     def deref(self) -> Any:
         return self._of
 
+    def __repr__(self) -> str:
+        return f"<Reference wrapping {self._of!r}>"
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, TensorRef) and self._of is other._of
 

@@ -84,6 +84,8 @@ def test_what_a_tensor_is(t):
     assert [row.numpy().tolist() for row in t] == [[1, 2, 3], [4, 5, 6]]
     assert [10, 20, 30][tf.constant(1)] == 20
     assert {t.ref(): "t"}[t.ref()] == "t" and t.ref().deref() is t
+    assert repr(t.ref()) == f"<Reference wrapping {t!r}>"
+    assert isinstance(tf.keras.backend.eval(t), np.ndarray)
     assert tf.is_tensor(t) and not tf.is_tensor(np.ones(1))
 
 
