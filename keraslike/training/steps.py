@@ -79,8 +79,8 @@ class Steps(Compiled):
     def compiled_loss(
         self, y: Any, y_pred: Any, sample_weight: Any = None, regularization_losses: Any = None
     ) -> jax.Array:
-        """`compute_loss`, for a `train_step` that was written for Keras 2, where it also updates the
-        `loss` of the logs."""
+        """`compute_loss`, for a `train_step` that was written for Keras 2, where it also updates
+        the `loss` of the logs."""
         loss = self.compute_loss(None, y, y_pred, sample_weight)
         self._loss_tracker.update_state(unbox(loss), sample_weight=_batch_size(y))
         return loss
