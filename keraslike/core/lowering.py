@@ -237,7 +237,7 @@ def _drop_tracers(obj: Any, before: dict[str, Any]) -> list[tuple[Any, str, Any]
         if not _holds_tracer(value):
             continue
         if isinstance(value, (list, dict)) and before.get(name) is value:
-            value.clear()  # A list of tensors that was filled during the trace.
+            _remove_tracers(value)  # It was filled during the trace.
             continue
         dropped.append((obj, name, value))
         if name in before:
@@ -245,6 +245,14 @@ def _drop_tracers(obj: Any, before: dict[str, Any]) -> list[tuple[Any, str, Any]
         else:
             del now[name]
     return dropped
+
+
+def _remove_tracers(container: list | dict) -> None:
+    if isinstance(container, dict):
+        for key in [k for k, v in container.items() if _holds_tracer(v)]:
+            del container[key]
+    else:
+        container[:] = [v for v in container if not _holds_tracer(v)]
 
 
 def _holds_tracer(value: Any) -> bool:

@@ -183,8 +183,8 @@ class LayerBuilding:
     def build_from_config(self, config: dict[str, Any]) -> None:
         """Builds the layer from the `get_build_config()` of another one."""
         shapes = (config["input_shape"],) if "input_shape" in config else ()
-        by_name = {} if shapes else config.get("shapes_dict", {})
-        if not shapes and not by_name:
+        by_name = {} if shapes else config.get("shapes_dict")
+        if by_name is None:
             return
         self.build(*shapes, **by_name)
         # A user's build() may create sublayers without building them. If the call takes more than

@@ -262,7 +262,7 @@ def dropout(
 
 def general_dropout(
     x: Any, rate: Any, uniform_sampler: Callable, noise_shape: Any = None, name: Any = None
-) -> Tensor:
+) -> Any:
     """`dropout` with the numbers that `uniform_sampler(shape=, dtype=)` returns.
 
     >>> def numbers(shape, dtype):

@@ -42,6 +42,10 @@ class DtypesDiffer(InvalidArgumentError, TypeError):
     second kind in functions."""
 
 
+# What users see is the name of the eager error.
+DtypesDiffer.__name__ = DtypesDiffer.__qualname__ = InvalidArgumentError.__name__
+
+
 def _meeting(value: Any, dtype: Any) -> Tensor:
     """A number, list or array as a tensor of a dtype, if it can be converted to that."""
     if type(value) not in (int, float):

@@ -283,10 +283,10 @@ def test_tracers_do_not_stay_in_attributes():
     class Remembers(layers.Layer):
         def __init__(self):
             super().__init__()
-            self.log = []
+            self.log, self.named = ["kept"], {"kept": 1}
 
         def call(self, x):
-            self.last = x
+            self.last = self.named["x"] = x
             self.log.append(x)
             return x * 2
 
@@ -295,7 +295,8 @@ def test_tracers_do_not_stay_in_attributes():
     model.compile(loss="mse", optimizer="sgd")
     model.fit(np.ones((4, 2)), np.ones((4, 1)), verbose=0)
     assert not isinstance(getattr(layer, "last", None), jax.core.Tracer)
-    assert not any(isinstance(t, jax.core.Tracer) for t in layer.log)
+    assert not any(isinstance(t, jax.core.Tracer) for t in [*layer.log, *layer.named.values()])
+    assert layer.log[0] == "kept" and layer.named["kept"] == 1
 
 
 def test_changing_a_variables_shape_is_an_error():
