@@ -9,7 +9,7 @@ from keraslike.core.arguments import (
     set_image_data_format,
     set_nan_in_data,
 )
-from keraslike.core.boxed import Answers
+from keraslike.core.boxed import BoxedResults
 from keraslike.core.compilation import keep_memory, set_compilation_cache
 from keraslike.core.config import (
     disable_flash_attention,
@@ -74,7 +74,7 @@ def tensor_type() -> str:
     >>> tensor_type()
     'jax'
     """
-    return "tensorflow" if Answers.everywhere else "jax"
+    return "tensorflow" if BoxedResults.everywhere else "jax"
 
 
 def set_tensor_type(value: Any) -> None:
@@ -95,7 +95,7 @@ def set_tensor_type(value: Any) -> None:
         raise ValueError(f"The tensor type is 'jax' or 'tensorflow'. Received: {value!r}")
     if value == "tensorflow":
         importlib.import_module("keraslike.tf")  # It defines the tensor class.
-    Answers.everywhere = value == "tensorflow"
+    BoxedResults.everywhere = value == "tensorflow"
 
 
 __all__ = [

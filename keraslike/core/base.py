@@ -205,7 +205,7 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
     # For a class that inherits its constructor: see `with_defaults`.
     _shown_defaults: ClassVar[dict[str, Any]]
 
-    _boxes = False  # Whether callers get results as boxed arrays: see `boxed.Answers`.
+    _boxes = False  # Whether callers get results as boxed arrays: see `boxed.BoxedResults`.
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         if "_stands_for" in vars(cls):  # A class of `tf.keras`, which has no instances of its own.

@@ -26,37 +26,39 @@ class Boxed:
         raise NotImplementedError
 
     @staticmethod
-    def take(function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any = None) -> Any:
+    def _dispatch(
+        function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any = None
+    ) -> Any:
         """Calls `function`, whose state is in the object `owner`, with boxed results."""
         raise NotImplementedError
 
 
-class Taking:
+class Dispatching:
     """A Variable that takes over calls like a boxed array, without being unboxed."""
 
     __slots__ = ()
 
-    take = Boxed.take
+    _dispatch = Boxed._dispatch
 
 
 def is_boxed(x: Any) -> bool:
     return isinstance(x, Boxed)
 
 
-def taker(args: tuple, kwargs: dict[str, Any]) -> Callable | None:
+def dispatcher(args: tuple, kwargs: dict[str, Any]) -> Callable | None:
     """The object that takes over a call: the innermost active tape, or the class of a boxed
     argument."""
     tapes = context.state.tapes
     if tapes:
-        return tapes[-1].take
+        return tapes[-1]._dispatch
     for x in args:
-        found = _find(x, (Boxed, Taking))
+        found = _find(x, (Boxed, Dispatching))
         if found is not None:
-            return found.take
+            return found._dispatch
     for x in kwargs.values():
-        found = _find(x, (Boxed, Taking))
+        found = _find(x, (Boxed, Dispatching))
         if found is not None:
-            return found.take
+            return found._dispatch
     return None
 
 
@@ -97,8 +99,8 @@ def unboxed(method: Callable) -> Callable:
     @functools.wraps(method)
     def run(self: Any, *args: Any, **kwargs: Any) -> Any:
         try:
-            if taker(args, kwargs) is None:
-                return respond(self, method, self, *args, **kwargs)
+            if dispatcher(args, kwargs) is None:
+                return boxed_if_asked(self, method, self, *args, **kwargs)
             with context.using(tapes=()):
                 return method(self, *unbox(args), **unbox(kwargs))
         except Exception as error:
@@ -111,7 +113,7 @@ def unboxed(method: Callable) -> Callable:
 # -- results in boxes ---------------------------------------------------------------------------
 
 
-class Answers:
+class BoxedResults:
     """Decides who gets boxed results: callers of objects that were made while `context.state.boxes`
     was set, and all callers where `everywhere` is true.
 
@@ -127,20 +129,20 @@ class Answers:
     ragged: Callable[[Any, Any], Any] | None = None
 
 
-def respond(owner: Any, function: Callable, *args: Any, **kwargs: Any) -> Any:
+def boxed_if_asked(owner: Any, function: Callable, *args: Any, **kwargs: Any) -> Any:
     """Calls `function(*args, **kwargs)` and boxes its result if the caller of `owner` gets boxed
     results."""
-    if not (owner._boxes or Answers.everywhere):
+    if not (owner._boxes or BoxedResults.everywhere):
         return function(*args, **kwargs)
-    return in_boxes(function, args, kwargs)
+    return boxed_call(function, args, kwargs)
 
 
-def in_boxes(function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
+def boxed_call(function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
     """Calls `function(*args, **kwargs)` and boxes its result, unless an enclosing call will do
     so."""
     state = context.state
     outermost = state.choices is None and not state.depth and context.trace_state_clean()
-    with context.using(choices=Answers.choices):
+    with context.using(choices=BoxedResults.choices):
         out = function(*args, **kwargs)
     return boxed(out) if outermost else out
 
@@ -156,19 +158,19 @@ def boxed(tree: Any) -> Any:
         return kind(*map(boxed, tree))
     if not isinstance(tree, jax.Array):
         return tree
-    box = Answers.box(tree)  # type: ignore[misc]
+    box = BoxedResults.box(tree)  # type: ignore[misc]
     context.set_mask(box, context.get_mask(tree))
     return box
 
 
-def answers(method: Callable) -> Callable:
+def boxes_result(method: Callable) -> Callable:
     """Makes a method box its result where its object's caller gets boxed results."""
 
     @handled
     @functools.wraps(method)
     def run(self: Any, *args: Any, **kwargs: Any) -> Any:
         try:
-            return respond(self, method, self, *args, **kwargs)
+            return boxed_if_asked(self, method, self, *args, **kwargs)
         except Exception as error:
             shorten(error, method, (self, *args), kwargs)
             raise
@@ -176,18 +178,18 @@ def answers(method: Callable) -> Callable:
     return run
 
 
-def takes(method: Callable) -> Callable:
+def dispatches_calls(method: Callable) -> Callable:
     """Wraps the `__call__` of an object without state: it can be recorded, and boxes its result."""
 
     @handled
     @functools.wraps(method)
     def run(self: Any, *args: Any, **kwargs: Any) -> Any:
         try:
-            take = taker(args, kwargs)
-            if take is None:
-                return respond(self, method, self, *args, **kwargs)
+            dispatch = dispatcher(args, kwargs)
+            if dispatch is None:
+                return boxed_if_asked(self, method, self, *args, **kwargs)
             # Calling it immediately would ask `self` again.
-            return respond(self, take, types.MethodType(method, self), args, kwargs)
+            return boxed_if_asked(self, dispatch, types.MethodType(method, self), args, kwargs)
         except Exception as error:
             shorten(error, method, (self, *args), kwargs)
             raise
@@ -195,7 +197,7 @@ def takes(method: Callable) -> Callable:
     return run
 
 
-def inherits(method: Function) -> Function:
+def inherits_boxes(method: Function) -> Function:
     """Wraps a method that creates objects: their results are boxed if those of its own object
     are."""
 

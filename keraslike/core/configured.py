@@ -7,7 +7,7 @@ from typing import Any
 
 from keraslike.core.annotations import check_constructor
 from keraslike.core.base import ConstructorSignature, Object
-from keraslike.core.boxed import takes
+from keraslike.core.boxed import dispatches_calls
 from keraslike.core.static import Static
 
 
@@ -38,7 +38,7 @@ class Configured:
         super().__init_subclass__(**kwargs)
         check_constructor(cls)
         if "__call__" in vars(cls):
-            cls.__call__ = takes(cls.__call__)
+            cls.__call__ = dispatches_calls(cls.__call__)
 
     _constructor_args = Object._constructor_args
     get_config = Object.get_config

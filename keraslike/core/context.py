@@ -68,7 +68,7 @@ class _State(threading.local):
         # Is told of rows that a traced call gathers from variables: see `boxed.note_rows`.
         self.gathers: Any = None
         self.choices: dict[Any, Any] | None = None  # Replacements for functions of ops.
-        self.boxes = False  # Objects made now give boxed results: see `boxed.Answers`.
+        self.boxes = False  # Objects made now give boxed results: see `boxed.BoxedResults`.
         # The distribution, which decides on which devices training places state and batches.
         self.distribution: Any = None
         # Complete host copies of arrays that are distributed over processes, by id.

@@ -11,7 +11,7 @@ from typing import Any
 from keraslike.core import context
 from keraslike.core.annotations import explain
 from keraslike.core.base import Object
-from keraslike.core.boxed import Answers, in_boxes, taker, unbox
+from keraslike.core.boxed import BoxedResults, boxed_call, dispatcher, unbox
 from keraslike.core.errors import InvalidArgument, InvalidIndex
 from keraslike.core.naming import auto_name, to_snake_case
 from keraslike.core.remat import RematMode, rematerialized
@@ -201,11 +201,11 @@ def op(function: Callable) -> Callable:
                 return FunctionOperation(either)(*args, **kwargs)
             choices = context.state.choices
             chosen = function if choices is None else choices.get(function, function)
-            take = taker(args, kwargs)
-            if take is not None:
-                return take(chosen, args, kwargs)
-            if choices is None and Answers.everywhere:
-                return in_boxes(either, args, kwargs)
+            dispatch = dispatcher(args, kwargs)
+            if dispatch is not None:
+                return dispatch(chosen, args, kwargs)
+            if choices is None and BoxedResults.everywhere:
+                return boxed_call(either, args, kwargs)
             return chosen(*args, **kwargs)
         except Exception as error:
             try:

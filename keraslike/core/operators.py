@@ -10,7 +10,7 @@ from typing import Any
 from flax import nnx
 
 from keraslike.core import context, registry
-from keraslike.core.boxed import taker
+from keraslike.core.boxed import dispatcher
 
 OF_TWO = {
     "add": "add",
@@ -46,14 +46,14 @@ def give_to_variables(cls: type) -> None:
 
     def either(function: Callable, plain: Callable) -> Callable:
         def apply(*operands: Any) -> Any:
-            if any(isinstance(x, cls) for x in operands):  # the taker only notes what is read
+            if any(isinstance(x, cls) for x in operands):  # the dispatcher only notes what is read
                 with context.using(tapes=()):
                     return plain(*operands)
             return function(*operands)
 
         def operate(*operands: Any) -> Any:
-            take = taker(operands, {})
-            return plain(*operands) if take is None else take(apply, operands, {})
+            dispatch = dispatcher(operands, {})
+            return plain(*operands) if dispatch is None else dispatch(apply, operands, {})
 
         return operate
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import jax
 
-from keraslike.core.boxed import Answers, boxed, unbox
+from keraslike.core.boxed import BoxedResults, boxed, unbox
 from keraslike.core.tracebacks import is_ours, is_users
 
 _ATTRIBUTES = frozenset(
@@ -39,7 +39,7 @@ def with_tensors(function: Callable, code: Any) -> Callable:
         code: the function of a user, or a class whose `call` it is.
     """
     wide = jax.config.jax_enable_x64  # type: ignore[attr-defined]
-    if Answers.box is None or not (wide or _takes_tensors(code)):
+    if BoxedResults.box is None or not (wide or _takes_tensors(code)):
         return function
     return lambda *args, **kwargs: unbox(function(*boxed(args), **boxed(kwargs)))
 

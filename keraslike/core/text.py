@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core import context
-from keraslike.core.boxed import Answers
+from keraslike.core.boxed import BoxedResults
 from keraslike.core.errors import NeedsPython
 from keraslike.core.jax_internals import put
 
@@ -152,9 +152,9 @@ class Text:
 
     def _by_tensor(name: str) -> Callable:  # type: ignore[misc]  # noqa: N805
         def operate(self: Text, *args: Any) -> Any:
-            if Answers.box is None:
+            if BoxedResults.box is None:
                 self._refuse()
-            return getattr(Answers.box(self._as_tensor()), name)(*args)  # type: ignore[misc]
+            return getattr(BoxedResults.box(self._as_tensor()), name)(*args)  # type: ignore[misc]
 
         return operate
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core import context, dtypes, foreign, hashing, sparsity
-from keraslike.core.boxed import Answers, is_boxed, taker, unbox
+from keraslike.core.boxed import BoxedResults, dispatcher, is_boxed, unbox
 from keraslike.core.jax_internals import put
 from keraslike.core.symbolic import KerasTensor, size_of_values
 from keraslike.core.text import Text, as_bytes, is_text, of_lists
@@ -41,7 +41,7 @@ class DataLayer(Layer):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if len(args) == 1 and hasattr(args[0], "with_flat_values"):  # A ragged tensor.
             return self._of_ragged(args[0], **kwargs)
-        if taker(args, kwargs) is None:
+        if dispatcher(args, kwargs) is None:
             outputs = super().__call__(*args, **kwargs)
             return (
                 jax.tree.map(self._boxed, outputs, is_leaf=is_boxed)
@@ -72,14 +72,14 @@ class DataLayer(Layer):
         x = unbox(x)
         texts = as_bytes(x) if isinstance(x, np.ndarray) else None
         if texts is not None:
-            return Answers.box(texts)  # type: ignore[misc]
+            return BoxedResults.box(texts)  # type: ignore[misc]
         if self._boxed_dtype() == "int64" and getattr(x, "dtype", None) != np.int64:
             with jax.enable_x64(True):
                 if isinstance(x, jax.core.Tracer) or not context.trace_state_clean():
                     x = jnp.asarray(x).astype("int64")
                 else:  # numpy is faster.
                     x = put(np.asarray(x).astype("int64"))
-        return Answers.box(x)  # type: ignore[misc]
+        return BoxedResults.box(x)  # type: ignore[misc]
 
     def _boxed_dtype(self) -> str:
         """The dtype of boxed results."""

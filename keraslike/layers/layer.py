@@ -29,7 +29,7 @@ from keraslike.core import (
     symbolic,
     text,
 )
-from keraslike.core.boxed import Answers, in_boxes, taker, unbox
+from keraslike.core.boxed import BoxedResults, boxed_call, dispatcher, unbox
 from keraslike.core.errors import InvalidArgument
 from keraslike.core.notes import note_call
 from keraslike.core.repeated import MISSED, Repeated
@@ -324,11 +324,11 @@ class Layer(
     @handled
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
-            take = taker(args, kwargs)
-            if take is not None and not symbolic.is_symbolic(args, kwargs):
-                return take(self._call_as_layer, args, kwargs, owner=self)
-            if self._boxes or Answers.everywhere:
-                return in_boxes(self._call_as_layer, args, kwargs)
+            dispatch = dispatcher(args, kwargs)
+            if dispatch is not None and not symbolic.is_symbolic(args, kwargs):
+                return dispatch(self._call_as_layer, args, kwargs, owner=self)
+            if self._boxes or BoxedResults.everywhere:
+                return boxed_call(self._call_as_layer, args, kwargs)
             if not self._convert_input_args and foreign.in_graph(args, kwargs):
                 with foreign.autograph():  # The layer's `call` consists of TensorFlow's operations.
                     return self._call_as_layer(*args, **kwargs)

@@ -8,7 +8,7 @@ import jax
 
 from keraslike.core import context, naming, operation
 from keraslike.core.arguments import warn_user
-from keraslike.core.boxed import answers, taker, unbox
+from keraslike.core.boxed import boxes_result, dispatcher, unbox
 from keraslike.core.symbolic import KerasTensor
 from keraslike.layers.shapes import leaves
 from keraslike.layers.signatures import call_names, takes_masks
@@ -106,15 +106,17 @@ class MasksAndLosses:
         return [(layer, list(added)) for layer, added in found if added]
 
     @property
-    @answers
+    @boxes_result
     def losses(self) -> list[Any]:
         """What the last call added, and the values of the weights' regularizers."""
         found = [value for _, added in self._added_losses() for value in added]
         for v in self.trainable_weights:
             regularizer = getattr(v, "regularizer", None)
             if regularizer is not None:
-                take = taker((), {})
-                found.append(unbox(regularizer(v)) if take is None else take(regularizer, (v,), {}))
+                dispatch = dispatcher((), {})
+                found.append(
+                    unbox(regularizer(v)) if dispatch is None else dispatch(regularizer, (v,), {})
+                )
         return found
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from keraslike.core import dtypes
 from keraslike.core.arguments import image_data_format
-from keraslike.core.boxed import answers
+from keraslike.core.boxed import boxes_result
 from keraslike.layers.adapting import batches
 from keraslike.layers.keras_names import Backend
 from keraslike.layers.layer import Layer
@@ -179,13 +179,13 @@ class Normalization(Layer):
         return value.astype(self.compute_dtype).reshape(shape)
 
     @property
-    @answers
+    @boxes_result
     def mean(self) -> Any:
         """The means, in a shape that broadcasts to the inputs; `None` before the layer is built."""
         return self._moment(self.input_mean, "adapt_mean")
 
     @property
-    @answers
+    @boxes_result
     def variance(self) -> Any:
         """The variances, in the same shape as the means."""
         return self._moment(self.input_variance, "adapt_variance")

@@ -10,7 +10,7 @@ import numpy as np
 
 from keraslike.core import dtypes, foreign, serialization
 from keraslike.core.arguments import one_of
-from keraslike.core.boxed import Answers
+from keraslike.core.boxed import BoxedResults
 from keraslike.core.text import Text, as_bytes, is_text
 from keraslike.layers.adapting import batches
 from keraslike.layers.data_layer import DataLayer
@@ -103,7 +103,7 @@ class TextVectorization(DataLayer):
         )
         if ragged and output_mode != "int":
             raise ValueError(f"`ragged=True` needs `output_mode='int'`. Received: {output_mode=}")
-        if ragged and not (self._boxes or Answers.everywhere):
+        if ragged and not (self._boxes or BoxedResults.everywhere):
             raise ValueError("`ragged=True` is for layers of `tf.keras`: JAX has no ragged arrays.")
         self.ngrams = tuple(ngrams) if isinstance(ngrams, list) else ngrams
         self.output_mode, self.output_sequence_length = output_mode, output_sequence_length
@@ -203,7 +203,7 @@ class TextVectorization(DataLayer):
         rows = [row[: self.output_sequence_length] for row in rows]
         numbers = self._lookup_layer._numbers([word for row in rows for word in row])
         lengths = [len(row) for row in rows]
-        return Answers.ragged(np.asarray(numbers, np.int64), lengths)  # type: ignore[misc]
+        return BoxedResults.ragged(np.asarray(numbers, np.int64), lengths)  # type: ignore[misc]
 
     def _computed(self, texts: np.ndarray) -> np.ndarray:
         shape, rows = self._split_texts(self._bytes_in(texts))

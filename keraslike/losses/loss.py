@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from keraslike import ops
 from keraslike.core import context, dtypes, policies, serialization
 from keraslike.core.base import Object
-from keraslike.core.boxed import respond, taker
+from keraslike.core.boxed import boxed_if_asked, dispatcher
 from keraslike.core.naming import auto_name, to_snake_case
 from keraslike.core.repeated import compiled_if_repeated
 from keraslike.core.tensor_methods import with_tensors
@@ -74,10 +74,10 @@ class Loss(Object):
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> jax.Array:
         args = (y_true, y_pred, sample_weight)
         try:
-            take = taker(args, {})
-            if take is not None:
-                return take(self._call_as_loss, args, {}, owner=self)
-            return respond(self, self._call_as_loss, *args)
+            dispatch = dispatcher(args, {})
+            if dispatch is not None:
+                return dispatch(self._call_as_loss, args, {}, owner=self)
+            return boxed_if_asked(self, self._call_as_loss, *args)
         except Exception as error:
             shorten(error, self.call, args)
             raise

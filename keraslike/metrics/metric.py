@@ -12,7 +12,7 @@ from flax import nnx
 from keraslike import initializers
 from keraslike.core import base, context, dtypes, host, lowering, naming, policies
 from keraslike.core.arguments import name_first
-from keraslike.core.boxed import answers, unboxed
+from keraslike.core.boxed import boxes_result, unboxed
 from keraslike.core.repeated import compiled_if_repeated
 from keraslike.core.tensor_methods import of_user
 from keraslike.core.tracebacks import entry
@@ -62,7 +62,7 @@ class Metric(base.Object):
         if "update_state" in vars(cls):
             cls.update_state = unboxed(compiled_if_repeated(of_user(cls.update_state)))
         if "result" in vars(cls):
-            cls.result = answers(compiled_if_repeated(cls.result))
+            cls.result = boxes_result(compiled_if_repeated(cls.result))
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, nnx.Variable) and "_weights" in vars(self):

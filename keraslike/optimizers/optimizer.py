@@ -16,7 +16,7 @@ from flax import nnx
 from keraslike.core import base, context, dtypes, lowering, registry
 from keraslike.core.annotations import checked
 from keraslike.core.arguments import require, warn_user
-from keraslike.core.boxed import respond, unbox, unboxed
+from keraslike.core.boxed import boxed_if_asked, unbox, unboxed
 from keraslike.core.errors import InvalidArgument
 from keraslike.core.naming import auto_name, to_snake_case
 from keraslike.core.notes import shown
@@ -207,7 +207,7 @@ class Optimizer(Stateful):
         """A Variable that can be assigned to, or the current value of a schedule."""
         if isinstance(self._learning_rate, nnx.Variable):
             return self._learning_rate
-        return respond(self, self._current_rate)
+        return boxed_if_asked(self, self._current_rate)
 
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:

@@ -42,7 +42,7 @@ class ForwardAccumulator:
     <tf.Tensor: shape=(), dtype=float32, numpy=12.0>
     """
 
-    _run, take = staticmethod(GradientTape._run), staticmethod(GradientTape.take)
+    _run, _dispatch = staticmethod(GradientTape._run), staticmethod(GradientTape._dispatch)
 
     def __init__(self, primals: Any, tangents: Any):
         found, along = leaves_of(primals), [convert_to_tensor(t) for t in leaves_of(tangents)]

@@ -13,7 +13,7 @@ import numpy as np
 from flax import nnx
 
 from keraslike.core import base, context, lowering, rng
-from keraslike.core.boxed import Answers, Boxed, Taking, is_recorded, unbox
+from keraslike.core.boxed import Boxed, BoxedResults, Dispatching, is_recorded, unbox
 from keraslike.core.collector import collect_dropped_models
 from keraslike.core.context import trace_state_clean
 from keraslike.core.errors import DEPENDS_ON_VALUES, NeedsPython
@@ -74,7 +74,7 @@ def _joined(spec: Any, values: Sequence[Any]) -> Any:
     return kind(_joined(item, values) for item in items)
 
 
-def take(function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any = None) -> Any:
+def dispatch(function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any = None) -> Any:
     """Runs a call with tensors among its arguments, or while a tape records, and records it.
 
     Args:
@@ -83,7 +83,7 @@ def take(function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any = N
     tensors: list[Any] = []
     spec = _split((args, kwargs), tensors)
     if owner is None:
-        boxed = any(isinstance(t, (Tensor, Taking)) for t in tensors)
+        boxed = any(isinstance(t, (Tensor, Dispatching)) for t in tensors)
         if not boxed and not any(is_recorded(t) for t in tensors):
             with context.using(tapes=()):
                 return unbox(function(*args, **kwargs))
@@ -152,8 +152,8 @@ def _call(*given: Any) -> Any:
         return unbox(function(*args, **kwargs))
 
 
-Tensor.take = staticmethod(take)  # type: ignore[method-assign]
-Answers.box, Answers.choices = Tensor, CHOICES
+Tensor._dispatch = staticmethod(dispatch)  # type: ignore[method-assign]
+BoxedResults.box, BoxedResults.choices = Tensor, CHOICES
 
 
 def _make_state(layer: Any, args: tuple, kwargs: dict[str, Any]) -> None:
@@ -236,11 +236,11 @@ class Reader:
     def _pass_on(self, inputs: Sequence[Any], output: Tensor) -> None:
         """Does nothing: a reader does not follow results."""
 
-    def take(self, function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any = None):
+    def _dispatch(self, function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any = None):
         tensors: list[Any] = []
         _split((args, kwargs), tensors)
         if any(isinstance(t, Tensor) for t in tensors):
-            return take(function, args, kwargs, owner)
+            return dispatch(function, args, kwargs, owner)
         for t in (*tensors, *([] if owner is None else base.variables_of(owner))):
             self._follows(t)
         return function(*args, **kwargs)

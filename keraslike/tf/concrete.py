@@ -54,7 +54,7 @@ class ConcreteFunction:
         structure: Any,
         of: Callable | None = None,
         sizes: Sequence[Any] = (),
-        place: int = 0,
+        counter: int = 0,
     ):
         self.leaves, self.structure, self._of = leaves, structure, of or function
         self.function = function
@@ -66,7 +66,7 @@ class ConcreteFunction:
         self._sizes = sizes or _names(self.specs, self.specs)
         self._variants: dict[Any, ConcreteFunction] = {}
         # The counter of runs, which all traces for one signature share.
-        self._place = place or rng.new_counter()
+        self._counter = counter or rng.new_counter()
         self._trace(function)
 
     # -- the public attributes ----------------------------------------------------------------
@@ -238,7 +238,7 @@ class ConcreteFunction:
 
         state = [jax.ShapeDtypeStruct(s.shape, s.dtype) for s in map(spec_of, variables)]
         shapes = [_struct(*pair) for pair in zip(specs, self._sizes)]
-        with WIDE(True), rng.one_function(self._place):
+        with WIDE(True), rng.one_function(self._counter):
             closed = jax.make_jaxpr(pure)(state, shapes)
         jaxpr = closed.jaxpr
         read = {id(v) for eqn in jaxpr.eqns for v in eqn.invars}
@@ -336,7 +336,7 @@ class ConcreteFunction:
         return made
 
     def _again(self, leaves: list[Any], sizes: tuple[Any, ...]) -> ConcreteFunction:
-        args = (self.function, leaves, self.structure, self._of, sizes, self._place)
+        args = (self.function, leaves, self.structure, self._of, sizes, self._counter)
         return ConcreteFunction(*args)
 
     @property

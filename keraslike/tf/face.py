@@ -17,7 +17,7 @@ from typing import Any
 from keraslike import src_names
 from keraslike.core import context, registry
 from keraslike.core.base import Object
-from keraslike.core.boxed import in_boxes
+from keraslike.core.boxed import boxed_call
 from keraslike.core.configured import Configured
 
 _ROOT = "keraslike"
@@ -75,7 +75,7 @@ class _Function:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         with context.using(boxes=True):
-            return in_boxes(self.__wrapped__, args, kwargs)
+            return boxed_call(self.__wrapped__, args, kwargs)
 
     def __eq__(self, other: Any) -> bool:
         return other is self or other is self.__wrapped__

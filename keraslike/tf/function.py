@@ -70,7 +70,7 @@ class BySize(ConcreteFunction):
         found = self._by._traced.get(call_key(self.structure, leaves))
         try:
             if found is None:
-                found = self._by._trace(leaves, leaves, self.structure, self._place)
+                found = self._by._trace(leaves, leaves, self.structure, self._counter)
         except NeedsPython:
             args, kwargs = jax.tree.unflatten(self.structure, leaves)
             return wrap_values(self._by.python_function(*args, **kwargs))
@@ -97,7 +97,7 @@ class Function:
         self._count = 0
         self._in_python = False  # whether the function cannot be compiled
         self._needs_sizes = False  # whether a trace with unknown sizes has failed
-        self._places: dict[Any, int] = {}  # counters of runs, by the signatures with unknown sizes
+        self._counters: dict[Any, int] = {}  # of runs, by signatures with unknown sizes
 
     def experimental_get_tracing_count(self) -> int:
         """The number of times that the function was traced."""
@@ -194,20 +194,20 @@ class Function:
         return self._trace(specs, leaves, structure) if found is None else found, leaves
 
     def _trace(
-        self, specs: list[Any], leaves: list[Any], structure: Any, place: int = 0
+        self, specs: list[Any], leaves: list[Any], structure: Any, counter: int = 0
     ) -> ConcreteFunction:
         """Traces the function for signatures or, if it cannot be traced with unknown sizes, for
         the arguments. A loop over an axis of unknown size is an example.
         """
 
-        def traced(leaves: list[Any], place: int) -> ConcreteFunction:
+        def traced(leaves: list[Any], counter: int) -> ConcreteFunction:
             of = self.python_function
-            return ConcreteFunction(self._counted, leaves, structure, of, place=place)
+            return ConcreteFunction(self._counted, leaves, structure, of, counter=counter)
 
         found, unknown = None, has_unknown(specs)
         if not (unknown and self._needs_sizes):
             try:
-                found = traced(specs, place)
+                found = traced(specs, counter)
             except OF_ANY_SIZES:
                 raise
             except Exception as error:
@@ -216,8 +216,10 @@ class Function:
                 if has_unknown(leaves):  # each call traces it for its own sizes
                     return BySize(self, specs, structure, error)
         if found is None:
-            place = place or self._places.setdefault(call_key(structure, specs), rng.new_counter())
-            specs, found, self._needs_sizes = leaves, traced(leaves, place), True
+            counter = counter or self._counters.setdefault(
+                call_key(structure, specs), rng.new_counter()
+            )
+            specs, found, self._needs_sizes = leaves, traced(leaves, counter), True
         self._traced[call_key(structure, specs)] = found
         return found
 

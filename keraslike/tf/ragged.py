@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from keraslike.core.boxed import Answers
+from keraslike.core.boxed import BoxedResults
 from keraslike.tf import dtypes, ops
 from keraslike.tf.conversion import convert_to_tensor, static
 from keraslike.tf.errors import InvalidArgumentError
@@ -216,4 +216,4 @@ __all__ = [
 __dir__ = __all__.copy
 
 
-Answers.ragged = RaggedTensor.from_row_lengths
+BoxedResults.ragged = RaggedTensor.from_row_lengths

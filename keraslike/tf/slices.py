@@ -77,8 +77,10 @@ class IndexedSlices(Boxed):
         return self._as_tensor().unbox()
 
     @staticmethod
-    def take(function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any = None) -> Any:
-        return Tensor.take(function, args, kwargs, owner)
+    def _dispatch(
+        function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any = None
+    ) -> Any:
+        return Tensor._dispatch(function, args, kwargs, owner)
 
     def __neg__(self) -> IndexedSlices:
         return self.with_values(-self._values)

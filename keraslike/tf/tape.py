@@ -189,8 +189,10 @@ class GradientTape:
         )
 
     @staticmethod
-    def take(function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any = None) -> Any:
-        return calls.take(function, args, kwargs, owner)
+    def _dispatch(
+        function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any = None
+    ) -> Any:
+        return calls.dispatch(function, args, kwargs, owner)
 
     # -- gradients ----------------------------------------------------------------------------
 

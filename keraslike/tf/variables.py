@@ -12,7 +12,7 @@ from flax import nnx
 
 from keraslike.core import context
 from keraslike.core import variable as core
-from keraslike.core.boxed import Boxed, Taking
+from keraslike.core.boxed import Boxed, Dispatching
 from keraslike.core.context import trace_state_clean
 from keraslike.core.errors import NeedsPython
 from keraslike.core.guards import updating
@@ -95,7 +95,7 @@ class NeedsFirstCall(NeedsPython):
     """A function makes a variable of a value that it computes, so its first call runs in Python."""
 
 
-class Variable(core.Variable, Taking, metaclass=_Kind):
+class Variable(core.Variable, Dispatching, metaclass=_Kind):
     """A mutable tensor. It is interchangeable with the weights of layers.
 
     Args:
@@ -117,7 +117,9 @@ class Variable(core.Variable, Taking, metaclass=_Kind):
         def __getitem__(self, key: Any) -> Any: ...
 
     made_in_traces = 0  # the number of variables created while functions were traced
-    take = staticmethod(calls.take)  # a layer that is called on a variable returns a tensor
+    _dispatch = staticmethod(
+        calls.dispatch
+    )  # a layer that is called on a variable returns a tensor
 
     def __new__(cls, *args: Any, trainable: bool | None = None, **kwargs: Any):
         train = trainable is not False and cls is Variable
@@ -412,7 +414,7 @@ class _Unread(Boxed):
     def unbox(self) -> Any:
         return self._variable._raw_value
 
-    take = staticmethod(calls.take)
+    _dispatch = staticmethod(calls.dispatch)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self._value, dtype=dtype, copy=copy)

@@ -13,7 +13,7 @@ import numpy as np
 
 from keraslike.core import serialization
 from keraslike.core.base import Object, variables_of
-from keraslike.core.boxed import inherits
+from keraslike.core.boxed import inherits_boxes
 from keraslike.core.errors import NoSuchOutput
 from keraslike.core.naming import to_snake_case
 from keraslike.core.structures import iter_leaves, map_items
@@ -261,7 +261,7 @@ class CompileLoss(Object):
         _check_identifiers("losses", loss=loss)
         self.built = False
 
-    @inherits
+    @inherits_boxes
     def build(self, y_true: Any, y_pred: Any) -> None:
         """Selects the loss of each output, from the structure and shapes of targets and outputs."""
         outputs = outputs_of(y_pred, self.output_names)
@@ -357,7 +357,7 @@ class CompileMetrics(Metric):
         _check_identifiers("metrics", weighted_metrics=weighted_metrics)
         self.built = False
 
-    @inherits
+    @inherits_boxes
     def build(self, y_true: Any, y_pred: Any) -> None:
         """Creates the metrics of each output; `"accuracy"` becomes the variant that fits the
         shapes."""

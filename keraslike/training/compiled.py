@@ -13,7 +13,7 @@ from keraslike import optimizers
 from keraslike.core import serialization
 from keraslike.core.annotations import checked
 from keraslike.core.arguments import warn_user
-from keraslike.core.boxed import inherits
+from keraslike.core.boxed import inherits_boxes
 from keraslike.core.tracebacks import is_ours
 from keraslike.layers.layer import Layer
 from keraslike.metrics import Mean, Metric
@@ -76,7 +76,7 @@ class Compiled(Layer):
     # -- compile ------------------------------------------------------------------------------
 
     @checked
-    @inherits
+    @inherits_boxes
     def compile(
         self,
         optimizer: Any = "rmsprop",

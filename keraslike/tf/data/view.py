@@ -267,7 +267,7 @@ class Traced(Function):
         super().__init__(function, view)
         self._programs: dict[Any, _Program | None] = {}
         self._tracing = threading.RLock()
-        self._place = 0  # the counters of runs, for programs with seeded draws
+        self._counter = 0  # the counters of runs, for programs with seeded draws
         self._runs: Iterator[int] | None = None  # the numbers of the runs of the function itself
         # A data set that a function returns for each element does not restart draws without a seed.
         self._inner = rng.in_run() or not trace_state_clean()
@@ -275,8 +275,8 @@ class Traced(Function):
     def begin(self) -> None:
         """Restarts seeded draws, as each iteration does in TensorFlow."""
         self._runs = itertools.count(1)
-        if self._place:
-            rng.begin_at(self._place, 0)
+        if self._counter:
+            rng.begin_at(self._counter, 0)
 
     def skip(self, count: int) -> None:
         """Advances seeded draws as if the function had been called this number of times."""
@@ -284,10 +284,10 @@ class Traced(Function):
         rng.begin_at(self._counted(), count)
 
     def _counted(self) -> int:
-        if not self._place:
-            self._place = rng.new_counter()
-            rng.begin_at(self._place, 0)
-        return self._place
+        if not self._counter:
+            self._counter = rng.new_counter()
+            rng.begin_at(self._counter, 0)
+        return self._counter
 
     def raw(self, *arguments: Any) -> Any:
         number = 0 if self._runs is None else next(self._runs)
