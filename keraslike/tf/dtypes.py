@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, cast
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -187,7 +187,7 @@ def as_dtype(type_value: Any) -> DType:
     if isinstance(value, type) and value in python:
         return python[value]
     try:
-        numpy_dtype = np.dtype(cast(Any, value)) if value is not None else None
+        numpy_dtype = np.dtype(value) if value is not None else None  # type: ignore[call-overload]
     except TypeError:
         numpy_dtype = None
     if numpy_dtype is not None and numpy_dtype.kind in "SU":
