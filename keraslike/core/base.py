@@ -554,11 +554,12 @@ _END = (object(),)
 class _Record:
     """The attributes of one object, and the items of the lists and dicts in them."""
 
-    __slots__ = ("attributes", "containers", "obj", "results", "tracked")
+    __slots__ = ("attributes", "containers", "obj", "results", "tracked", "untracked")
 
     def __init__(self, obj: Any):
         self.obj, self.attributes = obj, vars(obj)
         self.results = getattr(obj, "_results", frozenset())
+        self.untracked = getattr(type(obj), "_untracked", frozenset()) | self.results
         self.containers: list[tuple[Any, list[Any]]] = []
         self.tracked = self._tracked()
         found = list(self.tracked)
@@ -585,8 +586,7 @@ class _Record:
         yield from (container for container, _ in self.containers)
 
     def _tracked(self) -> list[Any]:
-        untracked = getattr(self.obj, "_untracked", frozenset()) | self.results
-        return [v for name, v in list(self.attributes.items()) if name not in untracked]
+        return [v for name, v in list(self.attributes.items()) if name not in self.untracked]
 
     def is_current(self) -> bool:
         if self.results != getattr(self.obj, "_results", frozenset()):

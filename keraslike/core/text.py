@@ -101,6 +101,14 @@ class Text:
         """The texts that a step makes of these in an exported program."""
         return Text(None, self.shape, self.results, self.place, (*self.steps, step))
 
+    def described(self, result: tuple[int | None, ...], dtype: str) -> dict[str, Any] | None:
+        """The argument `described` of `apply` for a result of a shape and a dtype, without what the
+        function does; `None` if sizes other than the first are unknown."""
+        rest = self.shape[1:]
+        if not self.shape or not all(isinstance(n, int) for n in rest):
+            return None
+        return {"steps": self.steps, "shape": rest, "result": result, "dtype": dtype}
+
     def apply(
         self,
         name: Any,

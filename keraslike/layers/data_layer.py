@@ -124,12 +124,12 @@ class DataLayer(Layer):
 
     def _described_for(self, texts: Text) -> dict[str, Any] | None:
         """`_computed` for texts, as plain values: see `Text.apply`."""
-        own, rest = self._described(texts), texts.shape[1:]
-        if own is None or not texts.shape or not all(isinstance(n, int) for n in rest):
+        own = self._described(texts)
+        if own is None:
             return None
-        result = self.compute_output_shape((None, *rest))
-        about = {"shape": rest, "result": result, "dtype": self._output_dtype()}
-        return {"steps": texts.steps, **about, **own}
+        result = self.compute_output_shape((None, *texts.shape[1:]))
+        about = texts.described(result, self._output_dtype())
+        return None if about is None else about | own
 
     def _described(self, texts: Text) -> dict[str, Any] | None:
         """What `_computed` does with texts, as plain values, if TensorFlow has functions for it."""

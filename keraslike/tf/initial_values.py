@@ -3,6 +3,7 @@ call unless they have a seed, so that several variables can share one."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from keraslike import initializers
@@ -19,15 +20,13 @@ class _Initializer:
     """What the initializers share: Keras's class of the same name is in their configs."""
 
     get_config: Any
+    _values: Callable[[Any, Any], Tensor]  # from a shape and a dtype
 
     def __call__(self, shape: Any, dtype: Any = dtypes.float32, **kwargs: Any) -> Tensor:
         for name in kwargs:
             if name not in _OPTIONS:
                 raise TypeError(f"Unexpected keyword argument '{name}'. Expected: {_OPTIONS}")
         return self._values(kwargs.get("partition_shape") or shape, dtype)
-
-    def _values(self, shape: Any, dtype: Any) -> Tensor:
-        raise NotImplementedError
 
     def may_wait(self, shape: tuple[int, ...]) -> bool:
         return False

@@ -71,8 +71,7 @@ def _traced(function: Callable, input: Text, args: tuple, kwargs: dict[str, Any]
     texts, dtype = input.after(step), function("0", *args, **kwargs).dtype
     if dtype is dtypes.string:
         return texts
-    about = {"shape": rest, "result": (None, *rest), "dtype": dtype.name, "steps": texts.steps}
-    return texts.apply("steps", on_host, None, about)
+    return texts.apply("steps", on_host, None, texts.described((None, *rest), dtype.name))
 
 
 def to_rows(input: Any, pieces: Callable[[bytes], list], dtype: Any) -> Any:
