@@ -31,9 +31,9 @@ from keraslike.tf.distribute import compute_average_loss, scale_regularization_l
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.indexing import check_places
 from keraslike.tf.operation import operands, operation
-from keraslike.tf.ragged_tensor import RaggedTensor
 from keraslike.tf.segments import isotonic_regression
 from keraslike.tf.sorting import top_k
+from keraslike.tf.structure import operates
 from keraslike.tf.table import l2_normalize, reduce_sum, sigmoid, softplus, softsign, square, tanh
 from keraslike.tf.tensor import Tensor, run
 from keraslike.tf.windows import _format, either_order
@@ -260,9 +260,10 @@ def dropout(
     return general_dropout(x, rate, uniform, noise_shape)
 
 
+@operates
 def general_dropout(
     x: Any, rate: Any, uniform_sampler: Callable, noise_shape: Any = None, name: Any = None
-) -> Any:
+) -> Tensor:
     """`dropout` with the numbers that `uniform_sampler(shape=, dtype=)` returns.
 
     >>> def numbers(shape, dtype):
@@ -270,9 +271,6 @@ def general_dropout(
     >>> tf.nn.experimental.general_dropout([1.0, 2.0], 0.5, numbers).numpy().tolist()
     [0.0, 4.0]
     """
-    if isinstance(x, RaggedTensor):
-        args = (rate, uniform_sampler, noise_shape)
-        return x.with_flat_values(general_dropout(x.flat_values, *args))
     x = _as_operand(x)
     kind, is_number = dtypes.as_dtype(x.dtype), not is_tensor(rate)
     rate = float(rate) if is_number else rate

@@ -453,6 +453,7 @@ OPERATIONS.update(
     stack=lambda function, *args, **kwargs: stack(*args, **kwargs),
     expand_dims=_expand_dims,
     gather=_gather,
+    general_dropout=lambda function, x, *args: x.with_flat_values(function(x.flat_values, *args)),
     one_hot=_one_hot,
     where=_where,
     size=_size,
