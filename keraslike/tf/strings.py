@@ -394,8 +394,8 @@ def unsorted_segment_join(
     inner = given.shape[ids.ndim :]
     out = np.empty((int(static(num_segments)), math.prod(inner)), object)
     given = given.reshape(ids.size, -1)
-    for i, j in np.ndindex(*out.shape):
-        out[i, j] = _plain(separator).join(given[ids.reshape(-1) == i, j])
+    for i, row in enumerate(out):
+        row[:] = [_plain(separator).join(column) for column in given[ids.reshape(-1) == i].T]
     return Tensor(out.reshape(-1, *inner))
 
 

@@ -117,9 +117,8 @@ class Variable(core.Variable, Dispatching, metaclass=_Kind):
         def __getitem__(self, key: Any) -> Any: ...
 
     made_in_traces = 0  # the number of variables created while functions were traced
-    _dispatch = staticmethod(
-        calls.dispatch
-    )  # a layer that is called on a variable returns a tensor
+    # A layer that is called on a variable returns a tensor.
+    _dispatch = staticmethod(calls.dispatch)
 
     def __new__(cls, *args: Any, trainable: bool | None = None, **kwargs: Any):
         train = trainable is not False and cls is Variable
