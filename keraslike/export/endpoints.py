@@ -117,6 +117,9 @@ class Endpoint:
         takes_text: whether layers may be applied to texts in the arguments. `texts` then has their
             descriptions for each of these arguments: see `Text.apply`. The exported program takes
             lists of their results in place of the texts.
+        symbols: the names of all sizes of each argument, of known ones as well, and constraints on
+            them. The default are names for unknown sizes, which are the same along an axis if
+            different ones fail, and no constraints.
     """
 
     def __init__(
@@ -126,6 +129,7 @@ class Endpoint:
         signature: Any,
         roots: Sequence[Any],
         takes_text: bool = False,
+        symbols: tuple[Sequence[Sequence[str]], tuple[str, ...]] = ((), ()),
     ):
         if not isinstance(signature, (list, tuple)):
             raise ValueError(
@@ -141,7 +145,8 @@ class Endpoint:
         specs = jax.tree.leaves(self.signature, is_leaf=is_spec)
         count = sum(spec.dtype == "string" for spec in specs)
         self._takes_text = takes_text
-        self._scope = export.SymbolicScope()
+        self._names, constraints = symbols if symbols[1] else ((), ())
+        self._scope = export.SymbolicScope(constraints)
         self._functions: dict[Place, dict[Key, dict[str, Any]]] = {str(i): {} for i in range(count)}
         self.changes = False  # whether the function changes some of them
         self._shared_symbols = False  # whether all inputs have one symbol for an unknown axis
@@ -170,6 +175,7 @@ class Endpoint:
         """The arguments as abstract arrays, with symbols for unknown sizes. Texts have the results
         of the functions that are applied to them."""
         count, texts = itertools.count(), iter(self._functions.items())
+        given = iter(self._names)
 
         def argument(spec: Spec) -> Any:
             names = [
@@ -182,6 +188,7 @@ class Endpoint:
                 else f"n{next(count)}"
                 for axis, n in enumerate(spec.shape)
             ]
+            names = next(given, ()) or names
             shape = tuple(export.symbolic_shape(", ".join(names), scope=self._scope))
             if spec.dtype == "string":
                 place, functions = next(texts)
@@ -236,7 +243,7 @@ class Endpoint:
     def _try_shared_symbols(self) -> bool:
         free = [n for part in self.signature for s in jax.tree.leaves(part, is_leaf=is_spec)
                 for n in s.shape[1:]]  # fmt: skip
-        if self._shared_symbols or None not in free:
+        if self._names or self._shared_symbols or None not in free:
             return False
         self._shared_symbols = True
         return True

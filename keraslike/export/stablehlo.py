@@ -366,7 +366,11 @@ def _check_signature(program: Any, about: dict[str, Any], variables: dict[str, A
         raise ValueError("its arguments are not those of the manifest")
     for spec, aval in zip(specs, program.in_avals, strict=True):
         sizes = tuple(n if isinstance(n, int) else None for n in aval.shape)
-        if sizes != spec.shape or aval.dtype != jax.dtypes.canonicalize_dtype(spec.dtype):
+        # The program may fix sizes that its signature leaves open.
+        fit = len(sizes) == len(spec.shape) and all(
+            open_ in (None, size) for open_, size in zip(spec.shape, sizes)
+        )
+        if not fit or aval.dtype != jax.dtypes.canonicalize_dtype(spec.dtype):
             raise ValueError(f"it takes {aval} where the manifest has {spec.dtype}{spec.shape}")
 
 

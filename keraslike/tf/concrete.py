@@ -6,7 +6,7 @@ import contextlib
 import functools
 import gc
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -55,6 +55,7 @@ class ConcreteFunction:
         of: Callable | None = None,
         sizes: Sequence[Any] = (),
         counter: int = 0,
+        constraints: tuple[str, ...] = (),
     ):
         self.leaves, self.structure, self._of = leaves, structure, of or function
         self.function = function
@@ -64,6 +65,7 @@ class ConcreteFunction:
         # The names of unknown sizes. Those along the same axis of several tensors are assumed to be
         # equal, as for a batch, until a call has others.
         self._sizes = sizes or _names(self.specs, self.specs)
+        self.symbols = self._sizes, constraints
         self._variants: dict[Any, ConcreteFunction] = {}
         # The counter of runs, which all traces for one signature share.
         self._counter = counter or rng.new_counter()
@@ -209,13 +211,13 @@ class ConcreteFunction:
         changed: list[int] = []
         found: list[Any] = []
         reader = Reader()
-        names = graph.argument_names(self._of, self.structure)
+        labels = graph.argument_names(self._of, self.structure)
 
         def pure(state: Sequence[Any], tensors: Sequence[Any]) -> Any:
             filled = list(self.leaves)
             for i, tensor in zip(self.tensors, tensors):
                 filled[i] = Tensor(tensor)
-                filled[i]._label = names[i]
+                filled[i]._label = labels[i]
             args, kwargs = jax.tree.unflatten(self.structure, filled)
             with (
                 WIDE(wide),
@@ -237,7 +239,9 @@ class ConcreteFunction:
             return [*flat, *[new[i] for i in changed]]
 
         state = [jax.ShapeDtypeStruct(s.shape, s.dtype) for s in map(spec_of, variables)]
-        shapes = [_struct(*pair) for pair in zip(specs, self._sizes)]
+        names, constraints = self.symbols
+        scope = export.SymbolicScope(constraints) if constraints else _scope
+        shapes = [_struct(*pair, scope) for pair in zip(specs, names)]
         with WIDE(True), rng.one_function(self._counter):
             closed = jax.make_jaxpr(pure)(state, shapes)
         jaxpr = closed.jaxpr
@@ -309,30 +313,39 @@ class ConcreteFunction:
         _check_all(self.specs, given)
         if any(self._sizes) and (sizes := _names(self.specs, given)) != self._sizes:
             return self._variant(sizes, given).on(given)
-        with effects.awaited() if self.has_effects else contextlib.nullcontext():
-            out = run(self.run, [*self.variables, *self.captured, *given], own=False)
+        try:
+            with effects.awaited() if self.has_effects else contextlib.nullcontext():
+                out = run(self.run, [*self.variables, *self.captured, *given], own=False)
+        except ValueError:
+            if not self.symbols[1]:
+                raise
+            return self._variant(None, given).on(given)  # the sizes violate a constraint
         count = len(out) - len(self.changed)
         lowering.write(self.changed, [t._value for t in out[count:]])
         # Pytree functions would copy the tensors, which tapes know by identity.
         tensors = self._with_texts(out[:count])
         return in_order(_unflatten(self.output_structure, tensors), self._order)
 
-    def _variant(self, sizes: tuple[Any, ...], given: Sequence[Any]) -> ConcreteFunction:
-        """The function traced for other sizes than it was first, such as batches of two lengths."""
+    def _variant(self, sizes: tuple[Any, ...] | None, given: Sequence[Any]) -> ConcreteFunction:
+        """The function traced for other sizes than it was first, such as batches of two lengths,
+        with names for those that are unknown, or for the sizes of some tensors."""
         shapes = tuple(tuple(t.shape) for t in given)
         found = self._variants.get(sizes) or self._variants.get(shapes)
         if found is not None:
             return found
-        leaves = list(self.leaves)
-        try:
-            made = self._again(leaves, sizes)
-        except OF_ANY_SIZES:
-            raise
-        except Exception:  # it can only be traced for these sizes
+        leaves, made = list(self.leaves), None
+        if sizes is not None:
+            try:
+                made = self._again(leaves, sizes)
+            except OF_ANY_SIZES:
+                raise
+            except Exception:  # it can only be traced for these sizes
+                sizes = None
+        if made is None:
             for place, shape in zip(self.tensors, shapes):
                 leaves[place] = TensorSpec(shape, leaves[place].dtype)
-            made, sizes = self._again(leaves, ()), shapes
-        self._variants[sizes] = made
+            made = self._again(leaves, ())
+        self._variants[sizes or shapes] = made
         return made
 
     def _again(self, leaves: list[Any], sizes: tuple[Any, ...]) -> ConcreteFunction:
@@ -424,14 +437,29 @@ def _names(specs: Sequence[TensorSpec], given: Sequence[Any]) -> tuple[tuple[str
     return tuple(found)
 
 
-def _struct(spec: TensorSpec, names: Sequence[str]) -> jax.ShapeDtypeStruct:
+def names_of_sizes(specs: Sequence[TensorSpec]) -> Iterator[tuple[tuple[str, ...], ...]]:
+    """Names of the unknown sizes of tensors: first those for sizes that are equal along the same
+    axis, then different ones for all."""
+    if any(s.shape is UNKNOWN_SHAPE or s.dtype is dtypes.string for s in specs):
+        return
+    yield _names(specs, specs)
+    if len(specs) > 1:
+        yield tuple(
+            tuple(f"d{axis}_{i}" if n is None else str(n) for axis, n in enumerate(spec.shape))
+            if None in spec.shape
+            else ()
+            for i, spec in enumerate(specs)
+        )
+
+
+def _struct(spec: TensorSpec, names: Sequence[str], scope: Any) -> jax.ShapeDtypeStruct:
     if spec.dtype is dtypes.string:
         raise NeedsPython("Text cannot enter a traced function: XLA has no strings.")
     shape = spec.shape
     if shape is UNKNOWN_SHAPE:
         raise NeedsSizes("A tensor of unknown rank cannot be traced: XLA needs the rank.")
     if names:
-        shape = export.symbolic_shape(",".join(names), scope=_scope)
+        shape = export.symbolic_shape(",".join(names), scope=scope)
     return jax.ShapeDtypeStruct(tuple(shape), spec.dtype.dtype)
 
 

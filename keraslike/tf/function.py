@@ -14,7 +14,7 @@ from typing import Any
 
 import jax
 
-from keraslike.core import rng
+from keraslike.core import rng, symbolic_sizes
 from keraslike.core.context import trace_state_clean
 from keraslike.core.errors import NeedsPython
 from keraslike.core.pickling import find, is_found, picklable
@@ -26,10 +26,19 @@ from keraslike.tf.concrete import (
     ConcreteFunction,
     _check_all,
     makes_variables,
+    names_of_sizes,
     wrap_values,
 )
 from keraslike.tf.conversion import _as_operand, convert_to_tensor
-from keraslike.tf.signatures import MISMATCH, TensorSpec, call_key, common, has_unknown, is_leaf
+from keraslike.tf.signatures import (
+    MISMATCH,
+    TensorSpec,
+    call_key,
+    common,
+    has_unknown,
+    is_leaf,
+    is_tensor,
+)
 from keraslike.tf.specs import in_parts
 from keraslike.tf.tensor import wrap
 from keraslike.tf.variables import NeedsFirstCall
@@ -200,12 +209,12 @@ class Function:
         the arguments. A loop over an axis of unknown size is an example.
         """
 
-        def traced(leaves: list[Any], counter: int) -> ConcreteFunction:
+        def traced(leaves: list[Any], counter: int, sizes: Any = (), *limits: Any) -> Any:
             of = self.python_function
-            return ConcreteFunction(self._counted, leaves, structure, of, counter=counter)
+            return ConcreteFunction(self._counted, leaves, structure, of, sizes, counter, *limits)
 
         found, unknown = None, has_unknown(specs)
-        if not (unknown and self._needs_sizes):
+        if not (unknown and self._needs_sizes) or has_unknown(leaves):
             try:
                 found = traced(specs, counter)
             except OF_ANY_SIZES:
@@ -213,8 +222,10 @@ class Function:
             except Exception as error:
                 if not unknown:
                     raise
-                if has_unknown(leaves):  # each call traces it for its own sizes
-                    return BySize(self, specs, structure, error)
+                if has_unknown(leaves):
+                    found = self._with_fixed_sizes(functools.partial(traced, specs, counter))
+                    if found is None:  # each call traces it for its own sizes
+                        return BySize(self, specs, structure, error)
         if found is None:
             counter = counter or self._counters.setdefault(
                 call_key(structure, specs), rng.new_counter()
@@ -222,6 +233,23 @@ class Function:
             specs, found, self._needs_sizes = leaves, traced(leaves, counter), True
         self._traced[call_key(structure, specs)] = found
         return found
+
+    def _with_fixed_sizes(self, traced: Callable) -> ConcreteFunction | None:
+        """The function with constraints on the unknown sizes that it fixes, if these can be found
+        from the errors of traces."""
+        count, specs = self._count, traced.args[0]
+        try:
+            for sizes in names_of_sizes(
+                [TensorSpec(s.shape, s.dtype) for s in specs if is_tensor(s)]
+            ):
+                names = [n for some in sizes for n in some if n.isidentifier()]
+                trace = functools.partial(traced, sizes)
+                found = symbolic_sizes.solved(trace, list(dict.fromkeys(names)), OF_ANY_SIZES)
+                if found is not None:
+                    return found
+        finally:
+            self._count = count
+        return None
 
     def _generalized(self, structure: Any, specs: list[Any]) -> list[Any]:
         """Signatures for these arguments and those of an earlier trace, with `None` for different

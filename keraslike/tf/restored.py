@@ -236,7 +236,7 @@ class _Program:
 
     def on(self, tensors: Sequence[Tensor]) -> Any:
         """The outputs for tensors in the order of the arguments."""
-        found = run(self._run, [*self.variables, *tensors], own=False)
+        found = run(self._run, [*self.variables, *tensors])
         count = len(found) - len(self._changed)
         lowering.write(self._changed, [t._value for t in found[count:]])
         structure = jax.tree.structure(self.outputs, is_leaf=lambda x: isinstance(x, TensorSpec))

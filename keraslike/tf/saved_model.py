@@ -223,7 +223,7 @@ class _Graph:
 
     def _function(self, function: Any) -> dict[str, Any]:
         of = getattr(function, "_function", function)
-        name = of.python_function.__name__
+        name, traced = of.python_function.__name__, of._traced.values()
         if of.input_signature is not None:
             specs = jax.tree.leaves(of.input_signature, is_leaf=lambda x: isinstance(x, TensorSpec))
             if any(spec.shape is UNKNOWN_SHAPE for spec in specs):
@@ -233,6 +233,7 @@ class _Graph:
                 )
             with contextlib.suppress(NeedsPython):
                 concrete = function.get_concrete_function()
+                traced = [concrete]
                 if isinstance(concrete, BySize):
                     raise ValueError(
                         f"The tf.function '{name}' cannot be saved: it cannot be traced with the "
@@ -245,7 +246,7 @@ class _Graph:
                 "StringLookup, TextVectorization, Hashing and functions of each text in tf.strings."
             )
         owner, overloads = getattr(function, "__self__", None), []
-        for concrete in of._traced.values():
+        for concrete in traced:
             args, kwargs = _arguments(concrete)
             if owner is not None:
                 if not args or args[0].value is not owner:
@@ -381,7 +382,7 @@ def endpoint_of(
         for s, n in zip(specs, names or [None] * len(specs))
     ]
     try:
-        return endpoints.Endpoint(name, flat, signature, ())
+        return endpoints.Endpoint(name, flat, signature, (), symbols=concrete.symbols)
     except Exception as error:
         error.add_note(f"In the tf.function '{concrete._of.__name__}', which is to be saved.")
         raise

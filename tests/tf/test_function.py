@@ -443,13 +443,18 @@ def test_sizes_that_are_computed(function, wanted):
 
 
 def test_what_is_asked_of_a_function_traced_by_size():
-    compiled = tf.function(lambda x: tf.split(x, 2))
+    compiled = tf.function(lambda x: tf.split(x, x.shape[0]))
     concrete = compiled.get_concrete_function(tf.TensorSpec([None], tf.float32))
     assert [t.numpy().tolist() for t in concrete(tf.constant([1.0, 2.0]))] == [[1], [2]]
-    assert [t.shape for t in concrete(tf.ones([6]))] == [(3,), (3,)]
+    assert [t.shape for t in concrete(tf.ones([3]))] == [(1,), (1,), (1,)]
     assert compiled.experimental_get_tracing_count() >= 3
-    with pytest.raises(ValueError, match="equal division"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="split"):
         concrete.graph  # noqa: B018
+    halves = tf.function(lambda x: tf.split(x, 2))  # traced once, for sizes that are even
+    concrete = halves.get_concrete_function(tf.TensorSpec([None], tf.float32))
+    assert [t.shape for t in concrete(tf.ones([6]))] == [(3,), (3,)]
+    assert [t.shape for t in concrete(tf.ones([4]))] == [(2,), (2,)]
+    assert halves.experimental_get_tracing_count() == 1
 
 
 @pytest.mark.parametrize(
