@@ -79,12 +79,23 @@ def _constraints(error: Exception, names: Sequence[str]) -> Iterator[str]:
     """Constraints under which an operation that has failed may be valid, the likeliest first."""
     text = str(error).partition("\n")[0]
     yield from remainders(error)
-    numbers = [n for n in dict.fromkeys(_NUMBER.findall(text)) if int(n) > 1]
+    numbers = [n for n in dict.fromkeys(map(int, _NUMBER.findall(text))) if n > 1]
     named = [name for name in names if re.search(rf"\b{name}\b", text)]
     for name in reversed(named or list(names)):
-        yield from (f"{name} == {number}" for number in numbers)
+        yield from (f"{name} == {size}" for size in _sizes(name, text, numbers))
     for i, name in enumerate(named):
         yield from (f"{name} == {other}" for other in named[:i])
+
+
+def _sizes(name: str, text: str, numbers: Sequence[int]) -> Iterator[int]:
+    """The sizes for which the expressions of a symbol in a text, such as `2*d1 + 1`, have one of
+    the numbers as their values."""
+    expressions = re.findall(rf"(?:(\d+)\*)?\b{name}\b(?: ([+-]) (\d+)(?!\*))?", text)
+    for factor, sign, rest in dict.fromkeys([*expressions, ("", "", "")]):
+        for number in numbers:
+            size, left = divmod(number - int(f"{sign}{rest or 0}"), int(factor or 1))
+            if not left and size > 0:
+                yield size
 
 
 def _next(constraint: str) -> str | None:
