@@ -31,6 +31,7 @@ from jax._src import (
     xla_bridge,
 )
 from jax._src.export import _export as export_internals
+from jax._src.export import shape_poly
 from jax._src.interpreters import ad, batching, pxla
 from jax._src.interpreters import mlir as mlir_internals
 from jax._src.lax import convolution
@@ -50,6 +51,8 @@ backends_are_initialized = xla_bridge.backends_are_initialized
 Inconclusive: Any = getattr(jax.errors, "InconclusiveDimensionOperation", None)
 if Inconclusive is None:  # jax before 0.11
     Inconclusive = jax.core.InconclusiveDimensionOperation
+# Raised where a symbol for a size is in the shapes of no arguments, such as outside of the trace.
+UnexpectedSize = shape_poly.UnexpectedDimVar
 
 # The class of concrete arrays, which does not include tracers. Its instances can have attributes.
 Computed = array.ArrayImpl

@@ -21,6 +21,7 @@ from keraslike.ops import cpu_argmax
 from keraslike.tf import derivatives, documentation, dtypes
 from keraslike.tf.conversion import (
     _as_operand,
+    _holds_sizes,
     cast_value,
     constant,
     convert_to_tensor,
@@ -192,7 +193,10 @@ def eye(
     [[1.0, 0.0], [0.0, 1.0]]
     """
     rows, columns = static(num_rows), static(num_columns)
-    one = constant(np.eye(rows, columns, dtype=dtypes.as_dtype(dtype).as_numpy_dtype))
+    if _holds_sizes((rows, columns)):
+        one = Tensor(jnp.eye(rows, columns, dtype=dtypes.as_dtype(dtype).as_numpy_dtype))
+    else:
+        one = constant(np.eye(rows, columns, dtype=dtypes.as_dtype(dtype).as_numpy_dtype))
     return one if batch_shape is None else broadcast_to(one, (*static(batch_shape), *one.shape))
 
 
@@ -213,6 +217,9 @@ def range(  # noqa: A001
         plain = [convert_to_tensor(p).dtype for p in parts]
         dtype = next((k for k in (*kinds, *plain) if k.is_floating), (*kinds, *plain)[0])
     kind = dtypes.as_dtype(dtype).as_numpy_dtype
+    if _holds_sizes(parts):  # such as an unknown size of a batch
+        with WIDE(np.dtype(kind).itemsize == 8):
+            return Tensor(jnp.arange(*parts).astype(kind))
     first, last, step = (_only_number(p).astype(kind) for p in parts)
     if not step or (first > last if step > 0 else first < last):
         raise InvalidArgumentError(

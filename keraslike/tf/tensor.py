@@ -362,6 +362,9 @@ def _is_whole(value: Any) -> bool:
     return is_array and not isinstance(value, jax.core.Tracer)
 
 
+_NOT_KNOWN = object()
+
+
 def _known_now(fn: Callable, values: Sequence[Any], rest: tuple, kwargs: dict[str, Any]) -> Any:
     """Computes an operation on known values during a trace, so that sizes computed from `tf.shape`
     stay known and can be used as shapes and counts."""
@@ -408,9 +411,11 @@ def run(
                 out = tapes[-1]._run(fn, tensors, values, followed, rest, kwargs, lasting, name)
                 return out if inspected is None else inspected(name, out)
         with precision(values):
+            out = _NOT_KNOWN
             if not trace_state_clean() and _is_known(fn, values, rest, kwargs):
-                out = _known_now(fn, values, rest, kwargs)
-            else:
+                with contextlib.suppress(jax_internals.UnexpectedSize):  # of a shape with symbols
+                    out = _known_now(fn, values, rest, kwargs)
+            if out is _NOT_KNOWN:
                 out = wrap(fn(*values, *rest, **kwargs))
     except Exception as error:
         if not own or type(error) not in _REFUSALS or not _fits(fn, values, rest, kwargs):

@@ -309,7 +309,10 @@ def test_a_step_whose_first_trace_makes_all_state_there_is():
         (lambda x: tf.stack([tf.shape(x)[0], 1]), [2, 1]),
         (lambda x: tf.concat([tf.shape(x)[:1], [1]], 0), [2, 1]),
         (lambda x: tf.range(tf.shape(x)[0]), [0, 1]),
+        (lambda x: tf.range(1, tf.shape(x)[0] + 2, 2), [1, 3]),
         (lambda x: tf.eye(tf.shape(x)[0]), [[1, 0], [0, 1]]),
+        (lambda x: tf.zeros([tf.shape(x)[0], 1]), [[0], [0]]),
+        (lambda x: tf.tile([[1.0, 2.0]], [tf.shape(x)[0], 1]), [[1, 2], [1, 2]]),
         (lambda x: x[tf.shape(x)[0] - 1] * tf.cast(tf.size(x), tf.float32), [4, 4]),
         (lambda x: tf.cond(tf.shape(x)[0] > 2, lambda: x, lambda: x * 3.0), [[3, 3], [3, 3]]),
     ],
@@ -318,6 +321,14 @@ def test_sizes_that_a_signature_leaves_open_are_used_as_numbers(function, expect
     traced = tf.function(function, input_signature=[tf.TensorSpec([None, 2])])
     assert traced(tf.ones((2, 2))).numpy().tolist() == expected
     assert traced(tf.ones((5, 2))).numpy().tolist() != expected
+
+
+@pytest.mark.parametrize("made", [tf.zeros, tf.ones, lambda shape: tf.range(shape[0])[:, None]])
+def test_tensors_of_sizes_that_a_signature_leaves_open(made):
+    traced = tf.function(lambda x: made([tf.shape(x)[0], 3]))
+    concrete = traced.get_concrete_function(tf.TensorSpec([None, 2]))
+    assert concrete.structured_outputs.shape.as_list()[0] is None
+    assert concrete(tf.ones((5, 2))).shape[0] == 5 and traced.experimental_get_tracing_count() == 1
 
 
 def test_a_gradient_through_a_size_that_a_signature_leaves_open():
