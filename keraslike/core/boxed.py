@@ -125,6 +125,8 @@ class BoxedResults:
     everywhere = False
     box: Callable[[Any], Any] | None = None  # Boxes an array.
     choices: dict[Any, Any] = {}
+    # The boxed elements of a Variable at a key.
+    item: Callable[[Any, Any], Any] | None = None
     # Makes a boxed ragged array from values and row lengths.
     ragged: Callable[[Any, Any], Any] | None = None
 
@@ -140,11 +142,16 @@ def boxed_if_asked(owner: Any, function: Callable, *args: Any, **kwargs: Any) ->
 def boxed_call(function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
     """Calls `function(*args, **kwargs)` and boxes its result, unless an enclosing call will do
     so."""
-    state = context.state
-    outermost = state.choices is None and not state.depth and context.trace_state_clean()
+    outermost = is_outermost()
     with context.using(choices=BoxedResults.choices):
         out = function(*args, **kwargs)
     return boxed(out) if outermost else out
+
+
+def is_outermost() -> bool:
+    """Whether a call made now is by a user, outside of any trace."""
+    state = context.state
+    return state.choices is None and not state.depth and context.trace_state_clean()
 
 
 def boxed(tree: Any) -> Any:

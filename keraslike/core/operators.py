@@ -10,7 +10,7 @@ from typing import Any
 from flax import nnx
 
 from keraslike.core import context, registry
-from keraslike.core.boxed import dispatcher
+from keraslike.core.boxed import BoxedResults, boxed_if_asked, dispatcher, is_outermost
 
 OF_TWO = {
     "add": "add",
@@ -53,7 +53,9 @@ def give_to_variables(cls: type) -> None:
 
         def operate(*operands: Any) -> Any:
             dispatch = dispatcher(operands, {})
-            return plain(*operands) if dispatch is None else dispatch(apply, operands, {})
+            if dispatch is None:
+                return boxed_if_asked(operands[0], plain, *operands)
+            return dispatch(apply, operands, {})
 
         return operate
 
@@ -71,6 +73,14 @@ def give_to_variables(cls: type) -> None:
     for name in ("neg", "abs", "getitem", "invert"):
         plain = getattr(nnx.Variable, f"__{name}__")
         setattr(cls, f"__{name}__", either(getattr(operator, name), plain))
+    item = cls.__getitem__
+
+    def __getitem__(self: Any, key: Any) -> Any:
+        if (self._boxes or BoxedResults.everywhere) and BoxedResults.item and is_outermost():
+            return BoxedResults.item(self, key)
+        return item(self, key)
+
+    cls.__getitem__ = __getitem__
 
 
 def _operate(name: str, a: Any, b: Any) -> Any:

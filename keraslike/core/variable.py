@@ -18,7 +18,7 @@ from flax import nnx
 from keraslike.core import context, dtypes, flax_internals, host, operators, serialization
 from keraslike.core.annotations import checked
 from keraslike.core.arguments import one_of
-from keraslike.core.boxed import Refusal, is_recorded, refuse_recorded
+from keraslike.core.boxed import Refusal, boxed_if_asked, boxes_result, is_recorded, refuse_recorded
 from keraslike.core.context import OUTSIDE, state
 from keraslike.core.errors import InvalidArgument
 from keraslike.core.guards import guard_of, updating
@@ -182,6 +182,7 @@ class Variable(_Leaf):
                 aggregation=aggregation,
                 synchronization=synchronization,
                 layout=layout,
+                boxes=state.boxes,
                 dtype=None if asked == value.dtype else asked,
             )
             if is_ours(type(self)):
@@ -206,6 +207,10 @@ class Variable(_Leaf):
     @property
     def _info(self) -> Info:
         return flax_internals.metadata_of(self)["info"]
+
+    @property
+    def _boxes(self) -> bool:
+        return self._info.boxes
 
     def _change(self, **changes: Any) -> None:
         flax_internals.metadata_of(self)["info"] = dataclasses.replace(self._info, **changes)
@@ -391,12 +396,13 @@ class Variable(_Leaf):
 
     @property
     def value(self) -> jax.Array:
-        return self.get_value()
+        return boxed_if_asked(self, self.get_value)
 
     @value.setter
     def value(self, value: Any) -> None:
         self.assign(value)
 
+    @boxes_result
     def assign(self, value: Any) -> jax.Array:
         """Replaces the value by one of the same shape; returns the new value."""
         self._assign(value)
@@ -469,7 +475,8 @@ class Variable(_Leaf):
 
     def numpy(self) -> np.ndarray:
         """The value as a numpy array on the host, which shares no memory with the Variable."""
-        return np.array(host.whole(self.get_value()))
+        value = np.array(host.whole(self.get_value()))
+        return value[()] if self._boxes else value  # TensorFlow gives a number for a scalar.
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(host.whole(self.get_value()), dtype=dtype, copy=copy)
@@ -481,7 +488,7 @@ class Variable(_Leaf):
     __array_priority__ = 1000
 
     def __iter__(self):
-        return iter(self.get_value())
+        return iter(self.value)
 
     def __bool__(self) -> bool:
         raise TypeError("A Keras Variable cannot be used as a boolean: look at its value.")

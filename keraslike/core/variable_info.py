@@ -28,6 +28,7 @@ class Info:
     aggregation: str = "none"
     synchronization: str = "auto"
     layout: Any = None
+    boxes: bool = False  # Whether its users get boxed arrays: see `boxed.BoxedResults`.
     dtype: Any = None  # The requested dtype, where JAX uses a narrower one instead.
     user_attributes: dict[str, Any] = dataclasses.field(default_factory=dict)
     # The order of creation.

@@ -47,7 +47,8 @@ def guard_build(build: Callable) -> Callable:
             self._path = self._path or "/".join(names)
             traces = getattr(build, "only_traces", False)
             values = contextlib.nullcontext() if traces else jax.ensure_compile_time_eval()
-            with context.using(names=names, autocast=None), values:
+            boxes = self._boxes or context.state.boxes
+            with context.using(names=names, boxes=boxes, autocast=None), values:
                 build(self, *args, **kwargs)
         except Exception as error:
             shorten(error)

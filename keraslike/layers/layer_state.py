@@ -176,7 +176,7 @@ class LayerState:
             names = tuple(self._path.split("/"))
         elif not names or names[-1] != self.name:
             names = (*names, self.name)
-        with context.using(names=names):
+        with context.using(names=names, boxes=self._boxes or context.state.boxes):
             variable = (Param if trainable else Buffer)(
                 serialization.get("initializers", initializer)
                 if isinstance(initializer, (str, dict, type))

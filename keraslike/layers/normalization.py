@@ -96,6 +96,8 @@ class BatchNormalization(_Normalization):
     ([[-1.0], [1.0]], 0.019999...)
     """
 
+    moving_mean: Any = None
+    moving_variance: Any = None
     moving_mean_initializer: Any
     moving_variance_initializer: Any
     renorm: bool

@@ -98,7 +98,8 @@ class Metric(base.Object):
                 f"{type(self).__name__} adds a weight before super().__init__() was called."
             )
         initializer = "zeros" if initializer is None else initializer
-        with context.using(names=(str(self.name).replace("/", ">"),)):
+        names = (str(self.name).replace("/", ">"),)
+        with context.using(names=names, boxes=self._boxes or context.state.boxes):
             variable = MetricState(
                 initializers.get(initializer),
                 shape=tuple(shape),

@@ -19,6 +19,7 @@ from keraslike.core import context, registry
 from keraslike.core.base import Object
 from keraslike.core.boxed import boxed_call
 from keraslike.core.configured import Configured
+from keraslike.core.variable import Variable
 
 _ROOT = "keraslike"
 
@@ -59,7 +60,7 @@ class Module(types.ModuleType):
 
 def _shown(value: Any) -> Any:
     if inspect.isclass(value):
-        return class_of(value) if issubclass(value, (Object, Configured)) else value
+        return class_of(value) if issubclass(value, (Object, Configured, Variable)) else value
     home = getattr(value, "__module__", None) or ""
     if inspect.isfunction(value) and home.partition(".")[0] == _ROOT:
         return function_of(value)

@@ -83,8 +83,7 @@ class Tensor(Boxed):
             raise AttributeError(
                 "Tensors are immutable. Use a variable, or a slice of one: v[0].assign(value)."
             )
-        variable, key = self._place
-        return variable._assign_slice(key, how, value)
+        return self._place(how, value)
 
     def assign(self, value: Any, name: str | None = None) -> Any:
         """Replaces the elements of the variable of which this is a slice."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -129,7 +130,7 @@ give_operators(TextVariable)
 
 def _slice(variable: Any, key: Any) -> Tensor:
     tensor = Tensor(indexing.get_item(variable._as_tensor(), key)._value)
-    tensor._place = (variable, key)
+    tensor._place = functools.partial(variable._assign_slice, key)
     return tensor
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -12,7 +13,7 @@ from flax import nnx
 
 from keraslike.core import context
 from keraslike.core import variable as core
-from keraslike.core.boxed import Boxed, Dispatching
+from keraslike.core.boxed import Boxed, BoxedResults, Dispatching
 from keraslike.core.context import trace_state_clean
 from keraslike.core.errors import NeedsPython
 from keraslike.core.guards import updating
@@ -246,17 +247,6 @@ class Variable(core.Variable, Dispatching, metaclass=_Kind):
             super().assign(jnp.asarray(value))
         return _Unread(self)
 
-    def _assign_slice(self, key: Any, how: str, value: Any) -> _Unread:
-        """Sets the elements at a key, or adds to them or subtracts from them."""
-        given = _as_operand(value, self.dtype)
-        key = tuple(
-            k if isinstance(k, slice) or k is Ellipsis else static(k)
-            for k in (key if isinstance(key, tuple) else (key,))
-        )
-        with precision((self._raw_value,)):
-            values = getattr(self._raw_value.at[key], how)(array_in(given))
-        return self._put(Tensor(values))
-
     def assign_add(
         self, delta: Any, use_locking: bool = False, name: Any = None, read_value: bool = True
     ):
@@ -372,13 +362,30 @@ class Variable(core.Variable, Dispatching, metaclass=_Kind):
 give_operators(Variable)
 
 
-def _slice(variable: Any, key: Any) -> Tensor:
+def _slice(variable: core.Variable, key: Any) -> Tensor:
     tensor = indexing.get_item(variable, key)
-    tensor._place = (variable, key)  # so that v[key].assign(value) changes the variable
+    # So that v[key].assign(value) changes the variable.
+    tensor._place = functools.partial(_assign_slice, variable, key)
     return tensor
 
 
-Variable.__getitem__ = _slice  # type: ignore[method-assign,assignment]
+def _assign_slice(variable: Any, key: Any, how: str, value: Any) -> Any:
+    """Sets the elements at a key, or adds to them or subtracts from them."""
+    raw = variable._raw_value
+    given = _as_operand(value, dtypes.as_dtype(raw.dtype))
+    key = tuple(
+        k if isinstance(k, slice) or k is Ellipsis else static(k)
+        for k in (key if isinstance(key, tuple) else (key,))
+    )
+    with precision((raw,)):
+        values = getattr(raw.at[key], how)(array_in(given))
+    if isinstance(variable, Variable):
+        return variable._put(Tensor(values))
+    variable.assign(values)
+    return _Unread(variable)
+
+
+Variable.__getitem__ = BoxedResults.item = _slice  # type: ignore[method-assign,assignment]
 
 
 def _no_change(self: Variable, value: Any) -> Any:
@@ -399,7 +406,7 @@ class TrainableVariable(Variable, Param):
 class _Unread(Boxed):
     """The result of an assignment: the variable, and its value at that time for a repr."""
 
-    def __init__(self, variable: Variable):
+    def __init__(self, variable: core.Variable):
         self._variable, self._value = variable, variable._raw_value
 
     def __getattr__(self, name: str) -> Any:
@@ -408,7 +415,7 @@ class _Unread(Boxed):
         return getattr(self._variable, name)
 
     def _as_tensor(self) -> Tensor:
-        return self._variable.value()
+        return read(self._variable)
 
     def unbox(self) -> Any:
         return self._variable._raw_value
