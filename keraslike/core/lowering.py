@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import dataclasses
+import itertools
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -175,11 +177,13 @@ def holding(
     tracers at the end of the block are restored, and losses that their layers added are dropped.
 
     Args:
-        left: gets the object, the name and the value of each attribute that was set to tracers.
+        left: gets the object, the name and the value of each attribute that was set to tracers; of
+            a list or dict that was filled with them, the `Change`.
     """
     state = context.state
     objects = [o for root in roots for o in base.iter_objects(root)]
     before_attributes = [dict(vars(o)) for o in objects]
+    containers = {} if left is None else contents_of(before_attributes)
     outer, trace = state.held, flax_internals.TraceState()
     held, foreign = dict(outer), []
     for variable, value in zip(variables, values, strict=True):
@@ -198,7 +202,7 @@ def holding(
             state.held = outer
             state.losses = losses
             for obj, attributes in zip(objects, before_attributes, strict=True):
-                dropped = _drop_tracers(obj, attributes)
+                dropped = _drop_tracers(obj, attributes, containers)
                 if left is not None:
                     left += dropped
 
@@ -226,7 +230,49 @@ def is_held(variable: nnx.Variable) -> bool:
     return variable._trace_state.is_valid()
 
 
-def _drop_tracers(obj: Any, before: dict[str, Any]) -> list[tuple[Any, str, Any]]:
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """What was done to a list or dict: a list has `items` from the position `start` on, and a dict
+    has lost the keys in `start` and got the `items`."""
+
+    container: list | dict
+    start: Any
+    items: Any
+
+    def repeat(self) -> None:
+        if isinstance(self.container, dict):
+            for key in self.start:
+                self.container.pop(key, None)
+            self.container.update(self.items)
+        else:
+            self.container[self.start :] = self.items
+
+
+def contents_of(attributes: Sequence[dict[str, Any]]) -> dict[int, tuple[Any, Any]]:
+    """The lists and dicts among the attributes of objects with copies of them, by their ids."""
+    values = [v for names in attributes for v in names.values() if type(v) in (list, dict)]
+    return {id(v): (v, v.copy()) for v in values}
+
+
+def refill(container: Any, items: Any) -> Change:
+    """Puts former items back into a list or dict, and returns what was done to it since."""
+    now = container.copy()
+    if isinstance(container, dict):
+        missing = object()
+        new = {k: v for k, v in now.items() if items.get(k, missing) is not v}
+        change = Change(container, [k for k in items if k not in now], new)
+        container.clear()
+        container.update(items)
+        return change
+    same = itertools.takewhile(lambda pair: pair[0] is pair[1], zip(now, items))
+    start = sum(1 for _ in same)
+    container[:] = items
+    return Change(container, start, now[start:])
+
+
+def _drop_tracers(
+    obj: Any, before: dict[str, Any], containers: dict[int, tuple[Any, Any]]
+) -> list[tuple[Any, str, Any]]:
     now, transient = vars(obj), getattr(type(obj), "_transient", ())
     dropped = []
     for name, value in list(now.items()):
@@ -237,7 +283,10 @@ def _drop_tracers(obj: Any, before: dict[str, Any]) -> list[tuple[Any, str, Any]
         if not _holds_tracer(value):
             continue
         if isinstance(value, (list, dict)) and before.get(name) is value:
-            _remove_tracers(value)  # It was filled during the trace.
+            if id(value) in containers:  # It was filled during the trace.
+                dropped.append((obj, name, refill(*containers[id(value)])))
+            else:
+                _remove_tracers(value)
             continue
         dropped.append((obj, name, value))
         if name in before:

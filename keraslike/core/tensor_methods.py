@@ -15,7 +15,10 @@ from typing import Any
 
 import jax
 
+from keraslike.core import context
 from keraslike.core.boxed import BoxedResults, boxed, unbox
+from keraslike.core.lowering import contents_of
+from keraslike.core.structures import iter_leaves
 from keraslike.core.tracebacks import is_ours, is_users
 
 _ATTRIBUTES = frozenset(
@@ -28,7 +31,7 @@ _OF_ATTRIBUTES = ("LOAD_ATTR", "LOAD_METHOD", "STORE_ATTR", "DELETE_ATTR")
 _known: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
 
 
-def with_tensors(function: Callable, code: Any) -> Callable:
+def with_tensors(function: Callable, code: Any, owner: Any = None) -> Callable:
     """The function, called with tensors in the place of arrays if its code takes them.
 
     So is every function where 64-bit dtypes are enabled for one of its arguments: operators of
@@ -37,11 +40,39 @@ def with_tensors(function: Callable, code: Any) -> Callable:
 
     Args:
         code: the function of a user, or a class whose `call` it is.
+        owner: the layer whose method it is. Arrays that an eager call leaves in its attributes
+            become tensors if its results do.
     """
+    if owner is not None and owner._boxes and context.trace_state_clean():
+        function = _leaving_tensors(function, owner)
     wide = jax.config.jax_enable_x64  # type: ignore[attr-defined]
     if BoxedResults.box is None or not (wide or _takes_tensors(code)):
         return function
     return lambda *args, **kwargs: unbox(function(*boxed(args), **boxed(kwargs)))
+
+
+def _leaving_tensors(function: Callable, owner: Any) -> Callable:
+    def run(*args: Any, **kwargs: Any) -> Any:
+        before = dict(vars(owner))
+        containers = contents_of([before])
+        try:
+            return function(*args, **kwargs)
+        finally:
+            _box_new(vars(owner), before, containers)
+
+    return run
+
+
+def _box_new(now: Any, before: Any, containers: dict[int, tuple[Any, Any]]) -> None:
+    """Boxes the arrays in those values of a list or dict that are not as before."""
+    for key, value in list(now.items() if isinstance(now, dict) else enumerate(now)):
+        if id(value) in containers:
+            _box_new(*containers[id(value)], {})
+            continue
+        is_new = key not in before if isinstance(now, dict) else key >= len(before)
+        if is_new or before[key] is not value:
+            if any(isinstance(leaf, jax.Array) for leaf in iter_leaves(value)):
+                now[key] = boxed(value)
 
 
 def of_user(method: Callable) -> Callable:

@@ -399,7 +399,7 @@ class Layer(
             quantized = self._is_quantized and self.quantization_mode is not None
             call = self.quantized_call if quantized else self.call
             if self._is_users:
-                call = with_tensors(call, type(self))
+                call = with_tensors(call, type(self), self)
             if self._remat is not None:
                 call = self.rematerialized_call(call, *args, **kwargs)
             if state.exporting:  # Errors of exporters name the layer.

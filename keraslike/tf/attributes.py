@@ -7,6 +7,7 @@ what it returns, so that the attributes hold tensors after each call, with their
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from flax import nnx
 from keraslike.core import base
 from keraslike.core.boxed import Boxed, unbox
 from keraslike.core.errors import NeedsPython
+from keraslike.core.lowering import Change, contents_of, refill
 from keraslike.core.structures import iter_leaves
 
 
@@ -23,7 +25,7 @@ class _Places:
     """Where attributes are, and the structures of their values. Each is equal to itself only, since
     a structure may contain what cannot be compared."""
 
-    def __init__(self, items: list[tuple[Any, str, Any]]):
+    def __init__(self, items: list[tuple[Any, Any, Any]]):
         self.items = items
 
 
@@ -45,6 +47,8 @@ class Attributes:
         values: list[Any] = []
         items = []
         for obj, name, value in left:
+            if isinstance(value, Change):
+                value, name = value.items, value
             arrays: list[Any] = []
             spec = split(unbox(value), arrays)
             if not _is_foreign(spec) and not any(isinstance(x, nnx.Variable) for x in arrays):
@@ -61,9 +65,15 @@ class Attributes:
     def put(self, joined: Callable) -> None:
         """Sets the attributes."""
         for obj, name, spec in self.places.items:
-            attributes = vars(obj)
-            attributes["_results"] = obj._results | {name}
-            attributes[name] = joined(spec, self.values)
+            value, attributes = joined(spec, self.values), vars(obj)
+            if isinstance(name, Change):
+                change = dataclasses.replace(name, items=value)
+                change.repeat()
+                value = change.container
+                name = next(n for n, v in attributes.items() if v is value)
+            attributes[name] = value
+            if not any(map(base.is_state, iter_leaves(value))):
+                attributes["_results"] = obj._results | {name}
 
 
 class _Earlier:
@@ -98,14 +108,21 @@ def without_results(owner: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def without_leaving(owner: Any) -> Iterator[None]:
-    """Attributes that are set to arrays within the block get their former values after it."""
+    """Attributes that are set to arrays and numbers within the block get their former values
+    after it."""
     before = [(vars(obj), dict(vars(obj))) for obj in base.iter_objects(owner)]
+    containers = contents_of([known for _, known in before])
     try:
         yield
     finally:
+        for container, items in containers.values():
+            if any(map(_is_array, iter_leaves(container))):
+                refill(container, items)
         for attributes, known in before:
             for name, value in list(attributes.items()):
-                if known.get(name) is value or not any(map(_is_array, iter_leaves(value))):
+                is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+                is_result = is_number or any(map(_is_array, iter_leaves(value)))
+                if known.get(name) is value or not is_result:
                     continue
                 if name in known:
                     attributes[name] = known[name]

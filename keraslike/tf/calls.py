@@ -360,6 +360,8 @@ class _OwnerCall:
             self.loss_owners, losses = [o for o, _ in added], [values for _, values in added]
             out_masks = [context.get_mask(o) for o in jax.tree.leaves(out)]
             new = lowering.values_of(self.variables)
+        if self.in_program and any(isinstance(value, lowering.Change) for *_, value in left):
+            raise NeedsPython("A call adds tensors to a list or dict, which each call does anew.")
         if foreign.variables:
             raise _Reads(list(foreign.variables.values()))
         self.changed = [i for i, (a, b) in enumerate(zip(state, new)) if a is not b]
@@ -449,7 +451,7 @@ def _call_with(calls: _Calls, method: Callable, owner: Any, spec: Any, tensors: 
                 else:
                     flat, pullbacks, aux = call.differentiated(chosen, others)
             except DEPENDS_ON_VALUES:
-                call.by_values, call.in_program = True, False
+                call.by_values, call.in_program, calls.by_values = True, False, True
                 _build(calls, call, chosen, others)
                 flat, pullbacks, aux = call.whole(chosen, others)
             structure = call.structure
@@ -461,7 +463,7 @@ def _call_with(calls: _Calls, method: Callable, owner: Any, spec: Any, tensors: 
             except DEPENDS_ON_VALUES:
                 if not compiled:
                     raise
-                call.by_values, call.in_program = True, False
+                call.by_values, call.in_program, calls.by_values = True, False, True
                 _build(calls, call, chosen, others)
                 out, aux = call.function(chosen, others)
             flat, structure = jax.tree.flatten(out)
@@ -499,7 +501,8 @@ def _build(calls: _Calls, call: _OwnerCall, chosen: Sequence[Any], others: Seque
         return
     with StatelessScope(), without_leaving(call.owner):
         call.function(chosen, others)
-    if not calls.is_current():
+    known = set(map(id, calls.variables))
+    if any(id(v) not in known for v in base.variables_of(call.owner)):
         raise _Reads([])
     call.is_built = True
 
@@ -507,12 +510,15 @@ def _build(calls: _Calls, call: _OwnerCall, chosen: Sequence[Any], others: Seque
 class _Calls:
     """The recorded calls of one object, compiled by their signatures."""
 
-    def __init__(self, owner: Any):
+    def __init__(self, owner: Any, earlier: _Calls | None = None):
         # The inputs besides arguments: Variables, and tensors of closures.
         self.variables: list[Any] = base.variables_of(owner, rng.global_stream())
         self._snapshot = base.Snapshot(owner)
         self._surroundings = Surroundings(owner)
         self._compiled: dict[Any, _OwnerCall] = {}
+        # Whether a call ran in Python, and did so before something else than a value changed.
+        self.ran_by_values = earlier is not None and earlier.by_values
+        self.by_values = self.ran_by_values
         self.of_text = Functions()
         self.reads_text = False  # whether a call with text uses it itself, which needs Python
 
@@ -543,6 +549,7 @@ class _Calls:
             if len(self._compiled) >= 16:  # an argument changes in every call
                 self._compiled.clear()
             found = _OwnerCall(method, owner, self.variables, spec, mask, masked)
+            found.by_values = found.is_built = found.by_values or self.ran_by_values
             self._compiled[key] = found
         return found
 
@@ -550,5 +557,5 @@ class _Calls:
 def _calls_of(owner: Any) -> _Calls:
     calls = vars(owner).get("_recorded_calls")
     if calls is None or not calls.is_current():
-        calls = vars(owner)["_recorded_calls"] = _Calls(owner)
+        calls = vars(owner)["_recorded_calls"] = _Calls(owner, calls)
     return calls

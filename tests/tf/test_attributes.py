@@ -166,3 +166,72 @@ def test_operators_of_a_variable_in_a_call():
     assert tape.gradient(y, layer.w).numpy().tolist() == [3.0, 1.0]
     for found in (y, layer(x), tf.function(layer)(x), layer(np.float32([[1.0, 2.0]]))):
         assert found.numpy().tolist() == [[4.0, 4.5]]
+
+
+class Collecting(tf.keras.Model):
+    """Adds what its layer returns to a list and a dict in each call."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = tf.keras.layers.Dense(1, kernel_initializer="ones")
+        self.seen, self.by_name, self.calls = ["first"], {}, 0
+
+    def call(self, x):
+        y = self.dense(x)
+        self.calls += 1
+        self.seen.append(y)
+        self.by_name["y"] = y
+        return y * 2.0
+
+
+@pytest.mark.parametrize("convert", [tf.constant, np.float32])
+def test_lists_and_dicts_are_filled_by_each_call(convert):
+    model = Collecting()
+    for value in (1.0, 2.0, 3.0):
+        model(convert([[value, 4.0]]))
+    assert [y.numpy().item() for y in model.seen[1:]] == [5.0, 6.0, 7.0]
+    assert model.by_name["y"].numpy().tolist() == [[7.0]]
+    with tf.GradientTape() as tape:
+        model(convert([[1.0, 2.0]]))
+        loss = tf.reduce_sum(model.seen[-1] ** 2)
+    gradient = tape.gradient(loss, model.dense.kernel)
+    assert (float(loss), gradient.numpy().tolist()) == (9.0, [[6.0], [12.0]])
+
+
+def test_training_leaves_nothing_in_lists():
+    model = Collecting()
+    model.compile("sgd", "mse")
+    model.fit(np.ones((2, 2), "float32"), np.ones((2, 1), "float32"), verbose=0)
+    model.predict(np.ones((2, 2), "float32"), verbose=0)
+    assert (model.seen, model.by_name) == (["first"], {})
+
+
+def test_a_call_that_counts_itself_may_branch_on_values():
+    class Counting(tf.keras.layers.Layer):
+        calls = 0
+
+        def call(self, x):
+            self.calls += 1
+            return x * self.calls if float(tf.reduce_sum(x)) > 0 else x
+
+    layer = Counting()
+    layer(tf.constant([1.0]))
+    before = layer.calls
+    assert layer(tf.constant([1.0])).numpy().tolist() == [before + 1.0]
+
+
+def test_what_is_made_of_a_layers_variables_is_a_tensor():
+    layer = tf.keras.layers.Dense(2, kernel_initializer="ones")
+    layer.build((None, 3))
+    w = layer.kernel
+    for result in (w[:, 0], w * 2.0, 2.0 * w, -w, w == w, w.value, w.assign_add(w), *w):
+        assert isinstance(result, tf.Tensor)
+    w[0, 0].assign(5.0)
+    layer.weights[0][1:].assign(tf.zeros((2, 2)))
+    assert w.numpy().tolist() == [[5.0, 2.0], [0.0, 0.0], [0.0, 0.0]]
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(w[0] ** 2)
+        w[0, 0].assign(0.0)
+    assert tape.gradient(loss, w).numpy()[0].tolist() == [10.0, 4.0]
+    assert tf.keras.Variable(np.ones(2))[0].numpy() == 1.0
+    assert isinstance(tf.keras.optimizers.SGD(0.1).learning_rate * 2, tf.Tensor)
