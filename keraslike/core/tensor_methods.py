@@ -70,9 +70,9 @@ def _box_new(now: Any, before: Any, containers: dict[int, tuple[Any, Any]]) -> N
             _box_new(*containers[id(value)], {})
             continue
         is_new = key not in before if isinstance(now, dict) else key >= len(before)
-        if is_new or before[key] is not value:
-            if any(isinstance(leaf, jax.Array) for leaf in iter_leaves(value)):
-                now[key] = boxed(value)
+        is_new = is_new or before[key] is not value
+        if is_new and any(isinstance(leaf, jax.Array) for leaf in iter_leaves(value)):
+            now[key] = boxed(value)
 
 
 def of_user(method: Callable) -> Callable:

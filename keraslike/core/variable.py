@@ -32,6 +32,8 @@ from keraslike.core.variable_info import (
     Info,
     few_numbers,
     function_or_none,
+    is_compilable,
+    made_with_layout,
 )
 
 _alive: weakref.WeakValueDictionary[int, Variable] = weakref.WeakValueDictionary()
@@ -162,7 +164,7 @@ class Variable(_Leaf):
             if pending is not None:
                 value: Any = pending
             elif layout is not None:
-                value = _made_with_layout(
+                value = made_with_layout(
                     getattr(layout, "backend_layout", layout), initializer, make
                 )
             elif state.distribution is not None and shape is not None and callable(initializer):
@@ -192,7 +194,7 @@ class Variable(_Leaf):
             if state.distribution is not None and layout is None:
                 is_made = isinstance(value, jax.Array)
                 first = (lambda: value) if is_made else make
-                compiled = not is_made and _is_compilable(initializer)
+                compiled = not is_made and is_compilable(initializer)
                 _write_slot(self, state.distribution.made(self, first, compiled))
         object.__setattr__(self, "_trace_state", OUTSIDE)
         _alive[id(self)] = self
@@ -588,19 +590,6 @@ class OptimizerState(Variable):
 
 class RandomState(Variable):
     """The seed and the counter of a random stream."""
-
-
-def _is_compilable(initializer: Any) -> bool:
-    """Whether an initializer is defined in keraslike, which means that it can be traced."""
-    of = initializer if hasattr(initializer, "__code__") else type(initializer)
-    return callable(initializer) and is_ours(of)
-
-
-def _made_with_layout(sharding: Any, initializer: Any, make: Callable[[], jax.Array]) -> jax.Array:
-    """An initial value; each device computes its own part if the initializer can be compiled."""
-    if _is_compilable(initializer):
-        return jax.jit(make, out_shardings=sharding)()
-    return jax.device_put(make(), sharding)
 
 
 def _blank(cls: type) -> Any:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 
 from keraslike.core.static import Static
+from keraslike.core.tracebacks import is_ours
 
 _numbers = itertools.count()
 
@@ -70,3 +72,16 @@ def few_numbers(value: Any) -> str:
         return " ".join(str(np.asarray(value)).split())
     first = np.asarray(value[(0,) * (value.ndim - 1)][:3])
     return f"{'[' * value.ndim}{' '.join(str(first).split()).strip('[] ')} ...]"
+
+
+def is_compilable(initializer: Any) -> bool:
+    """Whether an initializer is defined in keraslike, which means that it can be traced."""
+    of = initializer if hasattr(initializer, "__code__") else type(initializer)
+    return callable(initializer) and is_ours(of)
+
+
+def made_with_layout(sharding: Any, initializer: Any, make: Callable[[], jax.Array]) -> jax.Array:
+    """An initial value; each device computes its own part if the initializer can be compiled."""
+    if is_compilable(initializer):
+        return jax.jit(make, out_shardings=sharding)()
+    return jax.device_put(make(), sharding)

@@ -16,6 +16,7 @@ from jax import export
 
 from keraslike.core import host
 from keraslike.core.errors import NeedsPython
+from keraslike.core.variable import Variable as _Variable
 from keraslike.tf import dtypes
 from keraslike.tf.dtypes import DType, TensorShape
 from keraslike.tf.errors import InvalidArgumentError
@@ -411,6 +412,8 @@ def static(value: Any) -> Any:
 
 
 def _as_operand(x: Any, hint: Any = None) -> Any:
+    if isinstance(x, _Variable) and "_open_shape" in x._info.user_attributes:
+        return read(x)  # The shape that it declares is not that of its value.
     if isinstance(x, (Tensor, nnx.Variable)):
         return x
     return convert_to_tensor(x, dtype_hint=hint)

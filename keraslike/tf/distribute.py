@@ -31,7 +31,7 @@ from keraslike import distribution
 from keraslike.core import context, lowering, rng
 from keraslike.core.boxed import unbox
 from keraslike.core.variable import MetricState, RandomState
-from keraslike.tf import clusters, config, control, ops, table
+from keraslike.tf import clusters, config, control, generators, ops, table
 from keraslike.tf.concrete import wrap_values
 from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.distribute_values import (
@@ -462,6 +462,13 @@ def _agreed(variable: Any, before: Any, new: Any) -> Any:
 
 # -- the current strategy -------------------------------------------------------------------------
 
+
+def _place() -> tuple[Any, Any]:
+    strategy, replica = _current.strategy, _current.replica
+    return strategy, None if replica is None else replica.replica_id_in_sync_group
+
+
+generators.place = _place
 
 _default = Strategy()
 

@@ -14,12 +14,15 @@ import sys
 import types
 from typing import Any
 
+import numpy as np
+
 from keraslike import src_names
 from keraslike.core import context, registry
 from keraslike.core.base import Object
 from keraslike.core.boxed import boxed_call
 from keraslike.core.configured import Configured
 from keraslike.core.variable import Variable
+from keraslike.tf.conversion import convert_to_tensor
 
 _ROOT = "keraslike"
 
@@ -75,6 +78,8 @@ class _Function:
         functools.update_wrapper(self, function)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self.__module__.startswith(_OF_VALUES):  # Wide arrays of numpy are wide tensors.
+            args, kwargs = tuple(map(_wide, args)), {k: _wide(v) for k, v in kwargs.items()}
         with context.using(boxes=True):
             return boxed_call(self.__wrapped__, args, kwargs)
 
@@ -89,6 +94,15 @@ class _Function:
 
     def __reduce__(self) -> tuple[Any, tuple[Any]]:
         return function_of, (self.__wrapped__,)
+
+
+_OF_VALUES = (f"{_ROOT}.ops", f"{_ROOT}.activations", f"{_ROOT}.losses", f"{_ROOT}.metrics")
+
+
+def _wide(x: Any) -> Any:
+    if type(x) is np.ndarray and x.dtype in (np.float64, np.complex128):
+        return convert_to_tensor(x)
+    return type(x)(map(_wide, x)) if type(x) in (list, tuple) else x
 
 
 @functools.cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import secrets
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,15 @@ from keraslike.tf.tensor import WIDE, Tensor
 from keraslike.tf.variables import Variable
 
 _global: list[Any] = []
+
+
+def _nowhere() -> tuple[Any, Any]:
+    return None, None
+
+
+# The strategy whose scope is entered, and the number of the replica for which a function runs.
+# `distribute` sets this.
+place: Callable[[], tuple[Any, Any]] = _nowhere
 
 
 def get_global_generator() -> Generator:
@@ -61,7 +71,10 @@ class Generator(base.Object):
         value = np.asarray(static(given), np.int64).reshape(-1)
         if value.shape != (3,):
             raise ValueError(f"state must have 3 numbers. Received shape {value.shape}.")
-        self._state_var = Variable(value, trainable=False, name="StateVar")
+        # In the replicas of the strategy in whose scope it is made, it gives numbers of their own.
+        self._in_strategy = place()[0] is not None
+        how = "only_first_replica" if self._in_strategy else None
+        self._state_var = Variable(value, trainable=False, name="StateVar", aggregation=how)
 
     @classmethod
     def from_seed(cls, seed: int, alg: Any = None) -> Generator:
@@ -118,10 +131,21 @@ class Generator(base.Object):
 
     def _draws(self, kind: str, shape: Any, dtype: Any, *rest: Any) -> Tensor:
         sizes, wanted = sizes_of(shape), dtypes.as_dtype(dtype)
-        before = self.skip(math.prod(sizes))
+        before = self._of_replica(self.skip(math.prod(sizes)))
         with WIDE(True):
             known = map(bound if kind == "integers" else static, rest)
             return Tensor(drawn(before._value, kind, sizes, wanted.name, *known))
+
+    def _of_replica(self, state: Tensor) -> Tensor:
+        """The state, with a key that depends on the number of the replica."""
+        replica = place()[1] if self._in_strategy else None
+        if replica is None:
+            return state
+        with WIDE(True):
+            number = cast(replica, dtypes.int64)
+            counter = stack([number, cast(0, dtypes.int64), state[2]])
+            key = Tensor(drawn(counter._value, "integers", (1,), "int64", None, None))
+            return stack([state[0], state[1], key[0]])
 
     def _scaled(self, kind: str, shape: Any, mean: Any, stddev: Any, dtype: Any) -> Tensor:
         return self._draws(kind, shape, dtype) * cast(stddev, dtype) + cast(mean, dtype)

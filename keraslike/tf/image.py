@@ -283,9 +283,24 @@ hsv_to_rgb = operation("image.hsv_to_rgb", "images")(lambda x: colors.hsv_to_rgb
 
 @operation("image.adjust_hue", "image delta")
 def _turned(x: Any, delta: Any) -> Any:
-    least = x.min(-1)
-    shares = colors._hue_shares(_to_hsv(x)[..., 0] + delta)
-    return jnp.stack([least + (x.max(-1) - least) * share for share in shares], -1)
+    # The comparisons of TensorFlow's kernel, so that a NaN stays in the channels in which it has it:
+    # the sector of the colour circle, and the three values in their order.
+    r, g, b = x[..., 0], x[..., 1], x[..., 2]
+    after = jnp.where(b < r, 1, jnp.where(b > g, 3, 2))
+    sector = jnp.where(r < g, after, jnp.where(b < g, 0, jnp.where(b > r, 4, 5)))
+    most = jnp.choose(sector, [r, g, g, b, b, r])
+    middle = jnp.choose(sector, [g, r, b, g, r, b])
+    least = jnp.choose(sector, [b, b, r, r, g, g])
+    part = (middle - least) / jnp.where(most == least, 1, most - least)
+    hue = jnp.where(most == least, 0, sector + jnp.where(sector % 2 == 0, part, 1 - part))
+    hue = jnp.mod(hue + delta * 6, 6)
+    sector = jnp.where(jnp.isnan(hue), 5, jnp.clip(hue, 0, 5.5)).astype(sector.dtype)
+    part = jnp.where(sector % 2 == 0, hue - sector, 1 - (hue - sector))
+    middle = least + part * (most - least)
+    red = jnp.choose(sector, [most, middle, least, least, middle, most])
+    green = jnp.choose(sector, [middle, most, most, middle, least, least])
+    blue = jnp.choose(sector, [least, least, middle, most, most, middle])
+    return jnp.stack([red, green, blue], -1).astype(x.dtype)
 
 
 @operation("image.adjust_saturation", "image factor")

@@ -63,6 +63,8 @@ class SparseTensor(Structure):
                 f"{(values.shape[0], len(sizes))}. Received: {tuple(indices.shape)}"
             )
         self._indices, self._values, self._sizes = indices, values, tuple(int(n) for n in sizes)
+        if any(n < -1 for n in self._sizes):
+            raise ValueError(f"The sizes in dense_shape must be >= 0. Received: {self._sizes}")
 
     @classmethod
     def from_value(cls, sparse_tensor_value: Any) -> SparseTensor:

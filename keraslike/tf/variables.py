@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from keraslike.core import context
+from keraslike.core import context, flax_internals
 from keraslike.core import variable as core
 from keraslike.core.boxed import Boxed, BoxedResults, Dispatching
 from keraslike.core.context import trace_state_clean
@@ -104,7 +104,8 @@ class Variable(core.Variable, Dispatching, metaclass=_Kind):
         trainable: whether tapes follow it and optimizers change it.
         name: a name.
         dtype: the dtype of the value, by default that of `tf.constant`.
-        shape: the shape that the value must have.
+        shape: the shape that the value must have. Sizes that it leaves open may change when a value
+            is assigned.
 
     >>> v = Variable([[1.0, 2.0], [3.0, 4.0]])
     >>> v[0, 1].assign(42.0)
@@ -171,6 +172,8 @@ class Variable(core.Variable, Dispatching, metaclass=_Kind):
                     aggregation=getattr(aggregation, "name", aggregation or "none").lower(),
                     constraint=constraint,
                 )
+            if shape is not None and not TensorShape(shape).is_fully_defined():
+                self._open_shape = TensorShape(shape)
 
     # -- attributes ---------------------------------------------------------------------------
 
@@ -178,7 +181,8 @@ class Variable(core.Variable, Dispatching, metaclass=_Kind):
 
     @property
     def shape(self) -> TensorShape:  # type: ignore[override]
-        return TensorShape(self._raw_value.shape)
+        declared = self._info.user_attributes.get("_open_shape")
+        return TensorShape(self._raw_value.shape) if declared is None else declared
 
     def get_shape(self) -> TensorShape:
         return self.shape
@@ -207,7 +211,7 @@ class Variable(core.Variable, Dispatching, metaclass=_Kind):
         return _Ref(self)
 
     def __repr__(self) -> str:
-        return _shown(self.name, self._raw_value)
+        return _shown(self.name, self._raw_value, self.shape)
 
     __str__ = __repr__
 
@@ -233,7 +237,7 @@ class Variable(core.Variable, Dispatching, metaclass=_Kind):
 
     def _put(self, tensor: Any) -> _Unread:
         value = tensor._value if isinstance(tensor, Tensor) else tensor._raw_value
-        if tuple(value.shape) != tuple(self._raw_value.shape):
+        if not self.shape.is_compatible_with(value.shape):
             raise ValueError(
                 f"Cannot assign to variable '{self.name}' of shape {self.shape} a value of shape "
                 f"{TensorShape(value.shape)}."
@@ -244,7 +248,11 @@ class Variable(core.Variable, Dispatching, metaclass=_Kind):
                 f"dtype {dtypes.as_dtype(value.dtype).name}: use tf.cast()."
             )
         with precision((value,)):
-            super().assign(jnp.asarray(value))
+            if tuple(value.shape) == tuple(self._raw_value.shape):
+                super().assign(jnp.asarray(value))
+            else:
+                flax_internals.check_can_update(self, value)
+                object.__setattr__(self, "_raw_value", jnp.asarray(value))
         return _Unread(self)
 
     def assign_add(
@@ -332,7 +340,7 @@ class Variable(core.Variable, Dispatching, metaclass=_Kind):
 
     def _scatter_rows(self, delta: Any, how: str) -> _Unread:
         places, rows = _rows(delta)
-        indexing.check_places("indices", delta.indices, self.shape[0])
+        indexing.check_places("indices", delta.indices, self._raw_value.shape[0])
         with precision((self._raw_value,)):
             value, at = self._raw_value, array_in(places)[..., 0]
             if how == "divide" and self.dtype.is_integer:
@@ -429,7 +437,8 @@ class _Unread(Boxed):
         return self._variable.__jax_array__()
 
     def __repr__(self) -> str:
-        return _shown("UnreadVariable", self._value)
+        shape = self._variable.shape if isinstance(self._variable, Variable) else self._value.shape
+        return _shown("UnreadVariable", self._value, TensorShape(shape))
 
 
 give_operators(_Unread)
@@ -441,9 +450,8 @@ for _name in ("bool", "float", "int", "iter", "len"):  # found on the class only
     setattr(_Unread, f"__{_name}__", _of_variable)
 
 
-def _shown(name: str, value: Any) -> str:
+def _shown(name: str, value: Any, shape: TensorShape) -> str:
     dtype = dtypes.as_dtype(value.dtype).name
-    shape = TensorShape(value.shape)
     return f"<tf.Variable '{name}' shape={shape} dtype={dtype}, {shown_value(value)}>"
 
 

@@ -62,6 +62,11 @@ def main():
     ]
     found["random"] = [len(np.unique(np.stack(part))) for part in parts]
     found["streams"] = len(np.unique(np.stack(parts[0] + parts[1])))
+    with strategy.scope():
+        own = tf.random.Generator.from_seed(1)
+    drawn = [strategy.run(lambda: own.normal([])) for _ in range(2)]
+    found["own streams"] = [[float(x) for x in value.values] for value in drawn]
+    found["state"] = own.state.numpy().tolist()
     batches = strategy.experimental_distribute_dataset(tf.data.Dataset.range(4).batch(4))
     elements = iter(batches)
     found["shown"] = [str(elements.get_next()), repr(strategy.run(lambda: tf.constant(1)))]

@@ -152,6 +152,9 @@ def test_two_replicas():
     assert two[-1] == 8.0
     # Without a seed of its own, an operation draws other numbers on each replica.
     assert found["random"] == [6, 6, 3] and found["streams"] == 12
+    expected = [[-0.8793045, 0.0206616], [-1.5822568, 0.7753924]]
+    np.testing.assert_allclose(found["own streams"], expected, rtol=1e-5)
+    assert found["state"] == [513, 0, 0]
     assert found["shown"] == [
         "PerReplica:{\n  0: tf.Tensor([0 1], shape=(2,), dtype=int64),\n"
         "  1: tf.Tensor([2 3], shape=(2,), dtype=int64)\n}",

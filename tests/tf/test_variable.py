@@ -182,3 +182,24 @@ def test_copies(v, copied):
     assert type(again) is type(v) and again.dtype is v.dtype
     again.assign_add(tf.ones([2, 3]))
     np.testing.assert_array_equal(again.numpy() - 1, v)
+
+
+def test_sizes_that_a_variable_leaves_open_may_change():
+    v = tf.Variable([1.0, 2.0], shape=tf.TensorShape(None))
+    assert repr(v.assign([[1.0, 2.0, 3.0]])).startswith("<tf.Variable 'UnreadVariable' shape=<unk")
+    assert (v.shape.rank, v.numpy().tolist()) == (None, [[1.0, 2.0, 3.0]])
+    v = tf.Variable([1.0, 2.0], shape=[None])
+
+    @tf.function
+    def double():
+        v.assign(tf.concat([v, v], 0))
+        return tf.reduce_sum(v)
+
+    assert [float(double()), float(double())] == [6.0, 12.0]
+    assert (v.shape.as_list(), tf.shape(v).numpy().tolist()) == ([None], [8])
+    assert tf.gather(v, [7]).numpy().tolist() == [2.0]
+    with tf.GradientTape() as tape:
+        y = tf.reduce_sum(v**2)
+    assert tape.gradient(y, v).numpy().tolist() == [2.0, 4.0] * 4
+    with pytest.raises(ValueError, match="of shape .None,. a value of shape .1, 1."):
+        v.assign([[1.0]])

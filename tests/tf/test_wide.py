@@ -142,3 +142,19 @@ def test_the_profiler_is_started_once():
         tf.profiler.experimental.stop()
     with tf.profiler.experimental.Trace("step", step_num=1, _r=1):
         pass
+
+
+def test_functions_of_tf_keras_keep_wide_arrays():
+    x = np.array([[1.0, 2.0]])
+    for y in (
+        tf.keras.activations.gelu(x),
+        tf.keras.ops.concatenate([x, x]),
+        tf.keras.losses.mse(x, x),
+    ):
+        assert y.dtype == tf.float64
+
+
+def test_hues_with_nan():
+    images = np.float32([[[np.nan, 0.5, 0.2], [0.5, np.nan, 0.2], [0.5, 0.9, np.nan]]])
+    expected = np.float32([[[np.nan, 0.2, np.nan], [0.5, np.nan, np.nan], [0.9, 0.5, np.nan]]])
+    np.testing.assert_array_equal(tf.image.adjust_hue(images, 0.1).numpy(), expected)
