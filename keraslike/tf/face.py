@@ -102,7 +102,9 @@ _OF_VALUES = (f"{_ROOT}.ops", f"{_ROOT}.activations", f"{_ROOT}.losses", f"{_ROO
 def _wide(x: Any) -> Any:
     if type(x) is np.ndarray and x.dtype in (np.float64, np.complex128):
         return convert_to_tensor(x)
-    return type(x)(map(_wide, x)) if type(x) in (list, tuple) else x
+    if isinstance(x, list):
+        return [_wide(item) for item in x]
+    return tuple(map(_wide, x)) if type(x) is tuple else x
 
 
 @functools.cache

@@ -283,8 +283,8 @@ hsv_to_rgb = operation("image.hsv_to_rgb", "images")(lambda x: colors.hsv_to_rgb
 
 @operation("image.adjust_hue", "image delta")
 def _turned(x: Any, delta: Any) -> Any:
-    # The comparisons of TensorFlow's kernel, so that a NaN stays in the channels in which it has it:
-    # the sector of the colour circle, and the three values in their order.
+    # The comparisons of TensorFlow's kernel give the sector of the colour circle and the values
+    # in their order, so that a NaN has the same effect.
     r, g, b = x[..., 0], x[..., 1], x[..., 2]
     after = jnp.where(b < r, 1, jnp.where(b > g, 3, 2))
     sector = jnp.where(r < g, after, jnp.where(b < g, 0, jnp.where(b > r, 4, 5)))
