@@ -213,6 +213,8 @@ class Batching(Pipeline):
             shapes = iter(_alike(padded_shapes, spec, True))
 
             def padded(leaf: ArraySpec) -> ArraySpec:
+                if not isinstance(leaf, ArraySpec):
+                    raise TypeError(f"padded_batch() needs elements of arrays. Received: {leaf}")
                 sizes = next(shapes)
                 given = leaf.shape if sizes is None else tuple(_sizes(sizes))
                 return ArraySpec(given, leaf.dtype).inside(rows)

@@ -60,11 +60,30 @@ class ArraySpec:
         return ArraySpec(tuple(a if a == b else None for a, b in pairs), self.dtype)
 
 
+class Datasets(np.ndarray):
+    """An array of data sets, such as those of the windows in a batch."""
+
+    @classmethod
+    def of(cls, items: list[Any]) -> Any:
+        out = np.empty(len(items), object)
+        for place, item in enumerate(items):  # numpy would iterate over the data sets
+            out[place] = item
+        return out.view(cls)
+
+
 @dataclasses.dataclass(frozen=True)
 class Nested:
-    """The spec of a data set within an element: the spec of its elements."""
+    """The spec of a data set within an element, or of an array of them: the spec of its
+    elements."""
 
     element: Any
+    shape: tuple[int | None, ...] = ()
+
+    def inside(self, size: int | None) -> Nested:
+        return Nested(self.element, (size, *self.shape))
+
+    def rows(self) -> Nested:
+        return Nested(self.element, self.shape[1:])
 
     def common(self, other: Any) -> Nested:
         return self
@@ -107,6 +126,8 @@ class View:
         """The spec of a leaf."""
         if hasattr(leaf, "_find_spec"):
             return Nested(leaf._spec())
+        if isinstance(leaf, Datasets):
+            return Nested(leaf.flat[0]._spec(), leaf.shape)
         return ArraySpec(np.shape(leaf), dtype_name(leaf))
 
     def show_spec(self, spec: Any) -> Any:
@@ -324,7 +345,9 @@ def _stacked(leaves: list[Any], view: View | None) -> Any:
     first = leaves[0]
     if is_text_scalar(first):
         return texts(leaves)
-    if type(first) is not np.ndarray and not isinstance(first, (np.generic, int)):
+    if hasattr(first, "_find_spec"):
+        return Datasets.of(leaves)
+    if type(first) not in (np.ndarray, Datasets) and not isinstance(first, (np.generic, int)):
         return (view or View()).stack(leaves)
     shapes = {np.shape(e) for e in leaves}
     if len(shapes) > 1:

@@ -17,6 +17,7 @@ from keraslike.data.elements import (
     INFINITE,
     UNKNOWN,
     ArraySpec,
+    Datasets,
     View,
     as_int,
     length,
@@ -43,7 +44,10 @@ class Sources(Pipeline):
             places = np.asarray(keys)
             return map_leaves(lambda array: _gathered(array, places), arrays)
 
-        plain = all(isinstance(leaf, np.ndarray) for leaf in iter_leaves(arrays))
+        plain = not any(
+            isinstance(leaf, Datasets) or not isinstance(leaf, np.ndarray)
+            for leaf in iter_leaves(arrays)
+        )
         by = None if plain else view
         keys: Start = lambda first: iter(range(first, count))  # noqa: E731
         found = Fetched(keys, many, arrays) if plain else None

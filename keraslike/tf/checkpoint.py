@@ -510,6 +510,9 @@ class Checkpoint(base.Object):
         bundle.write(path, _saved(self))
         return path
 
+    def sync(self) -> None:
+        """Waits for checkpoints that are being written: none is, since `save` returns after it."""
+
     def read(self, save_path: Any, options: Any = None) -> CheckpointLoadStatus:
         """Restores the objects from the checkpoint at a path that `save` returned; does nothing for
         `None`. State that objects create later is restored at that time.

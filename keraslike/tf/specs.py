@@ -189,7 +189,7 @@ class DatasetSpec:
     """
 
     def __init__(self, element_spec: Any, dataset_shape: Any = ()):
-        self.element_spec = element_spec
+        self.element_spec, self._shape = element_spec, TensorShape(dataset_shape)
 
     @classmethod
     def from_value(cls, value: Any) -> DatasetSpec:
@@ -203,7 +203,7 @@ class DatasetSpec:
         return hash(repr(self))
 
     def __repr__(self) -> str:
-        return f"DatasetSpec({self.element_spec!r}, TensorShape([]))"
+        return f"DatasetSpec({self.element_spec!r}, {self._shape!r})"
 
 
 class IteratorSpec(DatasetSpec):
@@ -239,7 +239,7 @@ def shown(spec: Any) -> Any:
     if isinstance(spec, ArraySpec):
         return TensorSpec(spec.shape, spec.dtype)
     if isinstance(spec, Nested):
-        return DatasetSpec(map_leaves(shown, spec.element))
+        return DatasetSpec(map_leaves(shown, spec.element), spec.shape)
     return spec
 
 

@@ -657,6 +657,30 @@ def test_data_sets_of_what_a_function_is_given():
     assert total_below(tf.constant(7, tf.int64)).numpy() == 12
 
 
+NESTED = tf.data.DatasetSpec(tf.TensorSpec([], tf.int64), [None])
+
+
+@pytest.mark.parametrize(
+    "make, spec, found",
+    [
+        (lambda: D.from_tensors(D.range(2)), None, [0, 1]),
+        (lambda: D.from_tensor_slices([D.range(2), D.range(3)]), None, [0, 1, 0, 1, 2]),
+        (lambda: D.range(5).window(2).batch(2), NESTED, [0, 1, 2, 3, 4]),
+        (lambda: D.range(5).window(2).batch(2).rebatch(3).map(lambda b: b), NESTED, range(5)),
+    ],
+    ids=["one", "rows", "batch", "rebatch"],
+)
+def test_data_sets_in_elements(make, spec, found):  # as in TensorFlow
+    dataset = make()
+    assert dataset.element_spec == (spec or tf.data.DatasetSpec(NESTED.element_spec))
+    rows = dataset if spec is None else dataset.unbatch()
+    assert values(rows.flat_map(lambda inner: inner)) == list(found)
+    with pytest.raises(TypeError, match="no numpy array"):
+        next(dataset.as_numpy_iterator())
+    with pytest.raises(TypeError, match="needs elements of arrays"):
+        dataset.padded_batch(2).element_spec  # noqa: B018
+
+
 def test_elements_as_numpy_has_them():
     dataset = D.from_tensors(
         (1, None, tf.ragged.constant([[1], [2]]), tf.SparseTensor([[0]], [1], [2]))
@@ -664,6 +688,8 @@ def test_elements_as_numpy_has_them():
     number, nothing, ragged, sparse = next(dataset.as_numpy_iterator())
     assert type(number) is np.int32 and nothing is None
     assert ragged.tolist() == [[1], [2]] and sparse.tolist() == [1, 0]
+    with pytest.raises(ValueError, match="read-only"):
+        next(D.from_tensors([1, 2]).as_numpy_iterator())[0] = 3
 
 
 def test_the_end_of_an_iterator_as_an_optional():

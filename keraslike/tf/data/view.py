@@ -23,8 +23,8 @@ from keraslike.core.iteration import Steps
 from keraslike.core.structures import iter_leaves, map_items, map_leaves
 from keraslike.data import records, storage
 from keraslike.data.composed import apart, is_composed, whole
-from keraslike.data.elements import ArraySpec, Function, View, check_known, leaf_of
-from keraslike.data.pipeline import Optional
+from keraslike.data.elements import ArraySpec, Datasets, Function, View, check_known, leaf_of
+from keraslike.data.pipeline import Optional, Pipeline
 from keraslike.tf import autograph, dtypes, effects, ragged, sparse, specs
 from keraslike.tf.concrete import ConcreteFunction
 from keraslike.tf.conversion import _numpy_of, convert_to_tensor
@@ -65,8 +65,10 @@ class TensorView(View):
     ended = OutOfRangeError
 
     def array(self, value: Any) -> Any:
-        if value is None or isinstance(value, (Structure, Optional)):
+        if value is None or isinstance(value, (Structure, Optional, Pipeline, Datasets)):
             return value
+        if isinstance(value, list) and value and isinstance(value[0], Pipeline):
+            return Datasets.of(value)
         if is_composed(value):
             return apart(value, self._part)
         several = isinstance(value, list) and any(isinstance(v, (Boxed, jax.Array)) for v in value)
@@ -98,12 +100,12 @@ class TensorView(View):
     def _part(self, value: Any) -> Any:
         if isinstance(value, (dict, tuple)):
             return map_items(self._part, value)
-        return value if value is None or hasattr(value, "_find_spec") else self.array(value)
+        return self.array(value)
 
     def show(self, leaf: Any) -> Any:
         if isinstance(leaf, (str, bytes)):
             return Tensor(np.array([leaf, None], object)[:1].reshape(()))
-        if not isinstance(leaf, (np.ndarray, np.generic)):
+        if isinstance(leaf, Datasets) or not isinstance(leaf, (np.ndarray, np.generic)):
             return leaf
         return Tensor(_on_device(np.asarray(leaf)))
 
@@ -204,7 +206,15 @@ class TensorView(View):
             return leaf.numpy()
         if isinstance(leaf, SparseTensor):
             return sparse.to_dense(leaf).numpy()
-        return leaf.view(np.ndarray)[()] if isinstance(leaf, np.ndarray) else leaf
+        if isinstance(leaf, (Structure, Optional, Pipeline, Datasets)):
+            raise TypeError(
+                f"There is no numpy array for an element of type {type(leaf).__name__}."
+            )
+        if not isinstance(leaf, np.ndarray):
+            return leaf
+        array = leaf.view(np.ndarray)
+        array.flags.writeable = False  # it may be the array of the data set itself
+        return array[()]
 
     def check_single(self, spec: Any) -> None:
         if not isinstance(spec, ArraySpec):
