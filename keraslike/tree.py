@@ -73,7 +73,8 @@ def _node(structure: Any) -> _Node | None:
         return _Node(keys, parts, lambda new: cls.tree_unflatten(metadata, tuple(new)))
     if cls.__module__ != "builtins" and hasattr(structure, "__tf_flatten__"):
         constant, given = structure.__tf_flatten__()
-        return _Node(range(len(given)), given, lambda new: cls.__tf_unflatten__(constant, (*new,)))
+        remade = lambda new: structure.__tf_unflatten__(constant, (*new,))  # noqa: E731
+        return _Node(range(len(given)), given, remade)
     rebuild: Callable = cls
     if cls is collections.deque:
         rebuild = lambda new: collections.deque(new, structure.maxlen)  # noqa: E731

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from keraslike.core.iteration import Failed, Steps, attempted, begun, cut, tried
-from keraslike.core.structures import iter_leaves, map_leaves
+from keraslike.core.structures import iter_leaves, map_items, map_leaves
 from keraslike.data import philox
+from keraslike.data.composed import apart, is_composed
 from keraslike.data.elements import AUTOTUNE, INFINITE, UNKNOWN, Nested, arguments, as_int, positive
 from keraslike.data.pipeline import Fetched, NoElements, Pipeline, Start, common, counted, enduring
 
@@ -24,11 +25,15 @@ class Combining(Pipeline):
     @classmethod
     def zip(cls, *args: Any, datasets: Any = None, name: str | None = None) -> Any:
         """Structures of one element of each data set, until the first data set ends."""
+        if bool(args) == (datasets is not None):
+            raise TypeError(
+                "zip() takes data sets either by position or as the argument datasets. "
+                f"Received: args={args!r}, datasets={datasets!r}"
+            )
         structure = datasets if datasets is not None else args[0] if len(args) == 1 else args
         if isinstance(structure, list):
             structure = tuple(structure)
-        if not args and datasets is None:
-            raise TypeError("Must pass at least one dataset to `zip`.")
+        structure = _apart(structure)
         parts = list(iter_leaves(structure))
         for part in parts:
             _check(part, "zip")
@@ -302,6 +307,13 @@ def _together(iterators: list[Iterator[Any]]) -> Iterator[Any]:
         return tuple(items)
 
     return Steps(following)
+
+
+def _apart(structure: Any) -> Any:
+    """A structure of data sets with named tuples in place of the objects of users' classes."""
+    if is_composed(structure):
+        return apart(structure, _apart)
+    return map_items(_apart, structure) if isinstance(structure, (dict, tuple)) else structure
 
 
 def _check(dataset: Any, name: str) -> None:

@@ -1,5 +1,6 @@
-"""Objects of users' classes in elements, by TensorFlow's protocol: `__tf_flatten__` returns
-metadata and components, from which `__tf_unflatten__` reconstructs the object.
+"""Objects of users' classes in elements: classes made by `attrs`, and those with TensorFlow's
+protocol, whose `__tf_flatten__` returns metadata and components, from which `__tf_unflatten__`
+reconstructs the object.
 
 Within a data set such an object is a named tuple of its components, which all code for elements
 supports; users and their functions see the object.
@@ -18,20 +19,27 @@ _KINDS: dict[Any, type] = {}  # the class of named tuples for a class and its me
 
 
 def is_composed(value: Any) -> bool:
-    """Whether a value is an object of a class with this protocol."""
-    return hasattr(value, "__tf_flatten__") and not isinstance(value, type)
+    """Whether a value is an object of such a class."""
+    return hasattr(type(value), "__tf_flatten__") or hasattr(type(value), "__attrs_attrs__")
 
 
 def apart(value: Any, convert: Callable[[Any], Any]) -> Any:
     """The converted components of an object, as a named tuple from which `whole` reconstructs
     it."""
-    constant, parts = value.__tf_flatten__()
-    key = type(value), Static(constant)
+    made: Any = type(value)
+    if hasattr(made, "__tf_flatten__"):
+        constant, parts = value.__tf_flatten__()
+        unflatten = value.__tf_unflatten__  # of the object or of its class
+        remade = lambda parts: unflatten(constant, tuple(parts))  # noqa: E731
+    else:
+        constant, parts = None, [getattr(value, each.name) for each in made.__attrs_attrs__]
+        remade = lambda parts: made(*parts)  # noqa: E731
+    key = made, Static(constant)
     if key not in _KINDS:
         kind: Any = collections.namedtuple(  # noqa: PYI024 (the fields are known only here)
             type(value).__name__, [f"part{i}" for i in range(len(parts))]
         )
-        kind.composed = lambda parts: type(value).__tf_unflatten__(constant, tuple(parts))
+        kind.composed = staticmethod(remade)
         _KINDS[key] = kind
     return _KINDS[key](*map(convert, parts))
 

@@ -210,7 +210,17 @@ class Function:
 
     def raw(self, *arguments: Any) -> Any:
         """The value that the user's function returns, unconverted."""
-        return self._function(*[whole(map_leaves(self._view.given, a)) for a in arguments])
+        given = [whole(map_leaves(self._view.given, a)) for a in arguments]
+        return self.unended(lambda: self._function(*given))
+
+    def unended(self, call: Callable[[], Any]) -> Any:
+        """The result of a call, in which the end of another iterator is an error: it must not end
+        the iteration over the data set."""
+        try:
+            return call()
+        except (StopIteration, self._view.ended) as error:
+            name = getattr(self._function, "__name__", "A function of a data set")
+            raise self._view.error(f"{name} raised {type(error).__name__}: {error}") from error
 
     def __call__(self, *arguments: Any) -> Any:
         return self._view.element(self.raw(*arguments))

@@ -186,10 +186,7 @@ class Elementwise(Pipeline):
 
     def scan(self, initial_state: Any, scan_func: Callable, name: str | None = None) -> Any:
         """The outputs of `scan_func(state, element)`, which returns a next state and an output."""
-        function, state = (
-            self._view.function(scan_func),
-            map_leaves(self._view.array, initial_state),
-        )
+        function, state = self._view.function(scan_func), self._initial(initial_state)
 
         def make() -> Iterator[Any]:
             now = state
@@ -213,11 +210,15 @@ class Elementwise(Pipeline):
         made.functions = (function,)
         return made
 
+    def _initial(self, state: Any) -> Any:
+        """A state that a user gave, in which lists are arrays."""
+        return map_leaves(self._view.array, state, lambda part: isinstance(part, list))
+
     def reduce(self, initial_state: Any, reduce_func: Callable, name: str | None = None) -> Any:
         """The last state of `reduce_func(state, element)`, which returns the next state."""
         check_outside_of_traces()
         function = self._view.function(reduce_func)
-        state = map_leaves(self._view.array, initial_state, lambda part: isinstance(part, list))
+        state = self._initial(initial_state)
         for element in self._start(0):
             state = self._view.check_state(state, function(state, element))
         return whole(map_leaves(self._view.show, state))
@@ -271,12 +272,14 @@ class Elementwise(Pipeline):
 
         def repeated(start: Start) -> Start:
             def make() -> Iterator[Any]:
-                for _ in itertools.count() if times < 0 else range(times):
+                for epoch in itertools.count() if times < 0 else range(times):
                     given = False
                     for element in tried(start(0)):
                         given = True
                         yield element
-                    if not given:
+                    # As in TensorFlow, where a shuffle and its endless repetition are one.
+                    endless = times < 0 and (self._seeds is None or not epoch)
+                    if not given and (endless or self._count == 0):
                         return
                 # At the end TensorFlow starts the input once more, which advances the seeds of a
                 # shuffle in it, unless the input is the shuffle itself.

@@ -286,20 +286,26 @@ def _unpacked(known: Any, data: IO[bytes]) -> Any:
     return np.frombuffer(bytearray(data.read(count)), dtype).reshape(shape)[()]
 
 
-def kept(elements: Iterator[Any], path: str, kind: Any = "") -> Iterator[Any]:
-    """The elements, which are also written to a file, without errors; it appears after the last
-    one."""
+def kept(elements: Iterator[Any], path: str, count: int) -> Iterator[Any]:
+    """The elements, which are also written to a file, without errors; it appears after number
+    `count` or, if that is negative, after the last one."""
     folder = os.path.dirname(os.path.abspath(path))
     os.makedirs(folder, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=folder, prefix=os.path.basename(path) + ".part")
     os.close(handle)
+    written = 0
     try:
-        with RecordWriter(temporary, kind) as writer:
+        with RecordWriter(temporary) as writer:
             for element in elements:
                 if type(element) is not Failed:
                     writer.write(packed(element))
+                    written += 1
+                    if written == count:
+                        writer.close()
+                        os.replace(temporary, path)
                 yield element
-        os.replace(temporary, path)
+        if written != count:
+            os.replace(temporary, path)
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.remove(temporary)

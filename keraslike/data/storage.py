@@ -38,6 +38,8 @@ class Storage(Pipeline):
             for element in tried(self._start(0)):
                 if type(element) is not Failed:  # as in TensorFlow, errors are not kept
                     elements.append(element)
+                if len(elements) == self._count:  # the reader may not ask for one more
+                    kept[:] = [elements]
                 yield element
             kept[:] = [elements]
 
@@ -46,7 +48,7 @@ class Storage(Pipeline):
                 return iter(kept[0][first:]) if kept else enduring(remembered)(first)
             if os.path.exists(path):
                 return self._like_ours(records.read_back(path, first=first))
-            return enduring(lambda: records.kept(tried(self._start(0)), path))(first)
+            return enduring(lambda: records.kept(tried(self._start(0)), path, self._count))(first)
 
         def fetched() -> Fetched | None:
             found = None if path else self._fetched()

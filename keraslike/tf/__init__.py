@@ -196,6 +196,7 @@ from keraslike.tf.specs import (
     OptionalSpec,
     RaggedTensorSpec,
     SparseTensorSpec,
+    TensorArraySpec,
     TypeSpec,
     type_spec_from_value,
 )

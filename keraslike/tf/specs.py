@@ -17,6 +17,7 @@ from keraslike.tf.ragged import RaggedTensor
 from keraslike.tf.ragged_tensor import unflatten
 from keraslike.tf.signatures import TensorSpec, is_leaf
 from keraslike.tf.sparse import SparseTensor
+from keraslike.tf.tensor_array import TensorArray
 
 
 class _Spec:
@@ -234,6 +235,37 @@ class OptionalSpec(IteratorSpec):
         return f"OptionalSpec({self.element_spec!r},)"
 
 
+class TensorArraySpec:
+    """The spec of a `TensorArray`: the shape and dtype of its elements.
+
+    >>> TensorArraySpec([2], dtypes.int32)
+    TensorArraySpec(TensorShape([2]), tf.int32, False, True)
+    """
+
+    def __init__(
+        self,
+        element_shape: Any = None,
+        dtype: Any = dtypes.float32,
+        dynamic_size: bool = False,
+        infer_shape: bool = True,
+    ):
+        self.element_shape, self.dtype = TensorShape(element_shape), dtypes.as_dtype(dtype)
+        self.dynamic_size, self.infer_shape = dynamic_size, infer_shape
+
+    @classmethod
+    def from_value(cls, value: TensorArray) -> TensorArraySpec:
+        """The spec of an array."""
+        return cls(value.element_shape, value.dtype, value.dynamic_size, value._infer)
+
+    __eq__, __hash__ = DatasetSpec.__eq__, DatasetSpec.__hash__
+
+    def __repr__(self) -> str:
+        return (
+            f"TensorArraySpec({self.element_shape!r}, {self.dtype!r}, {self.dynamic_size}, "
+            f"{self.infer_shape})"
+        )
+
+
 def shown(spec: Any) -> Any:
     """The spec of a leaf in the form of `element_spec`."""
     if isinstance(spec, ArraySpec):
@@ -243,7 +275,8 @@ def shown(spec: Any) -> Any:
     return spec
 
 
-_HOLDERS: tuple[tuple[type, type[DatasetSpec]], ...] = (
+_HOLDERS: tuple[tuple[type, Any], ...] = (
+    (TensorArray, TensorArraySpec),
     (Pipeline, DatasetSpec),
     (DatasetIterator, IteratorSpec),
     (Optional, OptionalSpec),
@@ -276,5 +309,12 @@ class TypeSpec(abc.ABC):  # noqa: B024
     """
 
 
-for _kind in (TensorSpec, RaggedTensorSpec, SparseTensorSpec, NoneTensorSpec, DatasetSpec):
+for _kind in (
+    TensorSpec,
+    RaggedTensorSpec,
+    SparseTensorSpec,
+    NoneTensorSpec,
+    DatasetSpec,
+    TensorArraySpec,
+):
     TypeSpec.register(_kind)

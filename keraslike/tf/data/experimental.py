@@ -313,7 +313,9 @@ def at(dataset: Any, index: Any) -> Any:
     >>> tf.data.experimental.at(tf.data.Dataset.range(5), 3).numpy().tolist()
     3
     """
+    orders = dataset.orders  # so that the order of a shuffle is the same in each call
     found = list(dataset.skip(index).take(1)) if index >= 0 else []
+    dataset.orders = orders
     if not found:
         raise OutOfRangeError(f"There is no element of this number. Received: index={index}")
     return found[0]

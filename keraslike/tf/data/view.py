@@ -42,12 +42,17 @@ from keraslike.tf.signatures import TensorSpec
 from keraslike.tf.sparse import SparseTensor
 from keraslike.tf.structure import Structure
 from keraslike.tf.tensor import WIDE, Tensor, _on_device
+from keraslike.tf.tensor_array import TensorArray
 
 # Batches smaller than this are computed element by element, without compiling a program for them.
 _FEW = 4
 
 
 debugging = False  # whether functions are run by Python, as `enable_debug_mode` asks
+
+
+# Parts of elements that are not arrays.
+_OBJECTS = (Structure, Optional, Pipeline, Datasets, TensorArray)
 
 
 class Row(np.ndarray):
@@ -65,7 +70,7 @@ class TensorView(View):
     ended = OutOfRangeError
 
     def array(self, value: Any) -> Any:
-        if value is None or isinstance(value, (Structure, Optional, Pipeline, Datasets)):
+        if value is None or isinstance(value, _OBJECTS):
             return value
         if isinstance(value, list) and value and isinstance(value[0], Pipeline):
             return Datasets.of(value)
@@ -117,7 +122,7 @@ class TensorView(View):
     def spec(self, leaf: Any) -> Any:
         if leaf is None:
             return specs.NoneTensorSpec()
-        if isinstance(leaf, (Structure, Optional)):
+        if isinstance(leaf, (Structure, Optional, TensorArray)):
             return specs.type_spec_from_value(leaf)
         if isinstance(leaf, Row):
             return specs.RaggedTensorSpec(leaf.shape, leaf.dtype, 0)
@@ -206,7 +211,7 @@ class TensorView(View):
             return leaf.numpy()
         if isinstance(leaf, SparseTensor):
             return sparse.to_dense(leaf).numpy()
-        if isinstance(leaf, (Structure, Optional, Pipeline, Datasets)):
+        if isinstance(leaf, _OBJECTS):
             raise TypeError(
                 f"There is no numpy array for an element of type {type(leaf).__name__}."
             )
@@ -308,7 +313,9 @@ class Traced(Function):
         leaves: list[Any] = []
         key = None if debugging else _flattened(arguments, leaves)
         program = None if key is None else self._program(key, arguments, leaves)
-        return super().__call__(*arguments) if program is None else program(leaves)
+        if program is None:
+            return super().__call__(*arguments)
+        return self.unended(lambda: program(leaves))
 
     def _program(self, key: Any, arguments: Any, leaves: Sequence[Any]) -> _Program | None:
         if key not in self._programs:
@@ -466,7 +473,7 @@ def _number(leaf: Any, out: list[Any]) -> Any:
         return None
     if is_composed(leaf):
         return apart(leaf, lambda part: _numbered(part, out))
-    if isinstance(leaf, (Structure, Optional, str, bytes)) or hasattr(leaf, "_find_spec"):
+    if isinstance(leaf, (*_OBJECTS, str, bytes)):
         raise Untraceable(f"{type(leaf).__name__} is not an array.")
     tensor = convert_to_tensor(leaf)
     if tensor.dtype is dtypes.string:
