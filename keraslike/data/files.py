@@ -15,7 +15,15 @@ import numpy as np
 from keraslike.core.iteration import Failed, begun, tried
 from keraslike.data import records
 from keraslike.data.dataset import Dataset
-from keraslike.data.elements import UNKNOWN, ArraySpec, as_int, host, is_text_scalar, stack
+from keraslike.data.elements import (
+    UNKNOWN,
+    ArraySpec,
+    as_int,
+    host,
+    is_text_scalar,
+    positive,
+    stack,
+)
 from keraslike.data.pipeline import Pipeline, enduring
 from keraslike.data.sources import matching, paths
 
@@ -35,6 +43,9 @@ class _OfFiles(Dataset):
         self, filenames: Any, read: Callable[[str], Iterator[Any]], parallel: Any, spec: Any
     ):
         known = isinstance(filenames, Pipeline)
+        sure = known and (filenames._known_spec or filenames._find_spec) is not None
+        if sure and filenames._spec() != _TEXT:
+            raise TypeError(f"filenames must be a data set of texts. Received: {filenames._spec()}")
         names = filenames if known else Dataset.from_tensor_slices(paths(filenames))
         if parallel is None:
 
@@ -187,6 +198,10 @@ class Column:
             if isinstance(default, (list, tuple)):
                 array = np.asarray([host(x) for x in default] or np.zeros(0, "float32"))
             dtype = array.dtype
+            if array.ndim > 1:
+                raise Dataset._own_view().error(
+                    f"The default of a CSV column must be one value. Received: {default!r}"
+                )
             if array.size:
                 self.default = array.reshape(-1)[0]
         self.name = "string" if dtype.kind in "OSU" else dtype.name
@@ -335,9 +350,12 @@ class CsvDataset(_OfFiles):
     ):
         columns = [Column(default) for default in record_defaults]
         kind = records.compression(compression_type)
+        error = self._own_view().error
         if select_cols is not None and exclude_cols is not None:
-            raise ValueError("Only one of select_cols and exclude_cols may be given.")
-        check_layout(field_delim, select_cols, len(columns), self._own_view().error)
+            raise error("Only one of select_cols and exclude_cols may be given.")
+        if buffer_size is not None:
+            positive("buffer_size", buffer_size, error=error)
+        check_layout(field_delim, select_cols, len(columns), error)
         left_out = set(map(int, exclude_cols or ()))
 
         def values(path: str, line: int, row: Any) -> Any:
@@ -359,8 +377,8 @@ class CsvDataset(_OfFiles):
             binary = records.opened(path, kind)
             with io.TextIOWrapper(binary, "utf-8", "surrogateescape", newline="") as file:
                 found = enumerate(rows(file, field_delim, use_quote_delim), 1)
-                if header:
-                    next(found, None)
+                if header and next(found, None) is None:
+                    raise ValueError(f"{path} has no header.")
                 for line, row in found:
                     yield values(path, line, row)
 
@@ -444,8 +462,11 @@ def make_csv_dataset(
         column_defaults = _inferred(
             rows_of, files, places, len(names), na_value, header, num_rows_for_inference
         )
-    elif len(column_defaults) == len(names) != len(places):
-        column_defaults = [column_defaults[n] for n in places]
+    elif len(column_defaults) != len(places):
+        raise ValueError(
+            f"column_defaults must have a default for each of the {len(places)} columns that are "
+            f"read. Received: {len(column_defaults)} defaults."
+        )
 
     def packed(*columns: Any) -> Any:
         found = {names[n]: c for n, c in zip(places, columns)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 _KINDS = {
-    **dict.fromkeys(["deterministic", "experimental_deterministic", "experimental_slack"], bool),
+    **dict.fromkeys(["deterministic", "experimental_slack"], bool),
     **dict.fromkeys(["enabled", "map_fusion", "filter_fusion", "noop_elimination"], bool),
     **dict.fromkeys(["private_threadpool_size", "max_intra_op_parallelism", "cpu_budget"], int),
 }
@@ -15,12 +15,19 @@ class _Options:
     """A set of named attributes; setting any other raises AttributeError, as in TensorFlow."""
 
     _names: dict[str, Any] = {}
+    _renamed: dict[str, str] = {}  # the present names of options with another one
 
     def __init__(self) -> None:
         for name, kind in self._names.items():
             vars(self)[name] = kind() if isinstance(kind, type) else kind
 
+    def __getattr__(self, name: str) -> Any:
+        if name not in self._renamed:
+            raise AttributeError(f"{type(self).__name__} has no option {name}.")
+        return getattr(self, self._renamed[name])
+
     def __setattr__(self, name: str, value: Any) -> None:
+        name = self._renamed.get(name, name)
         if name not in self._names:
             raise AttributeError(f"Cannot set the property {name} on {type(self).__name__}.")
         kind = _KINDS.get(name)
@@ -117,15 +124,18 @@ class Options(_Options):
     >>> options.threading.private_threadpool_size = 4
     """
 
+    _renamed = {
+        "experimental_deterministic": "deterministic",
+        "experimental_threading": "threading",
+    }
     _names = {
-        **dict.fromkeys(["deterministic", "experimental_deterministic", "experimental_slack"]),
+        **dict.fromkeys(["deterministic", "experimental_slack"]),
         **dict.fromkeys(["experimental_symbolic_checkpoint", "experimental_warm_start"]),
         **dict.fromkeys(["framework_type", "dataset_name", "experimental_external_state_policy"]),
         "autotune": AutotuneOptions,
         "experimental_distribute": DistributeOptions,
         "experimental_optimization": OptimizationOptions,
         "experimental_service": ServiceOptions,
-        "experimental_threading": ThreadingOptions,
         "threading": ThreadingOptions,
     }
 

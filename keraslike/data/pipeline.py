@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -105,7 +106,9 @@ class Pipeline:
             kwargs.pop("spec", self._spec),
             **kwargs,
         )
-        made._options, made.is_part = self._options, self.is_part
+        for options in (each._options for each in inputs if each._options is not None):
+            made._options = options if made._options is None else made._options.merge(options)
+        made.is_part = self.is_part
         return made
 
     def _ordered(self, order: Callable[[Start], Start], count: int | None = None) -> Any:
@@ -190,9 +193,8 @@ class Pipeline:
             raise few[0].error
         if not found:
             raise NoElements("An empty data set has no element_spec.")
-        if not supposed:
-            return map_leaves(self._view.unsized, common(*found))
-        return _loosened(common(*found), [each for each in supposed if _alike(found[0], each)])
+        spec = _loosened(common(*found), [each for each in supposed if alike(found[0], each)])
+        return map_leaves(self._view.unsized, spec)
 
     def __repr__(self) -> str:
         if self._view is View.of_tensors:
@@ -330,6 +332,14 @@ class DatasetIterator:
         program made."""
         return {"orders": list(self._orders), "taken": self._taken}
 
+    def save(self) -> Any:
+        """The position as a scalar of text, from which `restore` resumes."""
+        return self._dataset._view.show(json.dumps(self.get_state()).encode())
+
+    def restore(self, state: Any) -> None:
+        """Resumes at the position that `save` returned."""
+        self.set_state(json.loads(getattr(state, "numpy", lambda: state)()))
+
     def set_state(self, state: dict[str, Any]) -> None:
         """Resumes at the position of another iterator. Earlier elements are computed only if later
         ones depend on them."""
@@ -362,7 +372,7 @@ def check_outside_of_traces() -> None:
 def common(first: Any, *others: Any) -> Any:
     """The most specific spec that elements of all specs conform to."""
     for other in others:
-        if not _alike(first, other):
+        if not alike(first, other):
             raise TypeError(f"Incompatible dataset elements: {first} vs. {other}")
         theirs = iter_leaves(other)
         first = map_leaves(
@@ -392,15 +402,15 @@ def _loosened(spec: Any, others: Sequence[Any]) -> Any:
     return spec
 
 
-def _alike(first: Any, other: Any) -> bool:
+def alike(first: Any, other: Any) -> bool:
     """Whether two structures have the same parts."""
     if isinstance(first, dict):
         return isinstance(other, dict) and all(
-            k in other and _alike(v, other[k]) for k, v in first.items()
+            k in other and alike(v, other[k]) for k, v in first.items()
         )
     if isinstance(first, tuple):
         return (
-            isinstance(other, tuple) and len(first) == len(other) and all(map(_alike, first, other))
+            isinstance(other, tuple) and len(first) == len(other) and all(map(alike, first, other))
         )
     return not isinstance(other, (dict, tuple))
 

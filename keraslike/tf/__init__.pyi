@@ -58,6 +58,7 @@ from keraslike.tf.specs import NoneTensorSpec as NoneTensorSpec
 from keraslike.tf.specs import OptionalSpec as OptionalSpec
 from keraslike.tf.specs import RaggedTensorSpec as RaggedTensorSpec
 from keraslike.tf.specs import SparseTensorSpec as SparseTensorSpec
+from keraslike.tf.specs import TensorArraySpec as TensorArraySpec
 from keraslike.tf.specs import TypeSpec as TypeSpec
 from keraslike.tf.tape import GradientTape as GradientTape
 from keraslike.tf.tape import UnconnectedGradients as UnconnectedGradients

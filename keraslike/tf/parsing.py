@@ -511,6 +511,8 @@ def _dense(key: str, kind: FixedLenFeature, examples: list[Any], dtype: Any) -> 
 
 
 def _sizes(shape: Any) -> tuple[int, ...]:
+    if shape is None:
+        raise ValueError("A FixedLenFeature needs a shape. Received: shape=None")
     if type(shape) not in (list, tuple):
         shape = np.atleast_1d(np.asarray(shape, int)).tolist()
     return tuple(map(int, shape))

@@ -38,9 +38,11 @@ class TensorSpec:
         return cls(spec.shape, spec.dtype, name or spec.name)
 
     def is_compatible_with(self, other: Any) -> bool:
-        """Whether a tensor has this dtype and a compatible shape."""
-        return dtypes.as_dtype(other.dtype) is self.dtype and self.shape.is_compatible_with(
-            other.shape
+        """Whether a tensor, or another spec, has this dtype and a compatible shape."""
+        return (
+            hasattr(other, "dtype")
+            and dtypes.as_dtype(other.dtype) is self.dtype
+            and self.shape.is_compatible_with(other.shape)
         )
 
     def __eq__(self, other: object) -> bool:

@@ -7,9 +7,9 @@ from typing import Any
 
 import jax
 
-from keraslike.core.structures import map_leaves
+from keraslike.core.structures import iter_leaves, map_leaves
 from keraslike.data.elements import ArraySpec, Nested
-from keraslike.data.pipeline import DatasetIterator, Optional, Pipeline
+from keraslike.data.pipeline import DatasetIterator, Optional, Pipeline, alike
 from keraslike.tf import dtypes
 from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.dtypes import TensorShape
@@ -20,17 +20,43 @@ from keraslike.tf.sparse import SparseTensor
 from keraslike.tf.tensor_array import TensorArray
 
 
-class _Spec:
+class _AnySpec:
     """The base class of specs, which are equal if their representations are."""
-
-    shape: TensorShape
-    dtype: dtypes.DType
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and repr(self) == repr(other)
 
     def __hash__(self) -> int:
         return hash(repr(self))
+
+    def is_compatible_with(self, spec_or_value: Any) -> bool:
+        """Whether a value conforms to this spec, or values of another spec may conform to it."""
+        other = spec_or_value
+        if not isinstance(other, TypeSpec):
+            other = NoneTensorSpec() if other is None else type_spec_from_value(other)
+        if type(other) is not type(self):
+            return False
+        ours, theirs = dict(vars(self)), dict(vars(other))
+        return ours.keys() == theirs.keys() and all(
+            _compatible(ours[name], theirs[name]) for name in ours
+        )
+
+
+def _compatible(ours: Any, theirs: Any) -> bool:
+    """Whether parts of two specs are compatible: shapes, specs, structures of specs and others."""
+    if hasattr(ours, "is_compatible_with"):
+        return bool(ours.is_compatible_with(theirs))
+    if isinstance(ours, (dict, tuple)):
+        left = iter_leaves(theirs)
+        return alike(ours, theirs) and all(_compatible(x, next(left)) for x in iter_leaves(ours))
+    return ours == theirs
+
+
+class _Spec(_AnySpec):
+    """The base class of specs of tensors."""
+
+    shape: TensorShape
+    dtype: dtypes.DType
 
     def common(self, other: Any) -> Any:
         """The most specific spec that values of both specs conform to."""
@@ -75,15 +101,6 @@ class RaggedTensorSpec(_Spec):
     def from_value(cls, value: Any) -> RaggedTensorSpec:
         splits = value.row_splits.dtype
         return cls(value.shape, value.dtype, value.ragged_rank, splits)
-
-    def is_compatible_with(self, other: Any) -> bool:
-        """Whether a ragged tensor conforms to this spec."""
-        return (
-            isinstance(other, RaggedTensor)
-            and (other.dtype, other.row_splits.dtype) == (self.dtype, self.row_splits_dtype)
-            and other.ragged_rank == self.ragged_rank
-            and self.shape.is_compatible_with(other.shape)
-        )
 
     def in_parts(self) -> Any:
         """A ragged tensor that has specs in place of its values and splits."""
@@ -182,7 +199,7 @@ class NoneTensorSpec(_Spec):
         return "NoneTensorSpec()"
 
 
-class DatasetSpec:
+class DatasetSpec(_AnySpec):
     """The spec of a data set: the spec of its elements.
 
     >>> DatasetSpec(TensorSpec([], dtypes.int64))
@@ -196,12 +213,6 @@ class DatasetSpec:
     def from_value(cls, value: Any) -> DatasetSpec:
         """The spec of a data set."""
         return cls(value.element_spec)
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and repr(self) == repr(other)
-
-    def __hash__(self) -> int:
-        return hash(repr(self))
 
     def __repr__(self) -> str:
         return f"DatasetSpec({self.element_spec!r}, {self._shape!r})"
@@ -235,7 +246,7 @@ class OptionalSpec(IteratorSpec):
         return f"OptionalSpec({self.element_spec!r},)"
 
 
-class TensorArraySpec:
+class TensorArraySpec(_AnySpec):
     """The spec of a `TensorArray`: the shape and dtype of its elements.
 
     >>> TensorArraySpec([2], dtypes.int32)
@@ -256,8 +267,6 @@ class TensorArraySpec:
     def from_value(cls, value: TensorArray) -> TensorArraySpec:
         """The spec of an array."""
         return cls(value.element_shape, value.dtype, value.dynamic_size, value._infer)
-
-    __eq__, __hash__ = DatasetSpec.__eq__, DatasetSpec.__hash__
 
     def __repr__(self) -> str:
         return (

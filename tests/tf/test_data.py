@@ -2,6 +2,7 @@
 
 import json
 import os
+import types
 
 import numpy as np
 import pytest
@@ -489,6 +490,44 @@ def lengths(n=6):
         (lambda: D.range(3).batch(0), tf.errors.InvalidArgumentError, "batch_size must be"),
         (lambda: D.range(3).window(0), tf.errors.InvalidArgumentError, "size must be"),
         (lambda: D.range(3).shuffle(0), tf.errors.InvalidArgumentError, "buffer_size must be"),
+        (
+            lambda: D.range(3).map(
+                lambda x: tf.py_function(lambda n: next(iter(())), [x], "int64")
+            ),
+            tf.errors.InvalidArgumentError,
+            "raised OutOfRangeError",
+        ),
+        (
+            lambda: D.range(2).group_by_window(
+                lambda x: 0, lambda key, group: D.from_tensors(next(iter([]))), 2
+            ),
+            tf.errors.InvalidArgumentError,
+            "raised StopIteration",
+        ),
+        (lambda: tf.data.TextLineDataset(D.range(2)), TypeError, "a data set of texts"),
+        (lambda: tf.data.experimental.from_list([]), ValueError, "a list of elements"),
+        (
+            lambda: tf.data.experimental.CsvDataset("x", [[[0]]]),
+            tf.errors.InvalidArgumentError,
+            "must be one value",
+        ),
+        (
+            lambda: tf.data.experimental.CsvDataset("x", [0], buffer_size=0),
+            tf.errors.InvalidArgumentError,
+            "buffer_size must be",
+        ),
+        (
+            lambda: tf.data.experimental.CsvDataset(os.devnull, [0], header=True),
+            tf.errors.InvalidArgumentError,
+            "has no header",
+        ),
+        (
+            lambda: tf.data.experimental.make_csv_dataset(
+                os.devnull, 1, column_names=["a", "b"], column_defaults=[0, 0], select_columns=["a"]
+            ),
+            ValueError,
+            "each of the 1 columns",
+        ),
         (lambda: D.load("/there/is/none"), tf.errors.NotFoundError, "no saved data set"),
         (
             lambda: D.from_tensors(tf.sparse.from_dense([1, 0])).padded_batch(1),
@@ -735,3 +774,90 @@ def test_unseeded_draws_under_a_global_seed_begin_anew_as_in_tensorflow():
     tf.random.set_seed(None)
     first = data.map(lambda i: tf.random.uniform([]))
     assert [float(x) for x in first] != [float(x) for x in first]
+
+
+def epochs_of(*sizes):
+    left = iter(sizes)
+    spec = tf.TensorSpec([], tf.int64)
+    return D.from_generator(lambda: iter(range(next(left))), output_signature=spec)
+
+
+@pytest.mark.parametrize(
+    "make, found",
+    [
+        (lambda: epochs_of(0, 0, 1, 0, 2, 0, 1).repeat(7), [0, 0, 1, 0]),
+        (lambda: epochs_of(1, 0, 2, 9).repeat(), [0]),
+        (lambda: epochs_of(1, 0, 2, 9).shuffle(1).repeat().take(3), [0, 0, 1]),
+        (lambda: epochs_of(0, 1).shuffle(1).repeat(), []),
+        (lambda: D.range(3).scan([1, 1], lambda s, x: ([s[1], s[0] + s[1]], s[1])), [1, 2, 3]),
+        (
+            lambda: D.from_tensors(tf.TensorArray(tf.int32, 2).unstack([1, 2])).map(
+                lambda array: array.stack()
+            ),
+            [[1, 2]],
+        ),
+        (
+            lambda: D.range(2).scan(
+                tf.TensorArray(tf.int64, 2), lambda a, x: (a.write(tf.cast(x, tf.int32), x), x)
+            ),
+            [0, 1],
+        ),
+    ],
+)
+def test_empty_epochs_and_states_of_lists(make, found):  # as in TensorFlow
+    assert values(make()) == found
+
+
+@pytest.mark.parametrize("in_file", [False, True])
+def test_a_cache_is_complete_after_the_last_element(in_file, tmp_path):
+    cached = D.range(30).shuffle(30).cache(str(tmp_path / "kept") if in_file else "")
+    elements = iter(cached)  # which is never asked for an element after the last one
+    assert [next(elements).numpy() for _ in range(30)] == values(cached)
+
+
+class Pair:
+    """A class as `attrs` makes them."""
+
+    __attrs_attrs__ = (types.SimpleNamespace(name="x"), types.SimpleNamespace(name="y"))
+
+    def __init__(self, x, y):
+        self.x, self.y = x, y
+
+
+def test_objects_of_data_sets_are_zipped():
+    pairs = D.zip(Pair(D.range(2), D.range(5, 9)))
+    assert [(int(p.x), int(p.y)) for p in pairs] == [(0, 5), (1, 6)]
+    assert values(pairs.map(lambda p: p.x + p.y)) == [5, 7]
+    with pytest.raises(TypeError, match="either by position"):
+        D.zip(D.range(2), datasets=(D.range(2),))
+
+
+def test_specs_are_compatible_with_values_and_specs():
+    sparse = tf.SparseTensorSpec([None, 3], tf.int32)
+    assert sparse.is_compatible_with(tf.SparseTensorSpec([2, 3], tf.int32))
+    assert sparse.is_compatible_with(tf.sparse.from_dense([[1, 2, 3]]))
+    assert not sparse.is_compatible_with(tf.constant([1]))
+    ragged = tf.RaggedTensorSpec([None, None], tf.int32)
+    assert ragged.is_compatible_with(tf.ragged.constant([[1]]))
+    assert ragged.is_compatible_with(tf.RaggedTensorSpec([2, None], tf.int32))
+    assert not ragged.is_compatible_with(tf.RaggedTensorSpec([2, None], tf.int64))
+    datasets = tf.data.DatasetSpec(tf.TensorSpec([None], tf.int32))
+    assert datasets.is_compatible_with(D.from_tensors([1]))
+    assert not datasets.is_compatible_with(D.from_tensors([1.0]))
+    assert not tf.TensorSpec([None]).is_compatible_with(None)
+
+
+def test_options_are_those_of_all_inputs_under_all_names():
+    first, second = tf.data.Options(), tf.data.Options()
+    first.experimental_deterministic = True
+    second.experimental_threading.private_threadpool_size = 3
+    found = D.zip(D.range(2).with_options(first), D.range(2).with_options(second)).options()
+    assert found.deterministic and found.threading.private_threadpool_size == 3
+
+
+def test_positions_of_iterators_as_texts():
+    elements = D.range(9).shuffle(5, seed=42).as_numpy_iterator()
+    first, state = next(elements), elements.save()
+    following = [next(elements) for _ in range(3)]
+    elements.restore(state)
+    assert [next(elements) for _ in range(3)] == following and first not in following

@@ -59,7 +59,7 @@ def group_by_reducer(key_func: Callable, reducer: Reducer) -> Callable:
             for element in dataset._start(0):
                 key = np.int64(key_of(*arguments(element)))
                 state = states[key] if key in states else initial(key)
-                states[key] = step(state, element)
+                states[key] = dataset._view.check_state(state, step(state, element))
             return (last(*arguments(states[key])) for key in sorted(states))
 
         return dataset._then(passing(make), unless(dataset._count), spec=None, batch_size=None)

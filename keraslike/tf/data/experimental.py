@@ -302,6 +302,8 @@ def from_list(elements: list[Any], name: str | None = None) -> Any:
     >>> [int(n) for n in from_list([1, 2])]
     [1, 2]
     """
+    if not isinstance(elements, list) or not elements:
+        raise ValueError(f"from_list needs a list of elements. Received: elements={elements!r}")
     view = Dataset.range(0)._view
     made = [sources._converted(element, view) for element in elements]
     return Dataset._make(lambda first: iter(made[first:]), len(made), view=view)
