@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import math
 import os
 import threading
 import time
@@ -31,7 +32,7 @@ from jax._src import (
     xla_bridge,
 )
 from jax._src.export import _export as export_internals
-from jax._src.export import shape_poly
+from jax._src.export import shape_poly, shape_poly_decision
 from jax._src.interpreters import ad, batching, pxla
 from jax._src.interpreters import mlir as mlir_internals
 from jax._src.lax import convolution
@@ -278,6 +279,68 @@ _SAME = (
     (jax.lax.dot_general_p, _rule_of(jax.lax.dot_general_p)),
     (random.threefry2x32_p, _rule_of(random.threefry2x32_p)),
 )
+
+
+# -- unknown sizes ------------------------------------------------------------------------------
+
+# Bounding a size takes jax a time that is exponential in the number of maxima and minima
+# within each other: 6 s for the fourth convolution with strides and padding "valid", whose
+# size is max((n - 3) // 2 + 1, 0) of the size before. From this number on, the bounds of the
+# operands are enough.
+_MOST_NESTED = 2
+
+
+def _bounds(size: Any, precision: Any) -> tuple[float, float]:
+    """The least and the largest value that a size may have, at most as tight as they are."""
+    if not isinstance(size, shape_poly._DimExpr) or _nested(size) < _MOST_NESTED:
+        return shape_poly_decision.bounds_decision(size, precision)
+    return _bounds_of_terms(size)
+
+
+@functools.lru_cache(maxsize=4096)
+def _nested(size: Any) -> int:
+    """How many maxima and minima of a size are within each other."""
+    factors = [factor for term, _ in size._sorted_terms for factor, _ in term._factors]
+    return max(
+        (
+            (f.operation in ("max", "min")) + max(map(_nested, f.operands), default=0)
+            for f in factors
+        ),
+        default=0,
+    )
+
+
+@functools.lru_cache(maxsize=4096)
+def _bounds_of_terms(size: Any) -> tuple[float, float]:
+    least = most = 0.0
+    for term, count in size._sorted_terms:
+        ends = [float(count)]
+        for factor, exponent in term._factors:
+            for _ in range(exponent):
+                # 0 times infinity is 0, since each size is finite.
+                ends = [a * b if a and b else 0.0 for a in ends for b in _bounds_of(factor, size)]
+        least, most = least + min(ends), most + max(ends)
+    return least, most
+
+
+def _bounds_of(factor: Any, size: Any) -> tuple[float, float]:
+    best = shape_poly.BoundsPrecision.BEST
+    if not factor.operands:
+        return _bounds(shape_poly._DimExpr._from_var(factor.var, size.scope), best)
+    (a, b), (c, d) = (_bounds(operand, best) for operand in factor.operands)
+    if factor.operation == "max":
+        return max(a, c), max(b, d)
+    if factor.operation == "min":
+        return min(a, c), min(b, d)
+    if c <= 0:
+        return -math.inf, math.inf
+    if factor.operation == "mod":
+        return 0, d - 1
+    ends = [x if math.isinf(x) else x // y for x in (a, b) for y in (c, d)]
+    return min(ends), max(ends)
+
+
+shape_poly._bounds_decision = _bounds
 
 
 # What a program from a file must not do: call Python in this process, or communicate with other

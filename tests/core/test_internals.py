@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import errors, nnx
+from jax._src.export import shape_poly
 
 import keraslike as keras
 from keraslike.core import flax_internals, jax_internals
@@ -264,3 +265,17 @@ def test_tracers_of_derivatives_know_their_values():
     jax.vjp(lambda x: known.append(jax_internals.known_value(x)) or x, 2.0)
     jax.make_jaxpr(lambda x: known.append(jax_internals.known_value(x)) or x)(2.0)
     assert known[0] == 2.0 and isinstance(known[1], jax.core.Tracer)
+
+
+def test_sizes_after_many_convolutions_have_bounds_soon():
+    (n,) = jax.export.symbolic_shape("n")
+    size, number = n, 1000
+    for _ in range(9):
+        size, number = jax.core.max_dim((size - 3) // 2 + 1, 0), (number - 3) // 2 + 1
+    bounds = jax_internals._bounds(size, shape_poly.BoundsPrecision.BEST)
+    assert bounds == (0, float("inf")) and number >= 0
+    assert jax.core.max_dim(size, 0) is size and jax.core.max_dim(-size, 0) == 0
+    assert jax.core.min_dim(size, 5).scope is n.scope  # not known
+    for op, least, most in ((jax.core.max_dim, 3, 7), (jax.core.min_dim, 0, 3)):
+        limited = op(op(jax.core.min_dim(size, 7), 3) % 8, 3)
+        assert jax_internals._bounds(limited, shape_poly.BoundsPrecision.BEST) == (least, most)
