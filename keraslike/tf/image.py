@@ -20,6 +20,7 @@ from keraslike.tf.indexing import where
 from keraslike.tf.operation import operation
 from keraslike.tf.ops import cast, concat, pad, reverse
 from keraslike.tf.pictures import convert_image_dtype
+from keraslike.tf.structure import operates
 from keraslike.tf.table import maximum, reduce_mean, reduce_std, reduce_sum, rsqrt
 from keraslike.tf.tensor import Tensor, run
 
@@ -40,6 +41,7 @@ class ResizeMethod:
     MITCHELLCUBIC = "mitchellcubic"
 
 
+@operates
 def resize(
     images: Any,
     size: Any,

@@ -302,7 +302,11 @@ def _policy(name: str, policy: str) -> None:
 
 @moves
 def _gather_nd(params: Any, indices: Any, batch_dims: int) -> Any:
-    fn = lambda p, i: jnp.asarray(p)[tuple(jnp.moveaxis(i, -1, 0))]  # noqa: E731
+    def fn(p: Any, i: Any) -> Any:
+        if not i.shape[-1]:  # an index without numbers is of everything
+            return jnp.broadcast_to(p, (*i.shape[:-1], *p.shape))
+        return jnp.asarray(p)[tuple(jnp.moveaxis(i, -1, 0))]
+
     for _ in np.arange(batch_dims):
         fn = jax.vmap(fn)
     return fn(params, indices)

@@ -48,19 +48,41 @@ def _parts_of(leaf: Any) -> list[Any]:
     return [leaf]
 
 
+def _with_parts(leaf: Any, parts: list[Any]) -> Any:
+    """A composite tensor like `leaf` of other component tensors; a plain leaf is its one part."""
+    if isinstance(leaf, IndexedSlices):
+        return IndexedSlices(*parts)
+    if hasattr(leaf, "__tf_flatten__"):
+        metadata, fields = leaf.__tf_flatten__()
+        made = pack_sequence_as(list(fields), parts, expand_composites=True)
+        return leaf.__tf_unflatten__(metadata, tuple(made))
+    if hasattr(leaf, "nested_row_splits"):
+        return leaf._with_parts(*parts)
+    if hasattr(leaf, "dense_shape"):
+        return type(leaf)(*parts)
+    return parts[0]
+
+
 def map_structure(func: Callable, *structure: Any, **kwargs: Any) -> Any:
     """The structure of the results of a function for the leaves of one or several structures.
 
     >>> map_structure(lambda x, y: x + y, (1, [2]), (3, [4]))
     (4, [6])
     """
-    for name in ("check_types", "expand_composites"):
-        kwargs.pop(name, None)
+    kwargs.pop("check_types", None)
+    expand = kwargs.pop("expand_composites", False)
     if kwargs:
         raise ValueError(
             f"map_structure() takes check_types, expand_composites. Received: {kwargs}"
         )
-    return tree.map_structure(func, *structure)
+    if not expand:
+        return tree.map_structure(func, *structure)
+
+    def call(*leaves: Any) -> Any:
+        parts = zip(*map(_parts_of, leaves), strict=True)
+        return _with_parts(leaves[0], [func(*part) for part in parts])
+
+    return tree.map_structure(call, *structure)
 
 
 def assert_same_structure(
@@ -102,7 +124,16 @@ def pack_sequence_as(structure: Any, flat_sequence: Any, expand_composites: bool
     >>> pack_sequence_as({"b": None, "a": [None]}, [1, 2])
     {'b': 2, 'a': [1]}
     """
-    return tree.pack_sequence_as(structure, flat_sequence)
+    if not expand_composites:
+        return tree.pack_sequence_as(structure, flat_sequence)
+    given, packed = list(flat_sequence), []
+    for leaf in tree.flatten(structure):
+        count = len(_parts_of(leaf))
+        if len(given) < count:
+            break
+        packed.append(_with_parts(leaf, given[:count]))
+        given = given[count:]
+    return tree.pack_sequence_as(structure, packed + given)  # checks their number
 
 
 def __dir__() -> list[str]:

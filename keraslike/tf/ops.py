@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 
 from keraslike.core import host
 from keraslike.core.jax_internals import put
@@ -34,7 +35,7 @@ from keraslike.tf.conversion import (
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.moves import moves
 from keraslike.tf.operation import operands, operation
-from keraslike.tf.structure import operates
+from keraslike.tf.structure import Structure, operates
 from keraslike.tf.table import not_equal, reduce_sum
 from keraslike.tf.tensor import WIDE, Tensor, run
 
@@ -540,6 +541,8 @@ def concat(values: Any, axis: Any, name: str = "concat") -> Tensor:
     [1, 2, 3]
     """
     at = int(_only_number(static(axis)))
+    if isinstance(values, (np.ndarray, Tensor, nnx.Variable, Structure)):
+        return identity(values)  # one tensor is not a list of its rows
     return run(_concat, joined("concat", values), (), {"axis": at})
 
 

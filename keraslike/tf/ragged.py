@@ -4,23 +4,32 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core.boxed import BoxedResults
 from keraslike.tf import dtypes, ops
 from keraslike.tf.conversion import convert_to_tensor, static
 from keraslike.tf.errors import InvalidArgumentError
-from keraslike.tf.ragged_math import map_flat_values, stack
+from keraslike.tf.ragged_math import (
+    _expand_dims,
+    _operand,
+    _rows_joined,
+    _rows_of,
+    map_flat_values,
+    stack,
+)
 from keraslike.tf.ragged_moves import cross
 from keraslike.tf.ragged_partition import (
     _count,
     _ids,
+    _number,
     _partition,
     _splits_of_ids,
     _take,
 )
 from keraslike.tf.ragged_tensor import RaggedTensor
-from keraslike.tf.sparse_tensor import pick
 from keraslike.tf.structure import host
 from keraslike.tf.tensor import Tensor
 
@@ -59,8 +68,16 @@ def constant(
     rank = max(scalars) if scalars else max(deepest, 1, (ragged_rank or 0) + 1 + len(inner))
     if ragged_rank is None:
         ragged_rank = max(0, rank - 1 - len(inner))
-    if not isinstance(data, list) or ragged_rank == 0:
-        return convert_to_tensor(data, dtype)
+    scalar = not isinstance(data, list)
+    if ragged_rank < 0 or (scalar and (ragged_rank or inner)):
+        raise ValueError(
+            f"ragged_rank={ragged_rank} and inner_shape={inner_shape} do not fit {pylist!r}."
+        )
+    if scalar or ragged_rank == 0:
+        dense = convert_to_tensor(data, dtype)
+        if dense.ndim and inner_shape is not None and np.size(dense) != np.prod(inner):
+            raise TypeError(f"{pylist!r} does not have the inner_shape {inner_shape}.")
+        return dense if inner_shape is None else ops.reshape(dense, inner)
     if ragged_rank >= rank or (inner and ragged_rank + 1 + len(inner) != rank and scalars):
         raise ValueError(
             f"Lists of depth {rank} do not have ragged_rank={ragged_rank} and "
@@ -130,7 +147,9 @@ def boolean_mask(data: Any, mask: Any, name: str | None = None) -> Any:
     <tf.RaggedTensor [[1, 3], []]>
     """
     data = data if isinstance(data, RaggedTensor) else convert_to_tensor(data)
-    mask = mask if isinstance(mask, RaggedTensor) else convert_to_tensor(mask)
+    mask = mask if isinstance(mask, RaggedTensor) else convert_to_tensor(mask, dtypes.bool)
+    if mask.dtype is not dtypes.bool:
+        raise ValueError(f"mask must be of dtype bool. Received: {mask.dtype.name}")
     if len(mask.shape) == 1:
         keep = host(mask, "The count of rows", "use tf.where(mask, data, 0) there.")
         if len(keep) != _count(data):
@@ -153,7 +172,7 @@ def boolean_mask(data: Any, mask: Any, name: str | None = None) -> Any:
 def segment_ids_to_row_splits(
     segment_ids: Any, num_segments: Any = None, out_type: Any = None, name: Any = None
 ) -> Tensor:
-    """The row splits for the row number of each value.
+    """The row splits for the row number of each value, in any order.
 
     >>> tf.ragged.segment_ids_to_row_splits([0, 0, 2]).numpy().tolist()
     [0, 2, 2, 3]
@@ -161,8 +180,9 @@ def segment_ids_to_row_splits(
     ids = _partition(segment_ids, "segment_ids")
     if num_segments is None:
         known = host(ids, "The count of segments", "give num_segments=.")
-        num_segments = known[-1] + 1 if known.size else 0
-    return _typed(_splits_of_ids(ids, int(static(num_segments))), out_type)
+        num_segments = known.max(initial=-1) + 1
+    xp = jnp if isinstance(ids, jax.core.Tracer) else np
+    return _typed(_splits_of_ids(xp.sort(ids), int(static(num_segments))), out_type)
 
 
 def row_splits_to_segment_ids(splits: Any, name: Any = None, out_type: Any = None) -> Tensor:
@@ -172,6 +192,8 @@ def row_splits_to_segment_ids(splits: Any, name: Any = None, out_type: Any = Non
     [0, 0, 2]
     """
     splits = _partition(splits, "splits")
+    if not splits.shape[0]:
+        raise ValueError("splits must have at least one number. Received an empty tensor.")
     count = host(splits, "The count of values", "use RaggedTensor.value_rowids().")[-1]
     return _typed(_ids(splits, int(count)), out_type)
 
@@ -189,17 +211,24 @@ def stack_dynamic_partitions(
     >>> tf.ragged.stack_dynamic_partitions([10, 20, 30], [0, 1, 0], 2).to_list()
     [[10, 30], [20]]
     """
-    data = convert_to_tensor(data)
-    which = host(convert_to_tensor(partitions), "The length of rows", "call it outside.")
-    count = int(static(num_partitions))
+    data, partitions = _operand(data), _operand(partitions)
+    count = _number(num_partitions, "num_partitions")
+    if not len(partitions.shape):
+        data, partitions = _expand_dims(ops.expand_dims, data, 0), ops.reshape(partitions, [1])
+    while len(partitions.shape) > 1:
+        if len(data.shape) < 2 or not np.array_equal(_rows_of(data), _rows_of(partitions)):
+            raise ValueError(
+                "The shape of partitions must begin the shape of data. "
+                f"Received: {partitions.shape} and {data.shape}"
+            )
+        data, partitions = _rows_joined(data), _rows_joined(partitions)
+    which = host(partitions, "The length of rows", "call it outside.")
     if (which < 0).any() or (which >= count).any():
         raise InvalidArgumentError(f"partitions must be in [0, {count}): {which.tolist()}")
-    if tuple(data.shape)[: which.ndim] != which.shape:
-        raise ValueError(f"partitions of shape {which.shape} do not fit shape {data.shape}.")
-    flat = ops.reshape(data, (which.size, *tuple(data.shape)[which.ndim :]))
-    order = np.argsort(which.reshape(-1), kind="stable")
-    values = pick(flat, order)
-    return RaggedTensor.from_value_rowids(values, which.reshape(-1)[order], count)
+    if len(which) != _count(data):
+        raise ValueError(f"{len(which)} partitions do not fit {_count(data)} rows of data.")
+    order = np.argsort(which, kind="stable")
+    return RaggedTensor.from_value_rowids(_take(data, order), which[order], count)
 
 
 __all__ = [

@@ -8,6 +8,7 @@ import numpy as np
 
 from keraslike.tf import ops
 from keraslike.tf.conversion import static
+from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.ragged_partition import _count, _summed, _take
 from keraslike.tf.ragged_tensor import RaggedTensor
 from keraslike.tf.tensor import Tensor
@@ -60,7 +61,8 @@ def _rows_of(x: Any, keys: list[Any]) -> Any:
             x = _take(x, np.arange(x._rows)[first])
         return _within_rows(x, rest)
     if not -x._rows <= first < x._rows:
-        raise IndexError(f"Row {first} is out of bounds: there are {x._rows}.")
+        kind = IndexError if first >= 0 else InvalidArgumentError  # as TensorFlow raises
+        raise kind(f"Row {first} is out of bounds: there are {x._rows}.")
     splits = x._known("The length of a row", "use to_tensor(shape=...) first.")
     row = first % x._rows
     row = _part(x._values, int(splits[row]), int(splits[row + 1]))
@@ -85,7 +87,8 @@ def _within_rows(x: RaggedTensor, keys: list[Any]) -> Any:
             picked = [np.arange(a, b)[first] for a, b in zip(splits[:-1], splits[1:], strict=True)]
             lengths = np.asarray([len(p) for p in picked], splits.dtype)
             inner = _take(inner, np.concatenate([*picked, np.zeros(0, np.int64)]).astype(np.int64))
-            x = x._make(inner, _summed(lengths), None, x._kind)
+            size = None if x._uniform is None else len(range(x._uniform)[first])
+            x = x._make(inner, _summed(lengths), size, x._kind)
         if not rest:
             return x
         if isinstance(inner, RaggedTensor):
@@ -96,5 +99,7 @@ def _within_rows(x: RaggedTensor, keys: list[Any]) -> Any:
             "Rows of different lengths have no common column: index along a ragged axis by a slice."
         )
     if not -x._uniform <= first < x._uniform:
-        raise IndexError(f"Index {first} is out of bounds: rows have {x._uniform} elements.")
+        raise InvalidArgumentError(
+            f"Index {first} is out of bounds: rows have {x._uniform} elements."
+        )
     return _rows_of(_take(inner, x._splits[:-1] + first % x._uniform), [slice(None), *rest])

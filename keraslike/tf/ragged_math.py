@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.ops.math import segment_product
-from keraslike.tf import dtypes, indexing, ops, table
+from keraslike.tf import dtypes, indexing, ops, segments, table
 from keraslike.tf.conversion import constant, convert_to_tensor, mismatch, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.ragged_index import get_item
@@ -52,13 +52,17 @@ def _check_rows(a: RaggedTensor, b: RaggedTensor) -> None:
             f"Ragged tensors of ragged_rank {a.ragged_rank} and {b.ragged_rank} do not broadcast."
         )
     for x, y in zip(a._levels(), b._levels()):
-        if x._splits is y._splits or is_traced(x._splits) or is_traced(y._splits):
-            continue
-        if not np.array_equal(x._splits, y._splits):
-            raise InvalidArgumentError(
-                f"The rows of two ragged tensors end at different places: {x._splits.tolist()} "
-                f"and {y._splits.tolist()}."
-            )
+        _check_splits(x, y)
+
+
+def _check_splits(x: RaggedTensor, y: RaggedTensor) -> None:
+    if x._splits is y._splits or is_traced(x._splits) or is_traced(y._splits):
+        return
+    if not np.array_equal(x._splits, y._splits):
+        raise InvalidArgumentError(
+            f"The rows of two ragged tensors end at different places: {x._splits.tolist()} "
+            f"and {y._splits.tolist()}."
+        )
 
 
 def _elementwise(function: Callable, *args: Any, **kwargs: Any) -> Any:
@@ -125,10 +129,13 @@ def _segment(values: Any, ids: Any, count: int, name: str) -> Any:
     return out > 0 if bools else out
 
 
-def _aggregate(name: str, values: Any, ids: Any, count: int) -> Any:
-    """The elementwise reductions of the rows of `values` with equal numbers."""
+def _aggregate(reduce: Callable, values: Any, ids: Any, count: int) -> Any:
+    """The elementwise reductions of the rows of `values` with equal numbers.
+
+    `reduce` computes them for dense values.
+    """
     if not isinstance(values, RaggedTensor):
-        return run(_segment, (values, convert_to_tensor(ids)), (count, name))
+        return reduce(values, convert_to_tensor(ids), count)
     splits = values._known("The length of rows")
     ids = host(ids, "The length of rows", "call it outside.")
     longest = np.zeros(count, values._kind)
@@ -136,7 +143,7 @@ def _aggregate(name: str, values: Any, ids: Any, count: int) -> Any:
     out = _summed(longest)
     n = _count(values._values)
     inner = out[ids][_ids(splits, n)] + _columns(splits, n)
-    return values._make(_aggregate(name, values._values, inner, int(out[-1])), out)
+    return values._make(_aggregate(reduce, values._values, inner, int(out[-1])), out)
 
 
 def _reduce(name: str, function: Callable, x: Any, axis: Any, keepdims: Any) -> Any:
@@ -162,10 +169,38 @@ def _reduce_axis(name: str, function: Callable, x: Any, axis: int) -> Any:
     values = x._values
     if axis > 1:
         return x.with_values(_reduce_axis(name, function, values, axis - 1))
+    reduce = lambda rows, ids, count: run(_segment, (rows, ids), (count, name))  # noqa: E731
     if axis == 1:
-        return _aggregate(name, values, _ids(x._splits, _count(values)), x._rows)
+        return _aggregate(reduce, values, _ids(x._splits, _count(values)), x._rows)
     longest = x._bounds(f"The size that tf.{name}(axis=0) gives", "use to_tensor(shape=...).")[1]
-    return _aggregate(name, values, _columns(x._splits, _count(values)), longest)
+    return _aggregate(reduce, values, _columns(x._splits, _count(values)), longest)
+
+
+def _segments(function: Callable, data: Any, segment_ids: Any, num_segments: Any, **_: Any) -> Any:
+    """`tf.math.unsorted_segment_...` of ragged rows, or of ragged numbers of segments."""
+    data, ids, count = _operand(data), _operand(segment_ids), int(static(num_segments))
+    while isinstance(ids, RaggedTensor):
+        if not isinstance(data, RaggedTensor):
+            raise ValueError("segment_ids is ragged, but data is not: its shape must begin data's.")
+        _check_splits(data, ids)
+        data, ids = data._values, ids._values
+    if not isinstance(data, RaggedTensor):
+        return function(data, ids, count)
+    known = host(ids, "The length of rows", "call it outside.")
+    if known.shape != (data._rows,) or (known < 0).any() or (known >= count).any():
+        raise InvalidArgumentError(
+            f"segment_ids must be {data._rows} numbers from 0 to {count - 1}. "
+            f"Received: {known.tolist()}"
+        )
+    return _aggregate(function, data, known, count)
+
+
+def _segment_mean(function: Callable, data: Any, ids: Any, num_segments: Any, **_: Any) -> Any:
+    if not isinstance(data, RaggedTensor):
+        return _segments(function, data, ids, num_segments)
+    total = _segments(segments.unsorted_segment_sum, data, ids, num_segments)
+    ones = data.with_flat_values(table.ones_like(data.flat_values))
+    return total / _segments(segments.unsorted_segment_sum, ones, ids, num_segments)
 
 
 def _mean(x: Any, axis: Any, keepdims: Any) -> Any:
@@ -209,7 +244,9 @@ def _reduction(name: str) -> Callable:
 
 def concat(values: Any, axis: Any, name: str | None = None) -> Any:
     """Ragged and dense tensors concatenated along an axis."""
-    given = [v if isinstance(v, RaggedTensor) else convert_to_tensor(v) for v in values]
+    if isinstance(values, RaggedTensor):
+        return values
+    given = [_operand(v) for v in values]
     ragged = next((v for v in given if isinstance(v, RaggedTensor)), None)
     rank = len(given[0].shape) if ragged is None else len(ragged.shape)
     axis = static(axis)
@@ -266,7 +303,9 @@ def stack(values: Any, axis: Any = 0, name: str | None = None) -> Any:
     >>> stack([constant([1, 2]), constant([3])])
     <tf.RaggedTensor [[1, 2], [3]]>
     """
-    given = [v if isinstance(v, RaggedTensor) else convert_to_tensor(v) for v in values]
+    if isinstance(values, RaggedTensor):
+        return _expand_dims(ops.expand_dims, values, 0)
+    given = [_operand(v) for v in values]
     if not given:
         raise ValueError("Expected at least one tensor. Received an empty list.")
     rank, axis = len(given[0].shape) + 1, static(axis)
@@ -448,6 +487,12 @@ _ELEMENTWISE += [
 
 OPERATIONS.update(dict.fromkeys(_ELEMENTWISE, _elementwise))
 OPERATIONS.update({name: _reduction(name) for name in (*_SEGMENTS, *_COMPOSED)})
+OPERATIONS.update(
+    {
+        f"unsorted_segment_{name}": _segment_mean if name == "mean" else _segments
+        for name in ("max", "mean", "min", "prod", "sqrt_n", "sum")
+    }
+)
 OPERATIONS.update(
     concat=lambda function, *args, **kwargs: concat(*args, **kwargs),
     stack=lambda function, *args, **kwargs: stack(*args, **kwargs),

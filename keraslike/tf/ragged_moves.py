@@ -78,32 +78,52 @@ def _split(
     function: Callable, value: Any, num_or_size_splits: Any, axis: Any = 0, num: Any = None,
     name: Any = None,
 ) -> Any:  # fmt: skip
-    axis = _axis(value, axis)
+    axis, sizes = _axis(value, axis), static(num_or_size_splits)
+    if sizes == 1 and value.shape[axis] is None:
+        return [value]
+    if value.shape[axis] is None:
+        raise ValueError(f"tf.split: axis={axis} is ragged and has no common size.")
     if axis > value.ragged_rank:  # the rows within are dense
         parts = function(value.flat_values, num_or_size_splits, axis - value.ragged_rank)
         return [value.with_flat_values(part) for part in parts]
-    if axis:
-        raise NotImplementedError("tf.split: ragged axes other than the first cannot be split.")
-    sizes, rows = static(num_or_size_splits), value._rows
     if isinstance(sizes, int):
-        if rows % sizes:
-            raise InvalidArgumentError(f"{rows} rows cannot be split into {sizes} equal parts.")
-        sizes = (rows // sizes,) * sizes
-    if sum(sizes) != rows or min(sizes, default=0) < 0:
-        raise InvalidArgumentError(f"The sizes must add up to {rows} rows. Received: {sizes}")
+        if sizes < 1:
+            raise ValueError(f"tf.split: num_or_size_splits must be above 0. Received: {sizes}")
+        if value.shape[axis] % sizes:
+            raise InvalidArgumentError(
+                f"{value.shape[axis]} rows cannot be split into {sizes} equal parts."
+            )
+        sizes = (value.shape[axis] // sizes,) * sizes
+    elif not all(isinstance(size, int) for size in sizes):
+        raise TypeError(f"tf.split: the sizes must be integers. Received: {num_or_size_splits}")
+    if sum(sizes) != value.shape[axis] or min(sizes, default=0) < 0:
+        raise InvalidArgumentError(
+            f"The sizes must add up to {value.shape[axis]} rows. Received: {sizes}"
+        )
+    if num is not None and num != len(sizes):
+        raise ValueError(f"tf.split: num={num} differs from the number of sizes, {len(sizes)}.")
     ends = np.cumsum(sizes)
-    return [_take(value, np.arange(end - size, end)) for size, end in zip(sizes, ends)]
+    every = (slice(None),) * axis
+    return [value[(*every, slice(end - size, end))] for size, end in zip(sizes, ends)]
 
 
 def _gather_nd(
     function: Callable, params: Any, indices: Any, batch_dims: Any = 0, name: Any = None,
     bad_indices_policy: Any = None,
 ) -> Any:  # fmt: skip
+    indices = indices if isinstance(indices, RaggedTensor) else convert_to_tensor(indices)
     if static(batch_dims):
         raise ValueError("tf.gather_nd: batch_dims must be 0 where a tensor is ragged.")
+    if bad_indices_policy not in (None, "", "DEFAULT"):
+        raise ValueError("tf.gather_nd: bad_indices_policy is for dense tensors only.")
+    if not indices.shape or indices.shape[-1] is None:
+        raise ValueError(
+            "tf.gather_nd: indices must have a last axis of one size. "
+            f"Received: shape {indices.shape}"
+        )
     if isinstance(indices, RaggedTensor):
         return indices.with_flat_values(_gather_nd(function, params, indices.flat_values))
-    places = host(convert_to_tensor(indices), "The count of values", "call it outside.")
+    places = host(indices, "The count of values", "call it outside.")
     return _elements(function, params, places)
 
 
@@ -111,6 +131,9 @@ def _elements(function: Callable, params: Any, places: np.ndarray) -> Any:
     count = places.shape[-1]
     if not isinstance(params, RaggedTensor):
         return function(params, places)
+    if not count:  # everything, for each index
+        row = ragged_math._expand_dims(ops.expand_dims, params, 0)
+        return indexing.gather(row, np.zeros(places.shape[:-1], np.int64))
     first = places[..., 0]
     if (first < 0).any() or (first >= params._rows).any():
         raise InvalidArgumentError(f"Rows must be below {params._rows}. Received: {first.tolist()}")
@@ -187,6 +210,21 @@ def _without(function: Callable, x: Any, axis: int) -> Any:
     return x._values if axis else rows[0]
 
 
+def _resize(function: Callable, images: Any, size: Any, *args: Any, **kwargs: Any) -> Any:
+    """Images of different sizes, resized to a batch."""
+    if len(images.shape) != 4:
+        raise ValueError(f"tf.image.resize: images must have 4 axes. Received: {images.shape}")
+    made = [function(_padded(image), size, *args, **kwargs) for image in images]
+    if made:
+        return ops.stack(made)
+    one = ops.zeros((1, 1, 1, images.flat_values.shape[-1] or 1), images.dtype)
+    return function(one, size, *args, **kwargs)[:0]
+
+
+def _padded(x: Any) -> Any:
+    return x.to_tensor() if isinstance(x, RaggedTensor) else x
+
+
 def cross(inputs: Sequence[Any], name: str | None = None) -> RaggedTensor:
     """Each combination of the texts or numbers in the same row of several tensors, joined by `_X_`.
 
@@ -218,6 +256,7 @@ OPERATIONS.update(
         "gather_nd": _gather_nd,
         "matmul": _matmul,
         "nn.softmax": _softmax,
+        "resize": _resize,
         "reverse": _reverse,
         "split": _split,
         "squeeze": _squeeze,

@@ -97,12 +97,14 @@ class Partitioned(Structure):
         values, rows = _elements(values), _partition(value_rowids, "value_rowids")
         if rows.shape[0] != _count(values):
             raise ValueError(f"{_count(values)} values have {rows.shape[0]} value_rowids.")
-        if isinstance(rows, np.ndarray) and validate and (np.diff(rows) < 0).any():
-            raise InvalidArgumentError(f"value_rowids must not decrease: {rows.tolist()}")
+        if isinstance(rows, np.ndarray) and validate and (np.diff(rows, prepend=0) < 0).any():
+            raise InvalidArgumentError(
+                f"value_rowids must not be negative or decrease: {rows.tolist()}"
+            )
         if nrows is None:
             known = host(rows, "The count of rows", "give nrows=.")
             nrows = known[-1] + 1 if known.size else 0
-        count = int(static(nrows))
+        count = _number(nrows, "nrows")
         if isinstance(rows, np.ndarray) and rows.size and rows[-1] >= count:
             raise ValueError(f"nrows={count} must be above all value_rowids: {rows.tolist()}")
         return cls._make(values, _splits_of_ids(rows, count))
@@ -117,9 +119,9 @@ class Partitioned(Structure):
         name: Any = None,
     ) -> Self:
         """All rows have `uniform_row_length` values."""
-        values, length = _elements(values), int(static(uniform_row_length))
+        values, length = _elements(values), _number(uniform_row_length, "uniform_row_length")
         total = _count(values)
-        rows = (total // length if length else 0) if nrows is None else int(static(nrows))
+        rows = (total // length if length else 0) if nrows is None else _number(nrows, "nrows")
         if rows * length != total:
             raise ValueError(
                 f"{rows} rows of uniform_row_length={length} do not take {total} values."
@@ -141,6 +143,22 @@ class Partitioned(Structure):
         return _nested(cls.from_row_lengths, flat_values, nested_row_lengths, validate)
 
     @classmethod
+    def from_nested_value_rowids(
+        cls,
+        flat_values: Any,
+        nested_value_rowids: Sequence,
+        nested_nrows: Sequence | None = None,
+        name: Any = None,
+        validate: bool = True,
+    ) -> Any:
+        """From the row numbers of each ragged axis, the outermost first."""
+        counts = [None] * len(_listed(nested_value_rowids))
+        counts = counts if nested_nrows is None else _listed(nested_nrows)
+        pairs = list(zip(nested_value_rowids, counts, strict=True))
+        make = lambda flat, pair, validate: cls.from_value_rowids(flat, *pair, validate=validate)  # noqa: E731
+        return _nested(make, flat_values, pairs, validate)
+
+    @classmethod
     def from_tensor(
         cls,
         tensor: Any,
@@ -159,11 +177,17 @@ class Partitioned(Structure):
         """
         tensor = convert_to_tensor(tensor)
         if isinstance(lengths, (list, tuple)) and lengths and np.ndim(lengths[0]):
+            if ragged_rank not in (1, len(lengths)):
+                raise ValueError(
+                    f"ragged_rank={ragged_rank} differs from the {len(lengths)} vectors of lengths."
+                )
             out = cls.from_tensor(tensor, lengths[0])
             if len(lengths) > 1:
                 out = out.with_values(cls.from_tensor(out._values, lengths[1:]))
             return out.with_row_splits_dtype(row_splits_dtype)
         sizes, k = tuple(tensor.shape), ragged_rank
+        if not isinstance(k, int):
+            raise TypeError(f"ragged_rank must be an integer. Received: {k!r}")
         if not 0 < k < len(sizes) or (lengths is not None and padding is not None):
             raise ValueError(
                 f"Expected 0 < ragged_rank < {len(sizes)}, and either lengths or padding. "
@@ -174,10 +198,20 @@ class Partitioned(Structure):
             ops.reshape(tensor, (rows * longest, *sizes[k + 1 :])), longest, rows
         )
         if padding is not None:
-            values = host(tensor, "The length of rows", "give lengths=.").reshape(rows, longest, -1)
-            other = (values != convert_to_tensor(padding, tensor.dtype).numpy()).any(-1)
-            lengths = (other * np.arange(1, longest + 1)).max(1, initial=0)
+            pad = convert_to_tensor(padding, tensor.dtype)
+            if tuple(pad.shape) != sizes[k + 1 :]:
+                raise ValueError(
+                    f"padding must be of the shape {sizes[k + 1 :]} of an element. "
+                    f"Received: shape {tuple(pad.shape)}"
+                )
+            values = host(tensor, "The length of rows", "give lengths=.")
+            other = (values != pad.numpy()).any(tuple(range(k + 1, len(sizes))))
+            places = np.arange(1, longest + 1)
+            lengths = (other.reshape(rows, longest) * places).max(1, initial=0)
         if lengths is not None:
+            lengths = convert_to_tensor(lengths, dtype_hint=dtypes.int64)
+            if not lengths.dtype.is_integer:
+                raise TypeError(f"lengths must be integers. Received: {lengths.dtype.name}")
             known = np.minimum(host(lengths, "The count of values", "call it outside."), longest)
             starts = np.arange(rows) * longest
             out = cls._make(_take(out._values, _ranges(starts, known)), _summed(known))
@@ -213,6 +247,20 @@ def _elements(values: Any) -> Any:
     return values
 
 
+def _number(x: Any, name: str) -> int:
+    """A count that is not negative."""
+    number = static(x)
+    if isinstance(number, (tuple, list)) or int(number) < 0:
+        raise ValueError(f"{name} must be a number from 0 on. Received: {x}")
+    return int(number)
+
+
+def _listed(x: Any) -> list:
+    if not isinstance(x, (list, tuple)):
+        raise TypeError(f"Expected a list with one entry for each ragged axis. Received: {x!r}")
+    return list(x)
+
+
 def _count(values: Any) -> int:
     return values._rows if isinstance(values, Partitioned) else values.shape[0]
 
@@ -231,7 +279,7 @@ def _partition(x: Any, name: str) -> Any:
 
 
 def _nested(make: Callable, flat: Any, partitions: Sequence, validate: bool) -> Any:
-    for partition in reversed(list(partitions)):
+    for partition in reversed(_listed(partitions)):
         flat = make(flat, partition, validate=validate)
     return flat
 

@@ -122,7 +122,7 @@ class RaggedTensor(Partitioned):
         """The shape of the smallest dense tensor that can hold all rows."""
         kind = self._kind if out_type is None else dtypes.as_dtype(out_type).dtype
         sizes = np.asarray(self._bounds("RaggedTensor.bounding_shape"), kind)
-        return constant(sizes if axis is None else sizes[static(axis)])
+        return constant(sizes if axis is None else sizes[np.asarray(static(axis))])
 
     # -- conversions ------------------------------------------------------------------------------
 
@@ -156,25 +156,33 @@ class RaggedTensor(Partitioned):
         """
         flat, rank = self.flat_values, self.ragged_rank + 1
         inner = tuple(flat.shape)[1:]
-        given = (None,) * rank if shape is None else tuple(static(shape))
-        if shape is not None and len(given) != rank + len(inner):
-            raise InvalidArgumentError(f"shape={given} is not of rank {rank + len(inner)}.")
-        sizes: list[Any] = list(given[:rank])
+        asked = static(
+            shape.as_list() if isinstance(shape, TensorShape) and shape.rank is not None else shape
+        )
+        full = rank + len(inner)
+        given = [None] * full if asked in (None, -1) else [None if n == -1 else n for n in asked]
+        if len(given) != full or any(n not in (None, m) for n, m in zip(given[rank:], inner)):
+            raise InvalidArgumentError(f"shape={asked} does not fit the shape {self.shape}.")
+        sizes: list[Any] = given[:rank]
         sizes[0] = self._rows if sizes[0] is None else sizes[0]
         if None in sizes:
             bounds = self._bounds("The size that the longest row has", "give shape=.")
             sizes = [b if n is None else n for n, b in zip(sizes, bounds)]
+        zero = b"" if flat.dtype is dtypes.string else np.zeros((), flat.dtype.dtype)
+        filler = convert_to_tensor(zero if default_value is None else default_value, flat.dtype)
+        own = tuple(filler.shape)
+        if len(own) > len(inner) or any(n not in (1, m) for n, m in zip(own[::-1], inner[::-1])):
+            raise InvalidArgumentError(
+                f"default_value of shape {own} does not broadcast to an element's shape {inner}."
+            )
         places = self._coordinates()
         if flat.dtype is dtypes.string:
-            text = np.full((*sizes, *inner), b"", object)
-            if default_value is not None:
-                text[...] = convert_to_tensor(default_value, flat.dtype).numpy()
+            text = np.empty((*sizes, *inner), object)
+            text[...] = filler.numpy()
             fits = (np.stack(places, -1) < np.asarray(sizes)).all(-1)
             text[tuple(p[fits] for p in places)] = np.asarray(flat)[fits]
             return Tensor(text)
-        filler = np.zeros((), flat.dtype.dtype) if default_value is None else default_value
-        parts = (flat, convert_to_tensor(filler, flat.dtype), *places)
-        return run(_place, parts, ((*sizes, *inner),))
+        return run(_place, (flat, filler, *places), ((*sizes, *inner),))
 
     def to_sparse(self, name: Any = None) -> SparseTensor:
         """A sparse tensor with the same elements at the same indices."""
@@ -217,6 +225,15 @@ class RaggedTensor(Partitioned):
         return _merged(self, outer, inner)
 
     # -- internals --------------------------------------------------------------------------------
+
+    def _with_parts(self, flat_values: Any, *splits: Any) -> RaggedTensor:
+        """Other values and splits, of which uniform rows keep their length."""
+        values = flat_values
+        if len(splits) > 1:
+            values = self._values._with_parts(flat_values, *splits[1:])
+        made = self.from_row_splits(values, splits[0], validate=False)
+        made._uniform = self._uniform
+        return made
 
     def _levels(self) -> Iterator[RaggedTensor]:
         level: Any = self

@@ -16,6 +16,7 @@ from keraslike.tf.conversion import _as_operand, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.indexing import _concrete
 from keraslike.tf.ops import cast
+from keraslike.tf.structure import operates
 from keraslike.tf.tensor import Tensor, raw, run
 
 
@@ -57,7 +58,7 @@ def _segment(
     made = unsorted if prefix else segment
     made.__name__ = made.__qualname__ = f"{prefix}segment_{name}"
     made.__doc__ = f"The {kind} of the rows that have one segment number."
-    return made
+    return operates(made) if prefix else made
 
 
 def _count(data: Any, ids: Any, num_segments: int) -> Any:

@@ -280,7 +280,8 @@ def reduce_join(
     axes = [a % rank for a in axes]
     kept = [a for a in range(rank) if a not in axes]
     moved = given.transpose(*kept, *axes[::-1])
-    moved = moved.reshape(*moved.shape[: len(kept)], -1)
+    sizes = moved.shape[: len(kept)]
+    moved = moved.reshape(*sizes, math.prod(moved.shape[len(kept) :]))
     out = np.empty(moved.shape[:-1], object)
     for place in np.ndindex(out.shape):
         out[place] = between.join(moved[place])
@@ -354,28 +355,49 @@ def ngrams(
     [b'a b', b'b c']
     """
     widths = np.atleast_1d(static(ngram_width)).tolist()
-    left, right = pad_values if isinstance(pad_values, (tuple, list)) else (pad_values, pad_values)
-    between, ragged = _plain(separator), isinstance(data, RaggedTensor)
-    given = data if ragged else convert_to_tensor(data, dtypes.string)
-    alone = not ragged and given.ndim == 1
-    rows = [texts(given).tolist()] if alone else given.to_list() if ragged else given.numpy()
+    pads = list(pad_values) if isinstance(pad_values, (tuple, list)) else [pad_values] * 2
+    if pad_values is not None and not all(isinstance(pad, (str, bytes)) for pad in pads):
+        raise TypeError(f"pad_values must be a text or a pair of texts. Received: {pad_values!r}")
+    if padding_width is not None and (padding_width < 1 or pad_values is None):
+        raise ValueError(
+            f"padding_width must be above 0, and pad_values given. Received: {padding_width}, "
+            f"{pad_values}"
+        )
+    if min(widths) < 1:
+        raise ValueError(f"ngram_width must be above 0. Received: {ngram_width}")
+    between, (left, right) = _plain(separator), pads
+
+    def joined(row: list[bytes], pad: int) -> list[bytes]:
+        return [_plain(left)] * pad + row + [_plain(right)] * pad if pad else row
 
     def grams(row: list[bytes]) -> list[bytes]:
         found = []
         for width in widths:
-            count = width - 1 if padding_width is None else min(padding_width, width - 1)
-            pad = count if pad_values is not None else 0
-            full = [_plain(left)] * pad + list(row) + [_plain(right)] * pad if pad else list(row)
+            pad = width - 1 if padding_width is None else min(padding_width, width - 1)
+            full = joined(row, pad if pad_values is not None else 0)
             found += [between.join(full[i : i + width]) for i in range(len(full) - width + 1)]
         if not found and preserve_short_sequences and row:
-            found = [between.join(row)]
+            found = [between.join(joined(row, padding_width or 0))]
         return found
 
-    made = [grams(row) for row in rows]
-    flat = np.empty(sum(map(len, made)), object)
-    flat[:] = list(itertools.chain(*made))
-    out = RaggedTensor.from_row_lengths(Tensor(flat), np.asarray([len(m) for m in made], np.int64))
-    return out.values if alone else out if ragged else out.to_tensor()
+    def of(given: Any) -> Any:
+        if isinstance(given, RaggedTensor) and len(given.shape) > 2:
+            return given.with_values(of(given.values))
+        ragged = isinstance(given, RaggedTensor)
+        if not ragged and not given.ndim:
+            raise ValueError("tf.strings.ngrams: data must have at least one axis.")
+        sizes = tuple(given.shape)
+        known = None if ragged else texts(given).reshape(math.prod(sizes[:-1]), sizes[-1])
+        made = [grams(row) for row in (given.to_list() if known is None else known.tolist())]
+        flat = np.empty(sum(map(len, made)), object)
+        flat[:] = list(itertools.chain(*made))
+        if ragged:
+            return RaggedTensor.from_row_lengths(
+                Tensor(flat), np.array([*map(len, made)], np.int64)
+            )
+        return Tensor(flat.reshape(*sizes[:-1], len(grams([b""] * sizes[-1]))))
+
+    return of(data if isinstance(data, RaggedTensor) else convert_to_tensor(data, dtypes.string))
 
 
 def unsorted_segment_join(
@@ -391,9 +413,13 @@ def unsorted_segment_join(
         raise InvalidArgumentError(
             f"segment_ids of shape {ids.shape} are no beginning of the shape {given.shape}."
         )
-    inner = given.shape[ids.ndim :]
-    out = np.empty((int(static(num_segments)), math.prod(inner)), object)
-    given = given.reshape(ids.size, -1)
+    inner, count = given.shape[ids.ndim :], int(static(num_segments))
+    if (ids < 0).any() or (ids >= count).any():
+        raise InvalidArgumentError(
+            f"segment_ids must be from 0 to num_segments - 1, {count - 1}. Received: {ids}"
+        )
+    out = np.empty((count, math.prod(inner)), object)
+    given = given.reshape(ids.size, math.prod(inner))
     for i, row in enumerate(out):
         row[:] = [_plain(separator).join(column) for column in given[ids.reshape(-1) == i].T]
     return Tensor(out.reshape(-1, *inner))

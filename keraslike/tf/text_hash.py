@@ -56,7 +56,7 @@ def to_hash_bucket_strong(
     [6, 4]
     """
     if len(key) != 2:
-        raise ValueError(f"key must be two integers. Received: {key!r}")
+        raise InvalidArgumentError(f"key must be two integers. Received: {key!r}")
     return _buckets(lambda text: hashing.sip(text, *map(int, key)), input, num_buckets)
 
 

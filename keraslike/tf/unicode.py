@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -87,11 +88,17 @@ def to_rows(input: Any, pieces: Callable[[bytes], list], dtype: Any) -> Any:
     lengths = np.asarray([len(row) for row in rows], np.int64)
     out = RaggedTensor.from_row_lengths(constant(flat), lengths)
     for i in range(given.ndim - 1, 0, -1):
-        out = RaggedTensor.from_uniform_row_length(out, given.shape[i], given.shape[i - 1])
+        out = RaggedTensor.from_uniform_row_length(out, given.shape[i], math.prod(given.shape[:i]))
     return out
 
 
 # -- decoding -----------------------------------------------------------------------------------
+
+
+_MARKS = {
+    "utf-16": {"be": codecs.BOM_UTF16_BE, "le": codecs.BOM_UTF16_LE},
+    "utf-32": {"be": codecs.BOM_UTF32_BE, "le": codecs.BOM_UTF32_LE},
+}
 
 
 def _codec(encoding: str) -> str:
@@ -104,7 +111,11 @@ def _codec(encoding: str) -> str:
     return found.name
 
 
-def _check_errors(errors: str) -> None:
+def _check_errors(errors: str, replacement: int) -> None:
+    if not 0 <= replacement <= 0x10FFFF:
+        raise InvalidArgumentError(
+            f"replacement_char must be a code point up to 0x10FFFF. Received: {replacement}"
+        )
     if errors not in ("strict", "replace", "ignore"):
         raise InvalidArgumentError(
             f"errors must be 'strict', 'replace' or 'ignore'. Received: {errors!r}"
@@ -117,14 +128,19 @@ def _decoded(
     """The code points of a text and their byte offsets."""
     out: list[tuple[int, int]] = []
     at = 0
+    if codec in _MARKS:  # big-endian unless a mark says otherwise
+        marks = _MARKS[codec]
+        kind = next((end for end, mark in marks.items() if text.startswith(mark)), None)
+        at = 0 if kind is None else len(marks[kind])
+        codec = f"{codec}-{kind or 'be'}"
 
     def take(part: str) -> None:
         nonlocal at
         for character in part:
             point = ord(character)
-            if controls and point < 32:
-                point = replacement
-            out.append((point, at))
+            is_control = controls and point < 32
+            if not is_control or errors != "ignore":
+                out.append((replacement if is_control else point, at))
             at += len(character.encode(codec, "surrogatepass"))
 
     while at < len(text):
@@ -156,7 +172,8 @@ def unicode_decode(
         errors: whether invalid bytes are replaced ("replace"), left out ("ignore"), or raise
             InvalidArgumentError ("strict").
         replacement_char: the code point that replaces invalid bytes.
-        replace_control_characters: whether to replace code points below 32 as well.
+        replace_control_characters: whether to replace code points below 32 as well, or to leave
+            them out if errors="ignore".
 
     >>> unicode_decode(["é", "ab"], "UTF-8")
     <tf.RaggedTensor [[233], [97, 98]]>
@@ -182,7 +199,7 @@ def unicode_decode_with_offsets(
     ([97, 98], [0, 1])
     """
     codec = _codec(input_encoding)
-    _check_errors(errors)
+    _check_errors(errors, replacement_char)
 
     rest = (codec, errors, replacement_char, replace_control_characters)
     decoded = functools.cache(lambda text: _decoded(text, *rest))  # shared by both results
@@ -271,7 +288,7 @@ def unicode_encode(
     b'caf\\xc3\\xa9'
     """
     _check_output(output_encoding)
-    _check_errors(errors)
+    _check_errors(errors, replacement_char)
     encode = functools.partial(
         _encoded, codec=_codec(output_encoding), errors=errors, replacement=replacement_char
     )
@@ -309,7 +326,7 @@ def unicode_transcode(
     4
     """
     _check_output(output_encoding)
-    _check_errors(errors)
+    _check_errors(errors, replacement_char)
     source, target, given = _codec(input_encoding), _codec(output_encoding), texts(input)
     out = np.empty(given.shape, object)
     for place, item in np.ndenumerate(given):
