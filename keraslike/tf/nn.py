@@ -160,7 +160,7 @@ def sparse_softmax_cross_entropy_with_logits(labels: Any, logits: Any, name: Any
     array([0.6931], dtype=float32)
     """
     logits, labels = _as_operand(logits), _as_operand(labels)
-    if tuple(labels.shape) != tuple(logits.shape)[:-1]:
+    if not logits.shape or tuple(labels.shape) != tuple(logits.shape)[:-1]:
         raise ValueError(
             f"labels must have the shape of logits without its last axis. Received: labels of "
             f"shape {tuple(labels.shape)}, logits of shape {tuple(logits.shape)}"

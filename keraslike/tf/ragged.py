@@ -11,6 +11,7 @@ import numpy as np
 from keraslike.core.boxed import BoxedResults
 from keraslike.tf import dtypes, ops
 from keraslike.tf.conversion import convert_to_tensor, static
+from keraslike.tf.crossing import cross, cross_hashed
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.ragged_math import (
     _expand_dims,
@@ -20,7 +21,6 @@ from keraslike.tf.ragged_math import (
     map_flat_values,
     stack,
 )
-from keraslike.tf.ragged_moves import cross
 from keraslike.tf.ragged_partition import (
     _count,
     _ids,
@@ -235,6 +235,7 @@ __all__ = [
     "boolean_mask",
     "constant",
     "cross",
+    "cross_hashed",
     "map_flat_values",
     "range",
     "row_splits_to_segment_ids",

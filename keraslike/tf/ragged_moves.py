@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,7 +14,6 @@ from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.ragged_partition import _ranges, _summed, _take
 from keraslike.tf.ragged_tensor import OPERATIONS, RaggedTensor
 from keraslike.tf.structure import host
-from keraslike.tf.tensor import Tensor
 
 
 def _axis(x: Any, axis: Any) -> int:
@@ -223,30 +221,6 @@ def _resize(function: Callable, images: Any, size: Any, *args: Any, **kwargs: An
 
 def _padded(x: Any) -> Any:
     return x.to_tensor() if isinstance(x, RaggedTensor) else x
-
-
-def cross(inputs: Sequence[Any], name: str | None = None) -> RaggedTensor:
-    """Each combination of the texts or numbers in the same row of several tensors, joined by `_X_`.
-
-    >>> tf.ragged.cross([[["a"], ["b"]], tf.ragged.constant([["c"], ["d", "e"]])]).to_list()
-    [[b'a_X_c'], [b'b_X_d', b'b_X_e']]
-    """
-    rows = [_texts(x) for x in inputs]
-    if len({len(x) for x in rows}) != 1:
-        raise ValueError(f"Inputs must have equally many rows. Received: {[len(x) for x in rows]}")
-    found = [[b"_X_".join(p) for p in itertools.product(*own)] for own in zip(*rows)]
-    flat = np.array([*itertools.chain(*found), None], object)[:-1]
-    return RaggedTensor.from_row_lengths(
-        Tensor(flat), np.array([len(own) for own in found], np.int64)
-    )
-
-
-def _texts(x: Any) -> list[list[bytes]]:
-    x = x if hasattr(x, "to_list") else convert_to_tensor(x)
-    if len(x.shape) != 2:
-        raise ValueError(f"Inputs must have two axes. Received shape {x.shape}.")
-    rows = x.to_list() if hasattr(x, "to_list") else x.numpy().tolist()
-    return [[v if isinstance(v, bytes) else str(v).encode() for v in row] for row in rows]
 
 
 OPERATIONS.update(

@@ -13,6 +13,8 @@ from jax.experimental.sparse import BCOO
 
 from keraslike.tf import documentation, indexing, ops, segments, table
 from keraslike.tf.conversion import constant, convert_to_tensor, mismatch, static
+from keraslike.tf.crossing import sparse_cross as cross
+from keraslike.tf.crossing import sparse_cross_hashed as cross_hashed
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.sparse_counts import bincount
 from keraslike.tf.sparse_shape import (
@@ -36,6 +38,7 @@ from keraslike.tf.sparse_tensor import (
     _flat,
     _make,
     _sparse,
+    check_bounds,
     from_dense,
     reorder,
     to_dense,
@@ -74,6 +77,8 @@ def _aligned(name: str, a: SparseTensor, b: SparseTensor) -> tuple:
         )
     if a.dtype is not b.dtype:
         raise InvalidArgumentError(mismatch(f"sparse.{name}", a.dtype, b.dtype))
+    check_bounds(a)
+    check_bounds(b)
     places = np.concatenate([_places(a, name), _places(b, name)])
     _, first, number = np.unique(_flat(places, a._sizes), return_index=True, return_inverse=True)
     number = number.reshape(-1)
@@ -102,6 +107,7 @@ def add(a: Any, b: Any, threshold: Any = 0) -> Any:
             )
         if dense.dtype is not s.dtype:
             raise InvalidArgumentError(mismatch("sparse.add", s.dtype, dense.dtype))
+        check_bounds(s)
         return run(_add_to, (dense, s._values, s.indices))
     places, of_a, of_b = _aligned("add", a, b)
     number, values = np.concatenate([of_a, of_b]), ops.concat([a._values, b._values], 0)
@@ -150,6 +156,7 @@ def _reduction(name: str) -> Callable:
         kept = [a for a in range(rank) if a not in gone]
         sizes = tuple(s._sizes[a] for a in kept)
         shape = [1 if a in gone else n for a, n in enumerate(s._sizes)] if keepdims else sizes
+        check_bounds(s)
         if not output_is_sparse:
             out = run(_reduce, (s._values, s.indices), (tuple(kept), sizes, reduce.__name__))
             return ops.reshape(out, shape)
@@ -216,6 +223,7 @@ def sparse_dense_matmul(
             f"The inner sizes {inner[0]} and {inner[1]} differ. Shapes: {sp_a._sizes}, "
             f"adjoint_a={adjoint_a}, and {tuple(b.shape)}, adjoint_b={adjoint_b}."
         )
+    check_bounds(sp_a)
     return run(_matmul, (sp_a._values, b, sp_a.indices), (sp_a._sizes, adjoint_a, adjoint_b))
 
 
@@ -294,6 +302,8 @@ __all__ = [
     "add",
     "bincount",
     "concat",
+    "cross",
+    "cross_hashed",
     "expand_dims",
     "eye",
     "fill_empty_rows",

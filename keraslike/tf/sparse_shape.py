@@ -27,7 +27,7 @@ def _places(s: SparseTensor, name: str) -> np.ndarray:
 
 def _axis(axis: Any, rank: int, name: str) -> int:
     axis = static(axis)
-    if not -rank <= axis < rank:
+    if isinstance(axis, tuple) or not -rank <= axis < rank:
         raise InvalidArgumentError(
             f"tf.sparse.{name}: axis must be in [{-rank}, {rank}). Received: {axis}"
         )
@@ -58,6 +58,7 @@ def to_indicator(sp_input: Any, vocab_size: int, name: Any = None) -> Tensor:
     """
     s = _sparse(sp_input)
     sizes = (*s._sizes[:-1], static(vocab_size))
+    indexing.check_places("sp_input", ops.expand_dims(s._values, -1), sizes[-1:])
     return run(_indicate, (s._values, s.indices), (sizes,))
 
 
@@ -186,6 +187,9 @@ def split(
     >>> [tf.sparse.to_dense(part).numpy().tolist() for part in tf.sparse.split(x, 2, 1)]
     [[[0], [2]], [[1], [3]]]
     """
+    for key, value in (("sp_input", sp_input), ("num_split", num_split), ("axis", axis)):
+        if value is None:
+            raise ValueError(f"tf.sparse.split: {key} must be given.")
     s = _sparse(sp_input)
     at, count = _axis(axis, len(s._sizes), "split"), static(num_split)
     if not 1 <= count <= s._sizes[at]:
@@ -248,6 +252,11 @@ def fill_empty_rows(sp_input: Any, default_value: Any, name: Any = None) -> tupl
     """
     s = _sparse(sp_input)
     places = _places(s, "fill_empty_rows")
+    outside = (places[:, 0] < 0) | (places[:, 0] >= s._sizes[0])
+    if outside.any():
+        raise InvalidArgumentError(
+            f"The index {places[outside][0].tolist()} is outside of the shape {s._sizes}."
+        )
     empty = np.bincount(places[:, 0], minlength=s._sizes[0]) == 0
     added = np.zeros((empty.sum(), len(s._sizes)), np.int64)
     added[:, 0] = np.flatnonzero(empty)
@@ -256,7 +265,9 @@ def fill_empty_rows(sp_input: Any, default_value: Any, name: Any = None) -> tupl
     out = _make(
         ops.concat([s.indices, constant(added)], 0), ops.concat([s._values, filler], 0), s._sizes
     )
-    return reorder(out), constant(empty)
+    rows = np.append(places[:, 0], added[:, 0])
+    order = np.argsort(rows, kind="stable")  # within a row the given order remains
+    return _make(pick(out.indices, order), pick(out._values, order), s._sizes), constant(empty)
 
 
 def mask(a: Any, mask_indices: Any, name: str | None = None) -> Any:

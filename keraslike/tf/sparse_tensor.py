@@ -133,6 +133,7 @@ class SparseTensor(Structure):
                 f"A dense tensor of shape {sizes} cannot be broadcast to the shape {self._sizes} "
                 "of a sparse tensor."
             )
+        check_bounds(self)
         there = run(_broadcast_pick, (y, self.indices))
         return self.with_values(function(self._values, there))
 
@@ -229,6 +230,17 @@ def _pick(tensor: Tensor, indices: np.ndarray) -> Tensor:
     return indexing.gather_nd(tensor, indices)
 
 
+def check_bounds(s: SparseTensor) -> None:
+    """Raises InvalidArgumentError for an index outside the shape, unless indices are traced."""
+    if not is_traced(s._indices):
+        places = np.asarray(s._indices)
+        outside = ((places < 0) | (places >= np.asarray(s._sizes, np.int64))).any(-1)
+        if outside.any():
+            raise InvalidArgumentError(
+                f"The index {places[outside][0].tolist()} is outside of the shape {s._sizes}."
+            )
+
+
 def _validate(indices: np.ndarray, sizes: tuple[int, ...]) -> None:
     outside = np.any((indices < 0) | (indices >= np.asarray(sizes, np.int64)), axis=-1)
     flat = _flat(indices, sizes)
@@ -281,7 +293,10 @@ def reorder(sp_input: Any, name: str | None = None) -> SparseTensor:
     [1, 2]
     """
     s = _sparse(sp_input)
-    order = run(_order, (s.indices,), (s._sizes,))
+    if is_traced(s._indices):
+        order = run(_order, (s.indices,), (s._sizes,))
+    else:  # numpy needs no program for each number of values
+        order = np.argsort(_flat(np.asarray(s.indices), s._sizes), kind="stable")
     return _make(pick(s.indices, order), pick(s._values, order), s._sizes)
 
 
