@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core.boxed import BoxedResults
-from keraslike.tf import dtypes, ops
+from keraslike.tf import dtypes, ops, ragged_moves  # noqa: F401  (it registers operations)
 from keraslike.tf.conversion import convert_to_tensor, static
 from keraslike.tf.crossing import cross, cross_hashed
 from keraslike.tf.errors import InvalidArgumentError

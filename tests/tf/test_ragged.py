@@ -147,6 +147,35 @@ def test_makers(make, expected):
         (lambda: tf.ragged.range([0], [3], 0), InvalidArgumentError),
         (lambda: tf.ragged.stack_dynamic_partitions([1], [3], 3), InvalidArgumentError),
         (lambda: R([1], [0, 1]), ValueError),
+        (lambda: R.from_value_rowids([1, 2], [-5, 1]), InvalidArgumentError),
+        (lambda: R.from_uniform_row_length([1, 2], [2]), ValueError),
+        (lambda: R.from_uniform_row_length([1, 2], -1), ValueError),
+        (lambda: R.from_nested_row_splits([1, 2], tf.constant([[0, 2]])), TypeError),
+        (lambda: R.from_tensor([[1]], padding=[1]), ValueError),
+        (lambda: R.from_tensor([[1]], lengths=[0.5]), TypeError),
+        (lambda: R.from_tensor([[1]], ragged_rank="bad"), TypeError),
+        (lambda: tf.ragged.constant(12, ragged_rank=1), ValueError),
+        (lambda: tf.ragged.constant(12, inner_shape=(1,)), ValueError),
+        (lambda: tf.ragged.constant([1, 2, 3], inner_shape=(1, 1)), TypeError),
+        (lambda: ragged([[1, 2]]).to_tensor([0]), InvalidArgumentError),
+        (lambda: ragged([[1, 2]]).to_tensor("a"), TypeError),
+        (lambda: ragged([[1, 2]]).to_tensor(shape=[3, 3, 3]), InvalidArgumentError),
+        (lambda: R.from_tensor([[[1, 2]]]).to_tensor(shape=[1, 1, 4]), InvalidArgumentError),
+        (lambda: tf.ragged.boolean_mask([[1, 2]], [[0, 1]]), TypeError),
+        (lambda: tf.ragged.boolean_mask(ragged([[1]]), ragged([[1]])), ValueError),
+        (lambda: tf.ragged.row_splits_to_segment_ids([]), ValueError),
+        (lambda: tf.gather_nd(ragged([[1]]), 0), ValueError),
+        (lambda: tf.gather_nd([1], ragged([[0]])), ValueError),
+        (lambda: tf.split(ragged([[1], [2, 3]]), 2, 1), ValueError),
+        (lambda: tf.split(ragged([[1], [2, 3]]), 0), ValueError),
+        (lambda: tf.split(ragged([[1], [2, 3]]), [1.0, 1.0]), TypeError),
+        (lambda: tf.split(ragged([[1], [2, 3]]), [1, 1], num=3), ValueError),
+        (lambda: R.from_uniform_row_length(ragged([[1], [2, 3]]), 2)[:, 5], InvalidArgumentError),
+        (lambda: ragged([[1]])[-2], InvalidArgumentError),
+        (lambda: tf.math.unsorted_segment_sum([1, 2], ragged([[0], [0]]), 3), ValueError),
+        (lambda: tf.math.unsorted_segment_sum(ragged([[1], []]), [0, -1], 3), InvalidArgumentError),
+        (lambda: tf.ragged.cross([[[1.5]], [[1]]]), ValueError),
+        (lambda: tf.ragged.cross([[[1], [2]], [[1]]]), InvalidArgumentError),
     ],
 )
 def test_makers_refuse(make, error):
@@ -331,6 +360,97 @@ def test_operators_refuse(r, deep):
         r + tf.ragged.constant([[1.0, 2.0], [], [3.0]])
     with pytest.raises(ValueError, match="to_tensor"):
         tf.matmul(r, r)
+
+
+ragged = tf.ragged.constant
+PAIRS = [[[1, 2], [3]], [[4], [5]], [[6], []]]  # as pairs of rows, of shape (3, 2, None)
+
+
+@pytest.mark.parametrize(
+    "make, expected",
+    [
+        (lambda: ragged([], inner_shape=(0, 100), ragged_rank=0), []),
+        (lambda: ragged([[1, 2], [3]]).to_tensor(shape=[-1, 3]), [[1, 2, 0], [3, 0, 0]]),
+        (lambda: ragged([[1, 2], [3]]).to_tensor(shape=-1), [[1, 2], [3, 0]]),
+        (
+            lambda: R.from_tensor([[[1, 2]], [[3, 4]]], lengths=[0, 1]).to_tensor([8, 9]),
+            [[[8, 9]], [[3, 4]]],
+        ),
+        (lambda: R.from_tensor(np.zeros((0, 3)), lengths=[]), []),
+        (lambda: R.from_tensor(np.zeros((2, 0, 3)), padding=[0, 0, 0]), [[], []]),
+        (lambda: R.from_nested_value_rowids([1, 2, 3], [[0, 2], [0, 0, 1]]), [[[1, 2]], [], [[3]]]),
+        (
+            lambda: R.from_uniform_row_length(ragged(sum(PAIRS, [])), 2)[:, :1],
+            [[[1, 2]], [[4]], [[6]]],
+        ),
+        (
+            lambda: tf.split(R.from_uniform_row_length(ragged(sum(PAIRS, [])), 2), 2, 1)[1],
+            [[[3]], [[5]], [[]]],
+        ),
+        (lambda: tf.split(ragged([[1], [2, 3]]), 1, 1)[0], [[1], [2, 3]]),
+        (lambda: tf.concat(ragged([[1, 2], [3]]), 0), [[1, 2], [3]]),
+        (lambda: tf.concat(tf.constant([[1, 2], [3, 4]]), 0), [[1, 2], [3, 4]]),
+        (lambda: tf.gather_nd(ragged([[1], []]), np.zeros((2, 0), int)), [[[1], []], [[1], []]]),
+        (lambda: tf.gather_nd([1, 2], np.zeros((3, 0), int)), [[1, 2]] * 3),
+        (lambda: ragged([[1, 2, 3], [4]]).bounding_shape([1, 0]), [3, 2]),
+        (lambda: tf.ragged.segment_ids_to_row_splits([0, 4, 2, 4, 0]), [0, 2, 2, 3, 3, 5]),
+        (
+            lambda: tf.ragged.stack_dynamic_partitions(
+                ragged([["a"], ["b", "c"], []]), [2, 1, 2], 3
+            ),
+            [[], [[b"b", b"c"]], [[b"a"], []]],
+        ),
+        (
+            lambda: tf.ragged.stack_dynamic_partitions(
+                ragged([[7], [8, 9]]), ragged([[1], [1, 0]]), 2
+            ),
+            [[9], [7, 8]],
+        ),
+        (lambda: tf.ragged.stack_dynamic_partitions([1, 2], 1, 2), [[], [[1, 2]]]),
+        (
+            lambda: tf.math.unsorted_segment_sum(
+                ragged([[0, 1], [4], [], [5, 6]]), [2, 0, 2, 2], 4
+            ),
+            [[4], [], [5, 7], []],
+        ),
+        (
+            lambda: tf.math.unsorted_segment_max(ragged(PAIRS), [1, 0, 1], 2),
+            [[[4], [5]], [[6, 2], [3]]],
+        ),
+        (lambda: tf.math.unsorted_segment_mean(ragged([[1, 3], [4]]), [0, 0], 1), [[2.5, 3.0]]),
+        (
+            lambda: tf.math.unsorted_segment_sum(ragged([[1, 3], [4]]), ragged([[1, 0], [1]]), 2),
+            [3, 5],
+        ),
+        (
+            lambda: tf.image.resize(R.from_tensor(np.ones((2, 3, 3, 1)), ragged_rank=2), [1, 1]),
+            [[[[1.0]]]] * 2,
+        ),
+        (
+            lambda: tf.image.resize(
+                tf.ragged.stack([np.ones((2, 3, 1)), np.ones((1, 1, 1))]), [1, 1]
+            ),
+            [[[[1.0]]]] * 2,
+        ),
+        (
+            lambda: tf.ragged.cross_hashed(
+                [ragged([["p"], ["q", "s"]]), [["x", "y"], ["z", "w"]], [[5], [-7]]], 100, 3
+            ),
+            [[55, 60], [32, 12, 70, 0]],
+        ),
+    ],
+)
+def test_values_of_tensorflows_tests(make, expected):
+    assert plain(make()) == expected
+
+
+def test_uniform_rows_and_parts():
+    pairs = R.from_uniform_row_length(ragged(sum(PAIRS, [])), 2)
+    assert pairs[:, 1:].shape == [3, 1, None] and pairs[:, 5:].shape == [3, 0, None]
+    doubled = tf.nest.map_structure(lambda x: x * 1, {"a": pairs}, expand_composites=True)["a"]
+    assert doubled.shape == [3, 2, None] and plain(doubled) == PAIRS
+    packed = tf.nest.pack_sequence_as([pairs, 1], [tf.constant([1]), [0, 1], [0, 0, 1], 2], True)
+    assert plain(packed[0]) == [[[], [1]]] and packed[1] == 2
 
 
 def test_map_flat_values(r):

@@ -236,8 +236,49 @@ def test_retain_reset_and_fill(s, other):
     full, empty = tf.sparse.fill_empty_rows(gaps, -1)
     assert parts(full) == ([[0, 0], [1, 0], [2, 1], [3, 0]], [1, -1, 2, -1], [4, 3])
     assert empty.numpy().tolist() == [False, True, False, True]
+    unordered = tf.SparseTensor([[1, 0], [0, 1], [0, 0]], [1, 2, 3], [3, 2])
+    places = [[0, 1], [0, 0], [1, 0], [2, 0]]  # within a row the order is kept
+    assert parts(tf.sparse.fill_empty_rows(unordered, -1)[0]) == (places, [2, 3, 1, -1], [3, 2])
     words = tf.sparse.fill_empty_rows(tf.SparseTensor([[1, 0]], ["a"], [2, 1]), "-")[0]
     assert parts(words)[1] == [b"-", b"a"]
+
+
+@pytest.mark.parametrize("place", [5, -1])
+def test_indices_outside_of_the_shape_are_refused(place):
+    outside = tf.SparseTensor([[0, place]], [1.0], [2, 2])
+    for function in (
+        lambda: tf.sparse.add(outside, tf.zeros((2, 2))),
+        lambda: tf.sparse.sparse_dense_matmul(outside, tf.ones((2, 2))),
+        lambda: tf.sparse.reduce_sum(outside, 0),
+        lambda: tf.sparse.maximum(outside, outside),
+        lambda: outside * tf.ones((2, 2)),
+        lambda: tf.sparse.fill_empty_rows(tf.SparseTensor([[place, 0]], [1], [2, 2]), 0),
+        lambda: tf.sparse.to_indicator(tf.SparseTensor([[0, 0]], [place], [1, 1]), 4),
+    ):
+        with pytest.raises(InvalidArgumentError):
+            function()
+
+
+def test_cross():
+    words = tf.sparse.from_dense([["a", "b", ""], ["", "c", ""]])
+    numbers = tf.constant([[5], [-7]])
+    places = [[0, 0], [0, 1], [1, 0]]
+    joined = [b"a_X_5", b"b_X_5", b"c_X_-7"]
+    assert parts(tf.sparse.cross([words, numbers])) == (places, joined, [2, 2])
+    assert parts(tf.sparse.cross([numbers, numbers], separator="|"))[1] == [b"5|5", b"-7|-7"]
+    assert parts(tf.sparse.cross([])) == ([], [], [0, 0])
+    dense = [["a", "b"], ["c", ""]]
+    assert parts(tf.sparse.cross_hashed([dense, numbers], 100, 17))[1] == [88, 79, 65, 87]
+    assert parts(tf.sparse.cross_hashed([numbers]))[1] == [2865384663748552660, 8708731638709191855]
+    for error, given in ((TypeError, words), (InvalidArgumentError, [words, [[1]]])):
+        with pytest.raises(error):
+            tf.sparse.cross(given)
+
+
+def test_split_names_what_is_missing():
+    for given in ({}, {"sp_input": 1}, {"sp_input": 1, "num_split": 2}):
+        with pytest.raises(ValueError, match="must be given"):
+            tf.sparse.split(**given)
 
 
 def test_mask_of_slices():

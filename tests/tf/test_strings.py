@@ -226,13 +226,39 @@ def test_split_keeps_shapes():
         (["A", "B"], 2, {"pad_values": ("<", ">")}, [b"< A", b"A B", b"B >"]),
         (["A", "B"], 3, {"preserve_short_sequences": True}, [b"A B"]),
         (["A", "B"], 3, {"pad_values": "p", "padding_width": 1}, [b"p A B", b"A B p"]),
+        ([[["A", "B"]], [["C", "D"]]], 2, {}, [[[b"A B"]], [[b"C D"]]]),
+        (ragged([[["A", "B"], ["C"]], []]), 2, {}, [[[b"A B"], []], []]),
+        (
+            ["A"],
+            5,
+            {"pad_values": "p", "padding_width": 1, "preserve_short_sequences": True},
+            [b"p A p"],
+        ),
     ],
 )
 def test_ngrams(data, width, settings, expected):
     assert plain(tf.strings.ngrams(data, width, **settings)) == expected
 
 
+def test_ngrams_refuse():
+    for error, settings in (
+        (TypeError, {"pad_values": 5}),
+        (ValueError, {"pad_values": "x", "padding_width": 0}),
+        (ValueError, {"padding_width": 1}),
+        (ValueError, {"ngram_width": [1, -1]}),
+        (ValueError, {"data": "a"}),
+    ):
+        with pytest.raises(error):
+            tf.strings.ngrams(**{"data": ["a", "b"], "ngram_width": 2} | settings)
+
+
 def test_more_joins():
+    for ids in ([0, -1], [0, 2]):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="segment_ids"):
+            tf.strings.unsorted_segment_join(["a", "b"], ids, 2)
+    nothing = np.zeros((0,), object)
+    assert plain(tf.strings.unsorted_segment_join(nothing, nothing.astype(int), 2)) == [b"", b""]
+    assert plain(tf.strings.reduce_join(np.zeros((0, 3), object), 1)) == []
     grams = tf.strings.ngrams(ragged([["A", "B", "C"], ["D"]]), [1, 2])
     assert plain(grams) == [[b"A", b"B", b"C", b"A B", b"B C"], [b"D"]]
     rows = [["a", "b"], ["c", "d"]]
@@ -429,6 +455,15 @@ def test_encode(words):
         (b"a\xffb", "UTF-8", "UTF-8", {"errors": "ignore"}, b"ab"),
         ("a\x00b", "UTF-8", "UTF-16-BE", {}, b"\x00a\x00\x00\x00b"),
         ("é咖", "UTF-8", "UTF-8", {"replacement_char": 63}, "é咖".encode()),
+        (b"\x00a\x20\xac", "UTF-16", "UTF-8", {}, "a€".encode()),
+        (b"\xff\xfea\x00", "UTF-16", "UTF-8", {}, b"a"),
+        (
+            b"\x00\xff\n\x7f",
+            "UTF-8",
+            "UTF-8",
+            {"replace_control_characters": True, "errors": "ignore"},
+            b"\x7f",
+        ),
     ],
 )
 def test_transcode(text, source, target, settings, expected):
@@ -440,6 +475,8 @@ def test_transcode_refuses():
         tf.strings.unicode_transcode(b"a\xff", "UTF-8", "UTF-8", errors="strict")
     with pytest.raises(InvalidArgumentError, match="output_encoding"):
         tf.strings.unicode_transcode("a", "UTF-8", "latin1")
+    with pytest.raises(InvalidArgumentError, match="replacement_char"):
+        tf.strings.unicode_decode("a", "UTF-8", replacement_char=11141111)
 
 
 # -- hashing ------------------------------------------------------------------------------------
