@@ -21,7 +21,7 @@ from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.moves import moves
 from keraslike.tf.operation import operation
 from keraslike.tf.python import run_by_python
-from keraslike.tf.structure import host
+from keraslike.tf.structure import host, operates
 from keraslike.tf.tensor import WIDE, Tensor, raw, run
 
 
@@ -171,6 +171,7 @@ def make_ndarray(tensor: Any) -> np.ndarray:
 # -- parts of tensors -------------------------------------------------------------------------
 
 
+@operates
 def dynamic_partition(data: Any, partitions: Any, num_partitions: int, name: Any = None) -> list:
     """Tensors of the rows of `data` with the numbers 0, 1, ... in `partitions`.
 
@@ -272,6 +273,7 @@ def _counted(bins: Any, count: int) -> Any:
     return jnp.bincount(bins.ravel(), length=count)
 
 
+@operates
 def bitcast(input: Any, type: Any, name: Any = None) -> Tensor:
     """The bytes of a tensor, reinterpreted as another dtype.
 

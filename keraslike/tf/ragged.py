@@ -29,7 +29,7 @@ from keraslike.tf.ragged_partition import (
     _splits_of_ids,
     _take,
 )
-from keraslike.tf.ragged_tensor import RaggedTensor
+from keraslike.tf.ragged_tensor import OPERATIONS, RaggedTensor
 from keraslike.tf.structure import host
 from keraslike.tf.tensor import Tensor
 
@@ -129,11 +129,19 @@ def range(  # noqa: A001
     wide = [x.dtype for x in given if x.dtype is dtypes.int64]
     kind = dtypes.as_dtype(dtype) if dtype else (*floats, *wide, dtypes.int32)[0]
     known = [host(x, "The count of numbers", "pass numbers.") for x in given]
-    if any(k.ndim > 1 for k in known):
-        raise InvalidArgumentError("starts, limits and deltas must be vectors or scalars.")
-    rows = np.broadcast_arrays(*np.atleast_1d(*known))
+    sizes = {k.size for k in known if k.ndim}
+    if any(k.ndim > 1 for k in known) or len(sizes) > 1:
+        raise InvalidArgumentError(
+            "starts, limits and deltas must be scalars, or vectors of one size. "
+            f"Received shapes: {[k.shape for k in known]}"
+        )
+    wide_kind = np.float64 if kind.is_floating else np.int64
+    rows = np.broadcast_arrays(*[k.astype(wide_kind) for k in np.atleast_1d(*known)])
     if (rows[2] == 0).any():
         raise InvalidArgumentError(f"deltas must not be 0. Received: {rows[2].tolist()}")
+    counts = np.ceil((rows[1].astype(float) - rows[0]) / rows[2])
+    if (counts > 2**48).any():
+        raise InvalidArgumentError(f"A range of {counts.max():.3g} numbers is too long.")
     parts = [np.arange(a, b, d) for a, b, d in zip(*rows, strict=True)]
     values = np.concatenate([*parts, np.zeros(0)]).astype(kind.dtype)
     lengths = np.asarray([len(p) for p in parts], dtypes.as_dtype(row_splits_dtype).dtype)
@@ -230,6 +238,14 @@ def stack_dynamic_partitions(
     order = np.argsort(which, kind="stable")
     return RaggedTensor.from_value_rowids(_take(data, order), which[order], count)
 
+
+def _dynamic_partition(
+    function: Any, data: Any, partitions: Any, num_partitions: Any, name: Any = None
+) -> list:
+    return list(stack_dynamic_partitions(data, partitions, num_partitions))
+
+
+OPERATIONS["dynamic_partition"] = _dynamic_partition
 
 __all__ = [
     "boolean_mask",

@@ -66,16 +66,67 @@ def _check_splits(x: RaggedTensor, y: RaggedTensor) -> None:
 
 
 def _elementwise(function: Callable, *args: Any, **kwargs: Any) -> Any:
-    pattern = next(a for a in (*args, *kwargs.values()) if isinstance(a, RaggedTensor))
+    ragged = [a for a in (*args, *kwargs.values()) if isinstance(a, RaggedTensor)]
+    pattern = max(ragged, key=_breadth) if len(ragged) > 1 else ragged[0]
     kwargs.pop("name", None)
-    spread = lambda a: a if isinstance(a, RaggedTensor) else _spread(pattern, a)  # noqa: E731
+
+    def spread(a: Any) -> Any:
+        if not isinstance(a, RaggedTensor):
+            return _spread(pattern, a)
+        return a if _same_rows(pattern, a) else pattern.with_flat_values(_aligned(pattern, a))
+
     return map_flat_values(
         function, *map(spread, args), **{k: spread(v) for k, v in kwargs.items()}
     )
 
 
-def _spread(pattern: RaggedTensor, x: Any) -> Any:
-    """The values of a dense tensor, broadcast to the elements of a ragged one."""
+def _breadth(r: RaggedTensor) -> tuple[int, int, int]:
+    """Orders tensors by which is broadcast to which: those with axes of size 1 are."""
+    ones = sum(level._uniform == 1 for level in r._levels()) + (r._rows == 1)
+    return r.ragged_rank, -ones, _count(r.flat_values)
+
+
+def _same_rows(a: RaggedTensor, b: RaggedTensor) -> bool:
+    if a.ragged_rank != b.ragged_rank:
+        return False
+    pairs = [(x._splits, y._splits) for x, y in zip(a._levels(), b._levels())]
+    return all(x is y or is_traced(x) or is_traced(y) or np.array_equal(x, y) for x, y in pairs)
+
+
+def _aligned(pattern: RaggedTensor, x: RaggedTensor, exact: bool = True) -> Tensor:
+    """The values of `x` for the elements of `pattern`: rows of length 1 are broadcast.
+
+    Unless `exact`, rows may be longer than those of `pattern`.
+    """
+    places = pattern._coordinates()
+    fits = len(x.shape) == len(pattern.shape) and x.ragged_rank <= pattern.ragged_rank
+    fits = fits and x._rows in (1, pattern._rows)
+    mine, node = places[0], places[0] if x._rows == pattern._rows else places[0] * 0
+    for column, level, other in zip(places[1:], x._levels(), pattern._levels()):
+        what = "Whether rows are as long as the other's"
+        splits, own = level._known(what), other._known(what)
+        lengths = np.diff(splits)[node], np.diff(own)[mine]
+        one = level._uniform == 1
+        fits = fits and (one or not exact or np.array_equal(*lengths))
+        if not fits:
+            break
+        node, mine = splits[node] + (column * 0 if one else column), own[mine] + column
+    rest, inner = places[1 + x.ragged_rank :], tuple(x.flat_values.shape)[1:]
+    fits = fits and all(n == 1 or p.max(initial=-1) < n for n, p in zip(inner, rest))
+    if not fits:
+        raise InvalidArgumentError(
+            f"Ragged tensors of shapes {pattern.shape} and {x.shape} do not broadcast: the rows of "
+            f"one end at {[level._splits.tolist() for level in pattern._levels()]}, those of the "
+            f"other at {[level._splits.tolist() for level in x._levels()]}."
+        )
+    return _picked(x.flat_values, [node, *(p if n != 1 else p * 0 for n, p in zip(inner, rest))])
+
+
+def _spread(pattern: RaggedTensor, x: Any, exact: bool = True) -> Any:
+    """The values of a dense tensor, broadcast to the elements of a ragged one.
+
+    Unless `exact`, the rows of the dense tensor may be longer.
+    """
     if x is None or isinstance(x, (int, float, str, bytes, dtypes.DType, type, np.generic)):
         return x
     x = convert_to_tensor(x, dtype_hint=pattern.dtype)
@@ -89,14 +140,17 @@ def _spread(pattern: RaggedTensor, x: Any) -> Any:
     for n, level, place in zip(sizes, [None, *pattern._levels()], pattern._coordinates()):
         if n != 1 and level is None and n != pattern._rows:
             raise InvalidArgumentError(f"Shape {x.shape} does not broadcast to {pattern.shape}.")
-        if n != 1 and level is not None:
+        if n != 1 and level is not None and exact:
             lengths = np.diff(level._known("Whether rows are as long as the other's"))
             if (lengths != n).any():
                 raise InvalidArgumentError(
                     f"Rows of lengths {lengths.tolist()} do not broadcast with shape {x.shape}."
                 )
         places.append(place if n != 1 else place * 0)
-    x = ops.reshape(x, sizes)
+    return _picked(ops.reshape(x, sizes), places)
+
+
+def _picked(x: Tensor, places: list) -> Tensor:
     if x.dtype is dtypes.string:
         return Tensor(x._value[tuple(places)])
     return run(_pick, (x, *places))
@@ -219,7 +273,18 @@ def _std(x: Any, axis: Any, keepdims: Any) -> Any:
 
 
 def _logsumexp(x: Any, axis: Any, keepdims: Any) -> Any:
-    return table.log(_reduce("reduce_sum", table.reduce_sum, table.exp(x), axis, keepdims))
+    largest = lambda keepdims: _reduce("reduce_max", table.reduce_max, x, axis, keepdims)  # noqa: E731
+    shift = largest(True)  # so that exp does not overflow
+    of = _aligned if isinstance(shift, RaggedTensor) else _spread
+    powers = x.with_flat_values(table.exp(x.flat_values - _finite(of(x, shift, exact=False))))
+    total = _reduce("reduce_sum", table.reduce_sum, powers, axis, keepdims)
+    return table.log(total) + _finite(largest(keepdims))
+
+
+def _finite(x: Any) -> Any:
+    if isinstance(x, RaggedTensor):
+        return x.with_flat_values(_finite(x.flat_values))
+    return ops.stop_gradient(indexing.where(table.is_finite(x), x, table.zeros_like(x)))
 
 
 _COMPOSED = {
@@ -480,7 +545,7 @@ _ELEMENTWISE += [
     *("cast", "ones_like", "saturate_cast", "truediv", "zeros_like"),
     *("squared_difference", "xlogy", "xdivy", "lgamma"),
     *("multiply_no_nan", "digamma", "clip_by_value", "stop_gradient", "identity"),
-    *("check_numerics", "encode_base64", "decode_base64"),
+    *("bitcast", "check_numerics", "encode_base64", "decode_base64"),
     *("bitwise.bitwise_and", "bitwise.bitwise_or", "bitwise.bitwise_xor"),
     *[f"nn.{n}" for n in ("relu", "relu6", "leaky_relu", "elu", "selu", "gelu", "silu")],
 ]
@@ -500,6 +565,7 @@ OPERATIONS.update(
     gather=_gather,
     general_dropout=lambda function, x, *args: x.with_flat_values(function(x.flat_values, *args)),
     one_hot=_one_hot,
+    reshape=lambda function, tensor, *args, **kwargs: function(tensor.flat_values, *args, **kwargs),
     where=_where,
     size=_size,
     rank=_rank,

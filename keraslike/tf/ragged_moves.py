@@ -11,7 +11,7 @@ import numpy as np
 from keraslike.tf import indexing, ops, ragged_math, table
 from keraslike.tf.conversion import convert_to_tensor, static
 from keraslike.tf.errors import InvalidArgumentError
-from keraslike.tf.ragged_partition import _ranges, _summed, _take
+from keraslike.tf.ragged_partition import _count, _ranges, _summed, _take
 from keraslike.tf.ragged_tensor import OPERATIONS, RaggedTensor
 from keraslike.tf.structure import host
 
@@ -152,13 +152,23 @@ def _matmul(function: Callable, a: Any, b: Any, *args: Any, **kwargs: Any) -> An
             "tf.matmul: ragged tensors must have as many axes as the other operand, at least 2. "
             f"Received shapes {given[0].shape} and {given[1].shape}."
         )
-    if len(given[0].shape) == 2:
+    shapes = [x.shape for x in given]
+    if len(shapes[0]) == 2:
         return function(*map(_dense, given), *args, **kwargs)
-    counts = [x._rows if isinstance(x, RaggedTensor) else x.shape[0] for x in given]
-    if counts[0] != counts[1]:
-        raise InvalidArgumentError(f"The batches of the matrices differ: {counts[0]}, {counts[1]}")
-    products = [_matmul(function, x, y, *args, **kwargs) for x, y in zip(*given)]
-    return ragged_math.stack(products)
+    if len(shapes[0]) > 3:
+        lengths = [ragged_math._rows_of(x)[1] for x in given]
+        if not np.array_equal(*lengths):
+            raise InvalidArgumentError(f"The batches of the matrices differ: {shapes}")
+        joined = map(ragged_math._rows_joined, given)
+        return RaggedTensor.from_row_lengths(
+            _matmul(function, *joined, *args, **kwargs), lengths[0]
+        )
+    if _count(given[0]) != _count(given[1]):
+        raise InvalidArgumentError(f"The batches of the matrices differ: {shapes}")
+    products = [function(_dense(x), _dense(y), *args, **kwargs) for x, y in zip(*given)]
+    if products:
+        return ragged_math.stack(products)
+    return RaggedTensor.from_tensor(ops.zeros((0, 0, 0), given[0].dtype), ragged_rank=2)
 
 
 def _dense(x: Any) -> Any:
@@ -176,10 +186,8 @@ def _cumsum(function: Callable, x: Any, axis: Any = 0, *args: Any, **kwargs: Any
     axis = _axis(x, axis)
     if axis > x.ragged_rank:
         return x.with_flat_values(function(x.flat_values, axis - x.ragged_rank, *args, **kwargs))
-    if axis != 1 or x.ragged_rank != 1:
-        raise NotImplementedError("tf.cumsum: of a ragged tensor along its last ragged axis only.")
-    dense = function(x.to_tensor(), 1, *args, **kwargs)
-    return RaggedTensor.from_tensor(dense, x.row_lengths())
+    dense = function(x.to_tensor(), axis, *args, **kwargs)
+    return RaggedTensor.from_tensor(dense, x.nested_row_lengths())
 
 
 def _add_n(function: Callable, inputs: Sequence[Any], name: Any = None) -> Any:
@@ -190,6 +198,8 @@ def _squeeze(function: Callable, input: Any, axis: Any = None, name: Any = None)
     if axis is None:
         raise ValueError("tf.squeeze: axis must be given for a ragged tensor.")
     axes = static(axis)
+    if not all(isinstance(one, int) for one in (axes if isinstance(axes, tuple) else (axes,))):
+        raise TypeError(f"tf.squeeze: axis must be a number or several. Received: {axis!r}")
     wanted = {_axis(input, one) for one in (axes if isinstance(axes, tuple) else (axes,))}
     for one in sorted(wanted, reverse=True):
         input = _without(function, input, one)

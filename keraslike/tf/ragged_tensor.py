@@ -187,6 +187,8 @@ class RaggedTensor(Partitioned):
     def to_sparse(self, name: Any = None) -> SparseTensor:
         """A sparse tensor with the same elements at the same indices."""
         sizes, flat = self._bounds("RaggedTensor.to_sparse"), self.flat_values
+        for level in self._levels():  # unlike others, TensorFlow's to_sparse checks the splits
+            level.from_row_splits(level._values, level._splits)
         inner = tuple(flat.shape)[1:]
         outer = np.repeat(np.stack(self._coordinates(), -1), int(np.prod(inner)), axis=0)
         steps = np.moveaxis(np.indices(inner), 0, -1).reshape(int(np.prod(inner)), len(inner))

@@ -175,6 +175,11 @@ def test_makers(make, expected):
         (lambda: tf.math.unsorted_segment_sum([1, 2], ragged([[0], [0]]), 3), ValueError),
         (lambda: tf.math.unsorted_segment_sum(ragged([[1], []]), [0, -1], 3), InvalidArgumentError),
         (lambda: tf.ragged.cross([[[1.5]], [[1]]]), ValueError),
+        (lambda: tf.ragged.range([0, 3], [1, 2, 3]), InvalidArgumentError),
+        (lambda: tf.ragged.range(0.0, 1e30), InvalidArgumentError),
+        (lambda: R.from_row_splits([1], [0, 5], validate=False).to_sparse(), InvalidArgumentError),
+        (lambda: tf.squeeze(ragged([[1]]), "a"), TypeError),
+        (lambda: ragged([[1], [2, 3]]) + ragged([[1], [2]]), InvalidArgumentError),
         (lambda: tf.ragged.cross([[[1], [2]], [[1]]]), InvalidArgumentError),
     ],
 )
@@ -253,7 +258,7 @@ def test_to_dense_and_sparse(r, deep):
         [b"a", b"b"],
         [b"c", b""],
     ]
-    with pytest.raises(InvalidArgumentError, match="rank"):
+    with pytest.raises(InvalidArgumentError, match="does not fit"):
         r.to_tensor(shape=(3,))
     with pytest.raises(TypeError):
         r.to_tensor(default_value=1.5)
@@ -417,6 +422,23 @@ PAIRS = [[[1, 2], [3]], [[4], [5]], [[6], []]]  # as pairs of rows, of shape (3,
             lambda: tf.math.unsorted_segment_max(ragged(PAIRS), [1, 0, 1], 2),
             [[[4], [5]], [[6, 2], [3]]],
         ),
+        (
+            lambda: tf.reduce_logsumexp(ragged([[1000.0], [-1000.0, -1000.0]]), 1) // 1,
+            [1000, -1000],
+        ),
+        (lambda: tf.reduce_logsumexp(ragged([[1000.0], [-9.0, -1000.0]]), 0), [1000, -1000]),
+        (lambda: tf.cumsum(ragged([[1, 2], [3]]), 0), [[1, 2], [4]]),
+        (lambda: tf.bitcast(ragged([[1.0], []]), tf.int32), [[1065353216], []]),
+        (lambda: tf.reshape(ragged([[1, 2], [3, 4]]), [4, 1]), [[1], [2], [3], [4]]),
+        (lambda: tf.dynamic_partition(ragged([[1], [2, 3]]), [1, 1], 2)[1], [[1], [2, 3]]),
+        (
+            lambda: ragged(PAIRS) - tf.reduce_sum(ragged(PAIRS), 2, keepdims=True),
+            [[[-2, -1], [0]], [[0], [0]], [[0], []]],
+        ),
+        (
+            lambda: tf.matmul(*[R.from_row_lengths(np.ones((2, 1, 1)), [2, 0])] * 2),
+            [[[[1.0]], [[1.0]]], []],
+        ),
         (lambda: tf.math.unsorted_segment_mean(ragged([[1, 3], [4]]), [0, 0], 1), [[2.5, 3.0]]),
         (
             lambda: tf.math.unsorted_segment_sum(ragged([[1, 3], [4]]), ragged([[1, 0], [1]]), 2),
@@ -449,7 +471,7 @@ def test_uniform_rows_and_parts():
     assert pairs[:, 1:].shape == [3, 1, None] and pairs[:, 5:].shape == [3, 0, None]
     doubled = tf.nest.map_structure(lambda x: x * 1, {"a": pairs}, expand_composites=True)["a"]
     assert doubled.shape == [3, 2, None] and plain(doubled) == PAIRS
-    packed = tf.nest.pack_sequence_as([pairs, 1], [tf.constant([1]), [0, 1], [0, 0, 1], 2], True)
+    packed = tf.nest.pack_sequence_as([pairs, 1], [tf.constant([1]), [0, 2], [0, 0, 1], 2], True)
     assert plain(packed[0]) == [[[], [1]]] and packed[1] == 2
 
 
@@ -597,6 +619,18 @@ def test_a_tape_follows_the_elements(function, expected):
     with tf.GradientTape() as tape:
         y = function(tf.RaggedTensor.from_row_splits(v, [0, 2, 2, 3]))
     assert tape.gradient(y, v).numpy().tolist() == expected
+
+
+def test_a_tape_watches_ragged_tensors(f):
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(f)
+        y = f * f
+        z = tf.reduce_sum(y, 1)
+    assert plain(tape.gradient(y, f)) == [[2.0, 4.0], [], [6.0]]
+    assert plain(tape.gradient(z, {"f": f}, [1.0, 1.0, 2.0])["f"]) == [[2.0, 4.0], [], [12.0]]
+    seed = f.with_flat_values([0.0, 1.0, 0.0])
+    assert plain(tape.gradient(y, [f], [seed])[0]) == [[0.0, 4.0], [], [0.0]]
+    assert tape.gradient(y, f.with_flat_values([1.0, 1.0, 1.0])) is None
 
 
 def test_a_tape_follows_the_other_operand(f):
