@@ -627,7 +627,11 @@ def test_a_tape_watches_ragged_tensors(f):
         y = f * f
         z = tf.reduce_sum(y, 1)
     assert plain(tape.gradient(y, f)) == [[2.0, 4.0], [], [6.0]]
-    assert plain(tape.gradient(z, {"f": f}, [1.0, 1.0, 2.0])["f"]) == [[2.0, 4.0], [], [12.0]]
+    assert plain(tape.gradient(z, {"f": f}, tf.constant([1.0, 1.0, 2.0]))["f"]) == [
+        [2.0, 4.0],
+        [],
+        [12.0],
+    ]
     seed = f.with_flat_values([0.0, 1.0, 0.0])
     assert plain(tape.gradient(y, [f], [seed])[0]) == [[0.0, 4.0], [], [0.0]]
     assert tape.gradient(y, f.with_flat_values([1.0, 1.0, 1.0])) is None
