@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import unittest
 from collections.abc import Callable
 from typing import Any
@@ -10,11 +9,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from keraslike.core import rng
-from keraslike.core.structures import iter_leaves
 from keraslike.tf import config, ops
 from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.tape import GradientTape, UnconnectedGradients
+from keraslike.tf.test_case import TestCase
 
 
 def is_gpu_available(cuda_only: bool = False, min_cuda_compute_capability: Any = None) -> bool:
@@ -81,140 +79,6 @@ def main(argv: Any = None) -> None:
             tf.test.main()
     """
     unittest.main(argv=argv)
-
-
-class TestCase(unittest.TestCase):
-    """A test case with assertions for tensors, arrays, and structures of these.
-
-    >>> class Check(tf.test.TestCase):
-    ...     def test_sum(self):
-    ...         self.assertAllEqual(tf.constant([1, 2]) + 1, [2, 3])
-    >>> Check("test_sum").run().wasSuccessful()
-    True
-    """
-
-    __test__ = False  # a base class without tests
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        cls.__test__ = True
-
-    def setUp(self) -> None:
-        super().setUp()
-        rng.set_random_seed(87654321)
-
-    def get_temp_dir(self) -> str:
-        """A directory that is removed after the test."""
-        found = tempfile.TemporaryDirectory()
-        self.addCleanup(found.cleanup)
-        return found.name
-
-    def evaluate(self, tensors: Any) -> Any:
-        """The values as numpy arrays."""
-        if isinstance(tensors, (list, tuple)):
-            return type(tensors)(map(self.evaluate, tensors))
-        if isinstance(tensors, dict):
-            return {k: self.evaluate(v) for k, v in tensors.items()}
-        return convert_to_tensor(tensors).numpy()
-
-    def _pairs(self, a: Any, b: Any) -> list[tuple[Any, Any]]:
-        if isinstance(a, dict) or isinstance(b, dict):
-            self.assertCountEqual(a, b)
-            return [pair for k in a for pair in self._pairs(a[k], b[k])]
-        structured = any(isinstance(x, (list, tuple)) and _is_ragged(x) for x in (a, b))
-        if structured:
-            self.assertEqual(len(a), len(b))
-            return [pair for x, y in zip(a, b) for pair in self._pairs(x, y)]
-        return [(np.asarray(self.evaluate(a)), np.asarray(self.evaluate(b)))]
-
-    def assertAllClose(  # noqa: N802
-        self, a: Any, b: Any, rtol: float = 1e-6, atol: float = 1e-6, msg: Any = None
-    ) -> None:
-        """Fails unless all elements are close."""
-        for x, y in self._pairs(a, b):
-            self.assertEqual(x.shape, y.shape, msg)
-            np.testing.assert_allclose(x, y, rtol, atol, err_msg=msg or "")
-
-    def assertNotAllClose(self, a: Any, b: Any, **kwargs: Any) -> None:  # noqa: N802
-        """Fails if all elements are close."""
-        try:
-            self.assertAllClose(a, b, **kwargs)
-        except AssertionError:
-            return
-        raise AssertionError(kwargs.get("msg") or "The two values are close at all elements.")
-
-    def assertAllEqual(self, a: Any, b: Any, msg: Any = None) -> None:  # noqa: N802
-        """Fails unless all elements are equal."""
-        for x, y in self._pairs(a, b):
-            self.assertEqual(x.shape, y.shape, msg)
-            np.testing.assert_array_equal(x, y, err_msg=msg or "")
-
-    def assertNotAllEqual(self, a: Any, b: Any, msg: Any = None) -> None:  # noqa: N802
-        """Fails if all elements are equal."""
-        try:
-            self.assertAllEqual(a, b)
-        except AssertionError:
-            return
-        raise AssertionError(msg or "The two values are equal at all elements.")
-
-    def _all(self, holds: Any, a: Any, what: str) -> None:
-        values = np.asarray(self.evaluate(a))
-        if not np.all(holds(values)):
-            raise AssertionError(f"Not all elements are {what}: {values}")
-
-    def assertAllGreater(self, a: Any, comparison_target: Any) -> None:  # noqa: N802
-        """Fails unless all elements are greater."""
-        self._all(lambda v: v > comparison_target, a, f"greater than {comparison_target}")
-
-    def assertAllLess(self, a: Any, comparison_target: Any) -> None:  # noqa: N802
-        """Fails unless all elements are less."""
-        self._all(lambda v: v < comparison_target, a, f"less than {comparison_target}")
-
-    def assertAllGreaterEqual(self, a: Any, comparison_target: Any) -> None:  # noqa: N802
-        """Fails unless all elements are greater or equal."""
-        self._all(lambda v: v >= comparison_target, a, f"at least {comparison_target}")
-
-    def assertAllLessEqual(self, a: Any, comparison_target: Any) -> None:  # noqa: N802
-        """Fails unless all elements are less or equal."""
-        self._all(lambda v: v <= comparison_target, a, f"at most {comparison_target}")
-
-    def assertAllInRange(self, target: Any, lower_bound: Any, upper_bound: Any) -> None:  # noqa: N802
-        """Fails unless all elements are between the bounds, by default inclusively."""
-        self._all(
-            lambda v: (v >= lower_bound) & (v <= upper_bound),
-            target,
-            f"{lower_bound}..{upper_bound}",
-        )
-
-    def assertAllInSet(self, target: Any, expected_set: Any) -> None:  # noqa: N802
-        """Fails unless all elements are among the values."""
-        self._all(lambda v: np.isin(v, list(expected_set)), target, f"in {expected_set}")
-
-    def assertShapeEqual(self, input_a: Any, input_b: Any, msg: Any = None) -> None:  # noqa: N802
-        """Fails unless the shapes are equal."""
-        self.assertEqual(list(np.shape(input_a)), list(np.shape(input_b)), msg)
-
-    def assertDTypeEqual(self, target: Any, expected_dtype: Any) -> None:  # noqa: N802
-        """Fails unless the dtype is the given one."""
-        self.assertEqual(convert_to_tensor(target).dtype, expected_dtype)
-
-    def assertLen(self, container: Any, expected_len: int, msg: Any = None) -> None:  # noqa: N802
-        """Fails unless the length is the given one."""
-        self.assertEqual(len(container), expected_len, msg)
-
-    def assertEmpty(self, container: Any, msg: Any = None) -> None:  # noqa: N802
-        """Fails unless the container is empty."""
-        self.assertEqual(len(container), 0, msg)
-
-
-def _is_ragged(items: Any) -> bool:
-    """Whether a list cannot be converted to one array, so that its items are compared
-    separately."""
-    try:
-        np.asarray([np.shape(x) for x in items])
-    except ValueError:
-        return True
-    return any(isinstance(x, dict) for x in iter_leaves(items, lambda v: isinstance(v, dict)))
 
 
 def compute_gradient(f: Callable, x: Any, delta: float | None = None) -> tuple[list, list]:

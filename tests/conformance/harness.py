@@ -39,7 +39,7 @@ def pytest_addoption() -> None:
     keraslike.config.disable_traceback_filtering()
     sys.meta_path.insert(0, _TestFiles(sources))
     face = sys.modules["keraslike.as_keras"]
-    face._absent = _Absent.of  # type: ignore[attr-defined]
+    face._absent = Absent.of  # type: ignore[attr-defined]
     for file in (sources / "keras/src").rglob("*.py"):  # all modules are there, of what is in them
         module = ".".join(file.relative_to(sources / "keras/src").with_suffix("").parts)
         if not module.endswith("_test"):
@@ -75,7 +75,7 @@ class _TestFiles:
         return importlib.util.spec_from_file_location(name, file.with_suffix(".py"))
 
 
-class _Absent:
+class Absent:
     """A name of `keras.src` that keraslike has not, for files that import it and for what they do
     with it while they are imported. A test that uses it fails."""
 
@@ -90,12 +90,12 @@ class _Absent:
             return importlib.import_module(f"{module}.{name}")
         if name.startswith(("pytest_", "setUpModule", "setup_", "tearDownModule", "teardown_")):
             raise AttributeError(name)  # what pytest looks for in packages
-        if _Absent.running:
+        if Absent.running:
             raise error(f"{module}.{name} is not in keraslike")
-        return _Absent(f"{module}.{name}")
+        return Absent(f"{module}.{name}")
 
     def _used(self, result: Any = None) -> Any:
-        if _Absent.running:
+        if Absent.running:
             raise ImportError(f"{self._name} is not in keraslike")
         return result
 
@@ -105,7 +105,7 @@ class _Absent:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return self._used(_Absent(f"{self._name}.{name}"))
+        return self._used(Absent(f"{self._name}.{name}"))
 
     def __iter__(self) -> Iterator[Any]:
         return self._used(iter(()))
@@ -144,8 +144,8 @@ def pytest_collection_modifyitems(items: list[Any]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: Any) -> Iterator[None]:
-    _Absent.running = True
+    Absent.running = True
     try:
         return (yield)
     finally:
-        _Absent.running = False
+        Absent.running = False

@@ -1,6 +1,7 @@
 """Functions of `tf` that TensorFlow's results were written down for, and a few that draw."""
 
 import json
+import sys
 import unittest
 
 import numpy as np
@@ -88,13 +89,38 @@ def test_a_test_case():
             self.assertAllInRange(tf.constant([1, 2]), 1, 2)
             self.assertNotAllClose([1.0], [2.0])
             self.assertDTypeEqual(tf.constant(1), tf.int32)
+            self.assertAllEqual(tf.ragged.constant([[1], [2, 3]]), [[1], [2, 3]])
+            self.assertAllEqual(tf.constant(["a"]), ["a"])
+            self.assertAllClose([tf.ones([1]), (tf.ones([2]),)], [[1.0], ([1.0, 1.0],)])
+            self.assertAllCloseAccordingToType(tf.constant(1, tf.bfloat16), 1.003)
+            sparse = tf.sparse.from_dense([[0, 1]])
+            self.assertAllEqual(sparse, self.evaluate(sparse))
+
+        def test_differences(self):
+            for a, b in (([1], [2]), ([1], [1, 2]), ([[1], [1, 2]], [[1], [1, 3]]), ("a", "b")):
+                with self.assertRaises(AssertionError):
+                    self.assertAllClose(a, b)
+                self.assertNotAllEqual(a, b)
+
+        def test_blocks(self):
+            with self.cached_session() as session:
+                self.assertEqual(session.run(tf.constant(3)), 3)
+            with self.assertRaisesOpError("2"):
+                tf.matmul(tf.ones([2, 3]), tf.ones([2, 3]))
+            with self.captureWritesToStream(sys.stderr) as written:
+                tf.print("x =", tf.constant(3))
+            self.assertEqual(written.contents(), "x = 3\n")
+            thread = self.checkedThread(lambda: 1 / 0)
+            thread.start()
+            with self.assertRaises(ZeroDivisionError):
+                thread.join()
 
         def test_other(self):
             self.assertAllClose([1.0], [1.1])
 
     outcome = unittest.TestResult()
     unittest.TestLoader().loadTestsFromTestCase(Case).run(outcome)
-    assert outcome.testsRun == 2 and len(outcome.failures) == 1 and not outcome.errors
+    assert outcome.testsRun == 4 and len(outcome.failures) == 1 and not outcome.errors
 
 
 def test_sounds_in_event_files(tmp_path):

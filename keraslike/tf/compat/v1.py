@@ -18,6 +18,7 @@ from keraslike.tf.conversion import convert_to_tensor as _convert
 from keraslike.tf.indexing import where as _where
 from keraslike.tf.ops import cast as _cast
 from keraslike.tf.ops import expand_dims as _expand_dims
+from keraslike.tf.test_case import SparseTensorValue
 
 # Names of TensorFlow 2 that have another meaning in TensorFlow 1, by module.
 _OTHERS = {
@@ -394,6 +395,7 @@ __all__ = [
     *_ALREADY,
     *_NEVER,
     *("assign", "assign_add", "assign_sub", "convert_to_tensor", "div", "enable_eager_execution"),
+    "SparseTensorValue",
     *("executing_eagerly_outside_functions", "expand_dims", "gfile", "logging", "losses"),
     *("to_bfloat16", "to_double", "to_float", "to_int32", "to_int64", "train", "where"),
 ]
