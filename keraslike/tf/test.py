@@ -123,8 +123,9 @@ def compute_gradient(f: Callable, x: Any, delta: float | None = None) -> tuple[l
 
 
 __all__ = [
+    "TestCase",
     "compute_gradient",
-    *("TestCase", "gpu_device_name", "is_built_with_cuda", "is_built_with_gpu_support"),
+    *("gpu_device_name", "is_built_with_cuda", "is_built_with_gpu_support"),
     *("is_built_with_rocm", "is_built_with_xla", "is_gpu_available", "main"),
 ]
 __dir__ = __all__.copy

@@ -18,7 +18,6 @@ from keraslike.core import rng
 from keraslike.tf import errors, nest
 from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.ragged_tensor import RaggedTensor
-from keraslike.tf.slices import IndexedSlices
 from keraslike.tf.sparse_tensor import SparseTensor
 
 
@@ -114,8 +113,13 @@ class TestCase(absltest.TestCase):
         """A block in which the value's `run(tensors)` evaluates tensors."""
         yield _Session(self.evaluate)
 
-    cached_session = test_session = session
-    test_session.__test__ = False  # type: ignore[attr-defined]
+    cached_session = session
+
+    def test_session(self, *args: Any, **kwargs: Any) -> Any:
+        """`session`, under its former name."""
+        if self.id().endswith(".test_session"):
+            self.skipTest("The name is that of a test, but it is none.")
+        return self.session(*args, **kwargs)
 
     def checkedThread(  # noqa: N802
         self, target: Callable, args: Any = None, kwargs: Any = None
@@ -146,12 +150,12 @@ class TestCase(absltest.TestCase):
                 yield from self._pairs(a[key], b[key], f"{path}[{key!r}]")
             return
         a, b = (x.to_list() if isinstance(x, RaggedTensor) else x for x in (a, b))
-        arrays = [_array(x) for x in (a, b)]
-        if all(x is not None for x in arrays):
-            self.assertEqual(arrays[0].shape, arrays[1].shape, f"The shapes{path} differ.")
-            yield arrays[0], arrays[1]
+        left, right = _array(a), _array(b)
+        if left is not None and right is not None:
+            self.assertEqual(left.shape, right.shape, f"The shapes{path} differ.")
+            yield left, right
             return
-        a, b = (self.evaluate(x) if array is None else array for x, array in zip((a, b), arrays))
+        a, b = (self.evaluate(x) if y is None else y for x, y in ((a, left), (b, right)))
         self.assertEqual(len(a), len(b), f"The lengths{path} differ.")
         for i, (x, y) in enumerate(zip(a, b)):
             yield from self._pairs(x, y, f"{path}[{i}]")
@@ -328,8 +332,8 @@ def _value(x: Any) -> Any:
 def _array(x: Any) -> np.ndarray | None:
     """A value as one array, whose text is bytes; None of a list with items of several shapes."""
     if isinstance(x, (list, tuple)):
-        items = [_array(item) for item in x]
-        if any(item is None for item in items) or len({np.shape(item) for item in items}) > 1:
+        items = [array for item in x if (array := _array(item)) is not None]
+        if len(items) < len(x) or len({item.shape for item in items}) > 1:
             return None
         array = np.asarray(items)
     elif isinstance(x, Mapping):

@@ -72,7 +72,9 @@ class Module(types.ModuleType):
         self.__file__ = f"<{name}>"
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith(("__", "pytest_", "setUpModule", "setup_", "tearDownModule", "teardown_")):
+        if name.startswith(
+            ("__", "pytest_", "setUpModule", "setup_", "tearDownModule", "teardown_")
+        ):
             raise AttributeError(name)
         value = self.__dict__[name] = _attribute(self.__name__, name)
         return value
@@ -85,7 +87,9 @@ def _attribute(module: str, name: str) -> Any:
     if full in stand_ins.PUBLIC:
         return public(stand_ins.PUBLIC[full])
     known = TABLE.get(module, {}).get(name)
-    if known is None and (full in TABLE or SOURCES.joinpath(*full.split(".")).with_suffix(".py").exists()):
+    if known is None and (
+        full in TABLE or SOURCES.joinpath(*full.split(".")).with_suffix(".py").exists()
+    ):
         return importlib.import_module(full)
     known = known or {}
     if "module" in known or "python" in known:
@@ -94,7 +98,11 @@ def _attribute(module: str, name: str) -> Any:
         return known["value"]
     if "raw" in known:
         operation = getattr(tf.raw_ops, known["raw"], None)
-        return _by_position(operation, known["args"]) if operation else Absent(f"tf.raw_ops.{known['raw']}")
+        return (
+            _by_position(operation, known["args"])
+            if operation
+            else Absent(f"tf.raw_ops.{known['raw']}")
+        )
     api = known.get("api", [])
     paths = [*api, *(path.removeprefix("compat.v1.") for path in api)]
     if not api and not name.startswith("_"):

@@ -48,7 +48,9 @@ def public(module: Any, path: str, found: dict[int, list[str]]) -> dict[int, lis
         here = f"{path}.{name}".lstrip(".")
         if is_part and name not in ("compat", "keras") and here.count(".") < 5:
             public(value, here, found)
-        elif not isinstance(value, (types.ModuleType, int, float, str, tuple, list, dict, type(None))):
+        elif not isinstance(
+            value, (types.ModuleType, int, float, str, tuple, list, dict, type(None))
+        ):
             found.setdefault(id(value), []).append(here)
     return found
 

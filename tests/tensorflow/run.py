@@ -12,7 +12,6 @@ name that TensorFlow does not make public.
 from __future__ import annotations
 
 import argparse
-import json
 import pathlib
 import re
 import subprocess
@@ -86,11 +85,11 @@ def write(table: dict[str, Row]) -> None:
         "# TensorFlow's own tests",
         "",
         "The tests of these directories of TensorFlow's sources that run eagerly, without those of",
-        "graphs, of TensorFlow 1 and of GPUs. Those are private that use names which TensorFlow does",
-        "not make public. `make tensorflow-tests` runs them on `keraslike.tf`, and writes this table",
-        'with `ARGS="--write"`. The words of errors are not compared, their classes are.',
+        "graphs, of TensorFlow 1 and of GPUs. Those are private that use names which TensorFlow",
+        "does not make public. `make tensorflow-tests` runs them on `keraslike.tf`, and writes",
+        "this table with `ARGS=--write`. The classes of errors are compared, their words are not.",
         "",
-        "| directory of `tensorflow/python` | tests | private | pass | % of those that are public |",
+        "| directory of `tensorflow/python` | tests | private | pass | % of the public ones |",
         "| --- | ---: | ---: | ---: | ---: |",
     ]
     total = tuple(sum(row[i] for row in table.values()) for i in range(3))
@@ -104,7 +103,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("sources", type=pathlib.Path, help="a checkout of TensorFlow")
     parser.add_argument("python", help="an interpreter that has TensorFlow")
-    parser.add_argument("paths", nargs="*", help="directories or test files below tensorflow/python")
+    parser.add_argument(
+        "paths", nargs="*", help="directories or test files below tensorflow/python"
+    )
     parser.add_argument("--write", action="store_true", help="write the rows of whole directories")
     given = parser.parse_args()
     sources = given.sources.resolve()

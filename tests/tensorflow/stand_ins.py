@@ -102,12 +102,14 @@ class _Stand(types.ModuleType):
         self.__dict__["otherwise"] = otherwise or (lambda attribute: Absent(f"{name}.{attribute}"))
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith(("__", "pytest_", "setUpModule", "setup_", "tearDownModule", "teardown_")):
+        if name.startswith(
+            ("__", "pytest_", "setUpModule", "setup_", "tearDownModule", "teardown_")
+        ):
             raise AttributeError(name)
         return self.__dict__["otherwise"](name)
 
 
-# -- tensorflow.python.framework.test_util ----------------------------------------------------------
+# -- tensorflow.python.framework.test_util -------------------------------------------------------
 
 
 @contextlib.contextmanager
@@ -185,7 +187,7 @@ def _of_test_util(name: str) -> Any:
     return _unchanged
 
 
-# -- tensorflow.python.platform.test, googletest, eager.test ----------------------------------------
+# -- tensorflow.python.platform.test, googletest, eager.test -------------------------------------
 
 
 def _source(path: str) -> str:
@@ -212,7 +214,7 @@ _TEST = {
 TEST = _Stand("tensorflow.test", {"TestCase": TestCase}, lambda name: getattr(tf.test, name))
 
 
-# -- tensorflow.python.eager.context ----------------------------------------------------------------
+# -- tensorflow.python.eager.context -------------------------------------------------------------
 
 _CONTEXT: dict[str, Any] = {
     "executing_eagerly": tf.executing_eagerly,
@@ -239,7 +241,7 @@ MODULES = {
 }
 
 
-# -- single attributes --------------------------------------------------------------------------
+# -- single attributes -----------------------------------------------------------------------
 
 
 class _Export:
@@ -268,7 +270,10 @@ _GRAPHS = (
 _VARIABLES = "global_variables_initializer local_variables_initializer variables_initializer"
 _NOTHING = (
     *(f"{PYTHON}.ops.variables.{name}" for name in _VARIABLES.split()),
-    *(f"{PYTHON}.ops.lookup_ops.tables_initializer", f"{PYTHON}.data.ops.test_mode.toggle_test_mode"),
+    *(
+        f"{PYTHON}.ops.lookup_ops.tables_initializer",
+        f"{PYTHON}.data.ops.test_mode.toggle_test_mode",
+    ),
     *(f"{PYTHON}.compat.v2_compat.{name}_v2_behavior" for name in ("enable", "disable")),
     *(f"{_OPS}.{name}_eager_execution" for name in ("enable", "disable")),
     *(f"{_OPS}.reset_default_graph", f"{PYTHON}.tf2.enable"),
@@ -286,7 +291,9 @@ VALUES: dict[str, Any] = {
     f"{PYTHON}.util.tf_decorator.unwrap": lambda function: ([], function),
     f"{PYTHON}.util.tf_export.tf_export": _Export(),
     f"{PYTHON}.util.tf_export.keras_export": _Export(),
-    f"{PYTHON}.framework.config.list_physical_devices": lambda kind="CPU": ["CPU"] * (kind == "CPU"),
+    f"{PYTHON}.framework.config.list_physical_devices": lambda kind="CPU": (
+        ["CPU"] * (kind == "CPU")
+    ),
     f"{_DATASETS}.get_legacy_output_types": _of_elements("dtype"),
     f"{_DATASETS}.get_legacy_output_shapes": _of_elements("shape"),
     f"{_DATASETS}.get_legacy_output_classes": _of_elements("value_type"),
