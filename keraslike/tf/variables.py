@@ -237,22 +237,24 @@ class Variable(core.Variable, Dispatching, metaclass=_Kind):
 
     def _put(self, tensor: Any) -> _Unread:
         value = tensor._value if isinstance(tensor, Tensor) else tensor._raw_value
-        if not self.shape.is_compatible_with(value.shape):
+        raw = self._raw_value
+        resized = value.shape != raw.shape
+        if resized and not self.shape.is_compatible_with(value.shape):
             raise ValueError(
                 f"Cannot assign to variable '{self.name}' of shape {self.shape} a value of shape "
                 f"{TensorShape(value.shape)}."
             )
-        if value.dtype != self._raw_value.dtype:
+        if value.dtype != raw.dtype:
             raise ValueError(
                 f"Cannot assign to variable '{self.name}' of dtype {self.dtype.name} a value of "
                 f"dtype {dtypes.as_dtype(value.dtype).name}: use tf.cast()."
             )
         with precision((value,)):
-            if tuple(value.shape) == tuple(self._raw_value.shape):
-                super().assign(jnp.asarray(value))
-            else:
+            if resized:
                 flax_internals.check_can_update(self, value)
                 object.__setattr__(self, "_raw_value", jnp.asarray(value))
+            else:
+                super().assign(jnp.asarray(value))
         return _Unread(self)
 
     def assign_add(
