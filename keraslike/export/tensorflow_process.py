@@ -224,10 +224,41 @@ def _objects(staged: str, manifest: dict, variables: dict, stored_as: dict) -> A
     signatures = {}
     for name, node in manifest["objects"]["signatures"].items():
         run, specs = overload(node["endpoint"])
+        if node["by_rank"]:
+            run, specs = _by_rank([overload(endpoint) for endpoint in node["by_rank"]])
         named = [tf.TensorSpec(s.shape, s.dtype, n) for s, n in zip(specs, node["inputs"])]
         about = {"arguments": node["inputs"]}
         signatures[name] = _function(_keyed(run, node["outputs"]), about, named)
     return make(0), signatures
+
+
+def _by_rank(overloads: list) -> Any:
+    """A function of tensors of unknown rank that chooses the function for the ranks of a call, and
+    its specs."""
+    ranks = [[len(spec.shape) for spec in specs] for _, specs in overloads]
+
+    def call(*tensors: Any) -> Any:
+        def branch(run: Any, specs: Any) -> Any:
+            run = tf.function(run, autograph=False)  # the gradient of a branch needs one operation
+
+            def call() -> Any:
+                given = [tf.identity(t) for t in tensors]
+                for tensor, spec in zip(given, specs, strict=True):
+                    tensor.set_shape(spec.shape)  # the program raises an error for other shapes
+                return run(*given)
+
+            return call
+
+        given = tf.stack([tf.rank(t) for t in tensors])
+        fit = tf.cast(tf.reduce_all(tf.equal(given, ranks), axis=1), tf.int32)
+        index = tf.argmax(fit, output_type=tf.int32)
+        return tf.switch_case(index, [branch(*overload) for overload in overloads])
+
+    specs = [
+        tf.TensorSpec(spec.shape if len(set(of_one)) == 1 else None, spec.dtype)
+        for spec, of_one in zip(overloads[0][1], zip(*ranks))
+    ]
+    return call, specs
 
 
 def _keyed(run: Any, names: list) -> Any:

@@ -44,6 +44,9 @@ _MOST_TRACES = 8
 OF_ANY_SIZES = (NameError, ImportError, OSError)
 
 
+_PLAIN = (bool, int, float, complex, str, bytes)
+
+
 class ConcreteFunction:
     """A function traced for one signature."""
 
@@ -283,6 +286,12 @@ class ConcreteFunction:
         if kwargs or len(leaves) not in (len(self.leaves), len(self.tensors)):
             leaves = self._matched(args, kwargs)
         if len(leaves) == len(self.leaves):
+            for own, given in zip(self.leaves, leaves):
+                if isinstance(own, _PLAIN) and isinstance(given, _PLAIN) and own != given:
+                    raise TypeError(
+                        f"{self._of.__name__}() was traced for the value {own!r} of an argument. "
+                        f"Received: {given!r}"
+                    )
             leaves = [leaves[i] for i in self.tensors]
         return self.on(leaves)
 

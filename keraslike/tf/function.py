@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -24,12 +24,11 @@ from keraslike.tf import dtypes
 from keraslike.tf.concrete import (
     OF_ANY_SIZES,
     ConcreteFunction,
-    _check_all,
     makes_variables,
     names_of_sizes,
     wrap_values,
 )
-from keraslike.tf.conversion import _as_operand, convert_to_tensor
+from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.signatures import (
     MISMATCH,
     TensorSpec,
@@ -41,49 +40,13 @@ from keraslike.tf.signatures import (
 )
 from keraslike.tf.specs import in_parts
 from keraslike.tf.tensor import wrap
+from keraslike.tf.untraced import BySize, TextFunction
 from keraslike.tf.variables import NeedsFirstCall
 
 run_eagerly = False  # whether functions run eagerly: see `tf.config.run_functions_eagerly`
 
 # If set, this is called for each call of a function outside of traces: see `tf.summary.trace_on`.
 called: Callable[[ConcreteFunction], None] | None = None
-
-
-class BySize(ConcreteFunction):
-    """A function of a signature with unknown sizes that cannot be traced with symbols for them, so
-    that it is traced again for the sizes of each call; or a function of text, whose calls run
-    in Python.
-
-    Attributes that depend on the trace, such as the graph, raise the error of the trace.
-    """
-
-    def __init__(self, function: Function, leaves: list[Any], structure: Any, error: Exception):
-        self._by, self._error = function, error
-        super().__init__(function._counted, leaves, structure, function.python_function)
-
-    def _trace(self, function: Callable) -> None:
-        pass
-
-    def __getattr__(self, name: str) -> Any:
-        error = vars(self).get("_error")
-        if error is None or name.startswith("__"):
-            raise AttributeError(name)
-        raise error
-
-    def on(self, tensors: Sequence[Any]) -> Any:
-        given = [_as_operand(t) for t in tensors]
-        _check_all(self.specs, given)
-        leaves = list(self.leaves)
-        for place, tensor in zip(self.tensors, given, strict=True):
-            leaves[place] = tensor
-        found = self._by._traced.get(call_key(self.structure, leaves))
-        try:
-            if found is None:
-                found = self._by._trace(leaves, leaves, self.structure, self._counter)
-        except NeedsPython:
-            args, kwargs = jax.tree.unflatten(self.structure, leaves)
-            return wrap_values(self._by.python_function(*args, **kwargs))
-        return found.on(given)
 
 
 class Function:
@@ -176,12 +139,9 @@ class Function:
         except NeedsPython as error:
             args, kwargs = self._bound(args, kwargs)
             parts = in_parts((self._fitted(args) if self.input_signature else args, kwargs))
-            leaves, structure = jax.tree.flatten(parts, is_leaf=is_leaf)
-            if any(getattr(leaf, "dtype", None) == dtypes.string for leaf in leaves):
-                self._in_python = True
             if not self._in_python:
                 raise
-            return BySize(self, leaves, structure, error)
+            return BySize(self, *jax.tree.flatten(parts, is_leaf=is_leaf), error)
 
     def _find(self, args: tuple, kwargs: dict[str, Any]) -> tuple[ConcreteFunction, list[Any]]:
         args, kwargs = self._bound(args, kwargs)
@@ -214,7 +174,9 @@ class Function:
             return ConcreteFunction(self._counted, leaves, structure, of, sizes, counter, *limits)
 
         found, unknown = None, has_unknown(specs)
-        if not (unknown and self._needs_sizes) or has_unknown(leaves):
+        if any(is_tensor(s) and dtypes.as_dtype(s.dtype) is dtypes.string for s in specs):
+            found = TextFunction(self, specs, structure)
+        elif not (unknown and self._needs_sizes) or has_unknown(leaves):
             try:
                 found = traced(specs, counter)
             except OF_ANY_SIZES:
@@ -225,7 +187,9 @@ class Function:
                 if has_unknown(leaves):
                     found = self._with_fixed_sizes(functools.partial(traced, specs, counter))
                     if found is None:  # each call traces it for its own sizes
-                        return BySize(self, specs, structure, error)
+                        found = BySize(self, specs, structure, error)
+                        if not found.has_unknown_rank:
+                            return found
         if found is None:
             counter = counter or self._counters.setdefault(
                 call_key(structure, specs), rng.new_counter()

@@ -177,6 +177,16 @@ def of_jaxpr(
     return graph, placeholders, results
 
 
+def of_python(
+    given: Sequence[tuple[str, TensorSpec]], made: Sequence[TensorSpec]
+) -> tuple[Graph, list[SymbolicTensor], list[SymbolicTensor]]:
+    """The graph of a function that Python runs, which is one operation in it."""
+    graph = Graph()
+    inputs = [graph.add(n, "Placeholder", (), [(s.shape, s.dtype)])[0] for n, s in given]
+    outputs = graph.add("PyFunc", "EagerPyFunc", inputs, [(s.shape, s.dtype) for s in made])
+    return graph, inputs, list(outputs)
+
+
 def _input(graph: Graph, known: dict[Any, SymbolicTensor], var: Any, name: str) -> SymbolicTensor:
     """An input of an operation. A literal becomes a constant named after the operation."""
     if isinstance(var, jex.Literal) or var not in known:

@@ -23,6 +23,7 @@ from keraslike.export.endpoints import restored as restored_value
 from keraslike.tf.concrete import _Call
 from keraslike.tf.conversion import _as_operand, convert_to_tensor
 from keraslike.tf.dtypes import as_dtype
+from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.signatures import TensorSpec
 from keraslike.tf.tensor import WIDE, Tensor, run, wrap
 from keraslike.tf.variables import Variable, _Unread
@@ -175,7 +176,9 @@ def from_programs(path: str) -> Any:
 
     root = _objects(described["nodes"], made)
     root.signatures = {
-        name: _ProgramSignature(programs[about["endpoint"]], about["inputs"])
+        name: _ProgramSignature(
+            [programs[n] for n in about.get("by_rank") or [about["endpoint"]]], about["inputs"]
+        )
         for name, about in described["signatures"].items()
     }
     return root
@@ -248,13 +251,35 @@ def _filled(structure: Any, leaves: Any) -> Any:
 
 
 class _ProgramSignature(_Signature):
-    def __init__(self, program: _Program, inputs: list[str]):
-        specs = [TensorSpec(s.shape, s.dtype, n) for s, n in zip(program.specs, inputs)]
-        super().__init__(dict(zip(inputs, specs)), program.outputs)
-        self._program, self.variables = program, program.variables
+    """A signature of one program, or of one for each rank of tensors whose rank is unknown."""
+
+    def __init__(self, programs: list[_Program], inputs: list[str]):
+        one = programs[0]
+        specs = [
+            TensorSpec(
+                own[0].shape if len({len(s.shape) for s in own}) == 1 else None, own[0].dtype, name
+            )
+            for name, *own in zip(inputs, *(p.specs for p in programs))
+        ]
+        outputs = {
+            name: spec if all(_rank(p.outputs[name]) == _rank(spec) for p in programs)
+            else TensorSpec(None, spec.dtype)
+            for name, spec in one.outputs.items()
+        }  # fmt: skip
+        super().__init__(dict(zip(inputs, specs)), outputs)
+        self._programs, self.variables = programs, one.variables
 
     def __call__(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
-        return self._program.on(list(self._named(args, kwargs).values()))
+        tensors = list(self._named(args, kwargs).values())
+        ranks = [len(t.shape) for t in tensors]
+        for program in self._programs:
+            if [len(s.shape) for s in program.specs] == ranks:
+                return program.on(tensors)
+        raise InvalidArgumentError(f"The signature was not saved for tensors of the ranks {ranks}.")
+
+
+def _rank(spec: Any) -> int:
+    return len(spec.shape)
 
 
 class RestoredFunction:

@@ -35,20 +35,21 @@ from keraslike.core.errors import NeedsPython
 from keraslike.core.processes import gathered, write_once
 from keraslike.core.tensorflow_host import interpreter, is_saved_model
 from keraslike.core.tensorflow_server import packed
+from keraslike.core.text import Text
 from keraslike.core.tracebacks import entry
 from keraslike.export import archive, endpoints, stablehlo
 from keraslike.export import saved_model as writing
 from keraslike.layers.layer import Layer
 from keraslike.models.model import Model
-from keraslike.tf import restored
+from keraslike.tf import dtypes, restored
 from keraslike.tf.checkpoint import Checkpoint
 from keraslike.tf.concrete import ConcreteFunction, wrap_values
-from keraslike.tf.dtypes import UNKNOWN_SHAPE
 from keraslike.tf.errors import NotFoundError
-from keraslike.tf.function import BySize, Function, _Method
+from keraslike.tf.function import Function, _Method
 from keraslike.tf.restored import ASSETS_DIRECTORY, Asset
 from keraslike.tf.signatures import TensorSpec
 from keraslike.tf.tensor import WIDE, Tensor, wrap
+from keraslike.tf.untraced import BySize, TextFunction
 
 DEFAULT_SERVING_SIGNATURE_DEF_KEY = "serving_default"
 SERVING, TRAINING, GPU, TPU = "serve", "train", "gpu", "tpu"
@@ -223,30 +224,17 @@ class _Graph:
 
     def _function(self, function: Any) -> dict[str, Any]:
         of = getattr(function, "_function", function)
-        name, traced = of.python_function.__name__, of._traced.values()
+        name, traced = of.python_function.__name__, list(of._traced.values())
         if of.input_signature is not None:
-            specs = jax.tree.leaves(of.input_signature, is_leaf=lambda x: isinstance(x, TensorSpec))
-            if any(spec.shape is UNKNOWN_SHAPE for spec in specs):
-                raise ValueError(
-                    f"The tf.function '{name}' cannot be saved: its input_signature has tensors of "
-                    "unknown rank."
-                )
             with contextlib.suppress(NeedsPython):
-                concrete = function.get_concrete_function()
-                traced = [concrete]
-                if isinstance(concrete, BySize):
-                    raise ValueError(
-                        f"The tf.function '{name}' cannot be saved: it cannot be traced with the "
-                        f"unknown sizes of its input_signature. {concrete._error}"
-                    )
-        if of._in_python or (of.input_signature is not None and not of._traced):
+                traced = [function.get_concrete_function()]
+        if of._in_python or (of.input_signature is not None and not traced):
             raise ValueError(
-                f"The tf.function '{name}' cannot be saved: it uses text or data sets, and so it "
-                "is not compiled. keras.export.ExportArchive writes functions that give text to "
-                "StringLookup, TextVectorization, Hashing and functions of each text in tf.strings."
+                f"The tf.function '{name}' cannot be saved: it uses data sets, makes text, or runs "
+                "Python, and so it is not compiled."
             )
         owner, overloads = getattr(function, "__self__", None), []
-        for concrete in traced:
+        for concrete in [c for found in traced for c in _by_rank(found)]:
             args, kwargs = _arguments(concrete)
             if owner is not None:
                 if not args or args[0].value is not owner:
@@ -285,25 +273,44 @@ class _Graph:
 
     def _default_signature(self) -> Any:
         if isinstance(self.root, Model):
-            return _call_of(self.root)
+            return _call_of(self.root) or {}
         found = [f for _, f in _functions(self.root) if f.input_signature is not None]
         concrete = [f.get_concrete_function() for f in found]
-        fit = [c for c in concrete if _is_flat(c.structured_outputs)]
+        fit = [c for c in concrete if isinstance(c, TextFunction) or _is_flat(c.structured_outputs)]
         return fit[0] if len(fit) == 1 else {}
 
     def _signature(self, concrete: ConcreteFunction) -> dict[str, Any]:
-        if not _is_flat(concrete.structured_outputs):
-            raise ValueError(
-                f"The function '{concrete._of.__name__}' of a signature must return a tensor, or "
-                f"flat tensors by name or in a list. It returns {concrete.structured_outputs}."
-            )
-        endpoint = self._endpoint(concrete, by_name)
-        outputs = by_name(concrete.structured_outputs)
+        found: list[str] = []
+
+        def named(outputs: Any) -> Any:
+            if not _is_flat(outputs):
+                raise ValueError(
+                    f"The function '{concrete._of.__name__}' of a signature must return a tensor, "
+                    f"or flat tensors by name or in a list. It returns {outputs}."
+                )
+            outputs = by_name(outputs)
+            found[:] = sorted(outputs)
+            return outputs
+
+        by_rank = [self._endpoint(one, named).name for one in _by_rank(concrete)]
         return {
-            "endpoint": endpoint.name,
+            "endpoint": by_rank[0],
+            "by_rank": by_rank[1:] and by_rank,
             "inputs": input_names(concrete),
-            "outputs": sorted(outputs),
+            "outputs": found,
         }
+
+
+def _by_rank(concrete: ConcreteFunction) -> list[ConcreteFunction]:
+    """The concrete functions that a function of tensors of unknown rank is saved as."""
+    if isinstance(concrete, BySize):
+        if concrete.has_unknown_rank:
+            return concrete.by_rank()
+        raise ValueError(
+            f"The tf.function '{concrete._of.__name__}' cannot be saved: it cannot be traced with "
+            f"the unknown sizes of its input_signature. {concrete._error}"
+        )
+    return [concrete]
 
 
 @dataclasses.dataclass
@@ -370,9 +377,10 @@ def endpoint_of(
     def flat(*tensors: Any) -> Any:
         filled = list(concrete.leaves)
         for place, tensor in zip(concrete.tensors, tensors, strict=True):
-            filled[place] = Tensor(tensor)
+            filled[place] = tensor if isinstance(tensor, Text) else Tensor(tensor)
         args, kwargs = jax.tree.unflatten(concrete.structure, filled)
-        wide = any(s.dtype.size >= 8 for s in specs) or bool(jax.config.read("jax_enable_x64"))
+        wide = any(s.dtype.size >= 8 for s in specs if s.dtype is not dtypes.string)
+        wide = wide or bool(jax.config.read("jax_enable_x64"))
         with WIDE(wide):
             out = wrap_values(staged(*args, **kwargs))
         return out if result is None else result(out)
@@ -381,8 +389,9 @@ def endpoint_of(
         endpoints.Spec(tuple(s.shape), s.dtype.name, n)
         for s, n in zip(specs, names or [None] * len(specs))
     ]
+    takes_text = interpreter() is not None  # TensorFlow has operations of text
     try:
-        return endpoints.Endpoint(name, flat, signature, (), symbols=concrete.symbols)
+        return endpoints.Endpoint(name, flat, signature, (), takes_text, concrete.symbols)
     except Exception as error:
         error.add_note(f"In the tf.function '{concrete._of.__name__}', which is to be saved.")
         raise
@@ -400,15 +409,15 @@ def concrete_of(function: Any) -> ConcreteFunction:
     )
 
 
-def _call_of(model: Model) -> ConcreteFunction:
-    """The call of a model as a function of its inputs."""
-    (given,) = endpoints.signature_of(model)
-    if any(s.dtype == "string" for s in jax.tree.leaves(given, is_leaf=endpoints.is_spec)):
-        raise ValueError(
-            f"tf.saved_model.save() cannot save the model '{model.name}', which takes text. "
-            "model.export(path) writes it as a SavedModel."
-        )
-    specs = jax.tree.map(lambda s: TensorSpec(s.shape, s.dtype), given, is_leaf=endpoints.is_spec)
+def _call_of(model: Model) -> ConcreteFunction | None:
+    """The call of a model as a function of its inputs, if it has been called with one argument."""
+    try:
+        given = endpoints.signature_of(model)
+    except ValueError:  # it is not built
+        return None
+    if len(given) != 1:
+        return None
+    specs = jax.tree.map(lambda s: TensorSpec(s.shape, s.dtype), *given, is_leaf=endpoints.is_spec)
 
     def call(inputs: Any) -> Any:
         return wrap(model(inputs))
@@ -417,11 +426,12 @@ def _call_of(model: Model) -> ConcreteFunction:
 
 
 def _is_flat(outputs: Any) -> bool:
+    kinds = (Tensor, TensorSpec)
     if isinstance(outputs, dict):
-        return all(isinstance(x, TensorSpec) and isinstance(k, str) for k, x in outputs.items())
+        return all(isinstance(x, kinds) and isinstance(k, str) for k, x in outputs.items())
     if isinstance(outputs, (list, tuple)):
-        return all(isinstance(x, TensorSpec) for x in outputs)
-    return isinstance(outputs, TensorSpec)
+        return all(isinstance(x, kinds) for x in outputs)
+    return isinstance(outputs, kinds)
 
 
 def by_name(outputs: Any) -> dict[str, Any]:
