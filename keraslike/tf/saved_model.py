@@ -392,6 +392,12 @@ def endpoint_of(
     takes_text = interpreter() is not None  # TensorFlow has operations of text
     try:
         return endpoints.Endpoint(name, flat, signature, (), takes_text, concrete.symbols)
+    except NeedsPython as error:
+        raise ValueError(
+            f"The tf.function '{concrete._of.__name__}' cannot be saved: {error} Functions of text "
+            "can be saved, as SavedModels, if they give it to StringLookup, TextVectorization, "
+            "Hashing and functions of each text in tf.strings, and return numbers."
+        ) from error
     except Exception as error:
         error.add_note(f"In the tf.function '{concrete._of.__name__}', which is to be saved.")
         raise

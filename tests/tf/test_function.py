@@ -606,6 +606,36 @@ def test_unknown_sizes_of_two_tensors_may_differ(body, sizes):
     assert function.experimental_get_tracing_count() <= 4
 
 
+def test_what_is_known_of_a_function_of_text():
+    double = tf.function(lambda a, n=2: tf.strings.join([a] * n))
+    assert double(tf.constant("b")).numpy() == b"bb"
+    concrete = double.get_concrete_function(tf.TensorSpec([], tf.string))
+    assert concrete is double.get_concrete_function(tf.constant("c"))
+    assert double.experimental_get_tracing_count() == 1
+    assert concrete(a=tf.constant("d")).numpy() == b"dd"
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match="to be a string tensor but is a int32"
+    ):
+        concrete(tf.constant(1))
+    with pytest.raises(TypeError, match="value 2 of an argument. Received: 3"):
+        concrete(tf.constant("a"), 3)
+    assert "Output Type:\n  TensorSpec(shape=(), dtype=tf.string, name=None)" in str(concrete)
+    assert (concrete.inputs[0].name, concrete.outputs[0].dtype) == ("a:0", tf.string)
+    batch = double.get_concrete_function(tf.TensorSpec([None, 3], tf.string))
+    assert batch.structured_outputs == tf.TensorSpec([None, 3], tf.string)
+    assert double(tf.constant(["a"])).numpy().tolist() == [b"aa"]
+
+
+def test_what_is_known_of_a_function_of_unknown_rank():
+    power = tf.function(lambda a, b: a**b)
+    square = power.get_concrete_function(a=tf.TensorSpec(None, tf.float32), b=2)
+    assert square(tf.constant([3.0])).numpy().tolist() == [9] and square(tf.constant(3.0)) == 9
+    assert square.structured_outputs == tf.TensorSpec(None, tf.float32)
+    assert "a (POSITIONAL_OR_KEYWORD): TensorSpec(shape=<unknown>" in str(square)
+    with pytest.raises(TypeError, match="value 2 of an argument. Received: 3"):
+        square(tf.constant(10.0), b=3)
+
+
 def test_a_concrete_function_of_text_runs_in_python():
     @tf.function
     def longest(x):

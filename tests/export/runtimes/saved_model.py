@@ -243,6 +243,53 @@ def test_objects_in_a_saved_model(library, tmp_path):
     assert tape.gradient(loss, loaded.inner.k).numpy().tolist() == [[9, 9]]
 
 
+class Open(ktf.Module):
+    """Functions of text, of unknown rank, and of unknown sizes that they fix."""
+
+    def __init__(self):
+        super().__init__()
+        self.lookup = keras.layers.StringLookup(vocabulary=["a", "b"])
+        self.w = ktf.Variable([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+
+    @ktf.function(input_signature=[ktf.TensorSpec([None], ktf.string)])
+    def text(self, words):
+        lengths = ktf.cast(ktf.strings.length(words), ktf.float32)
+        return ktf.gather(self.w, self.lookup(words)) * lengths[:, None]
+
+    @ktf.function(input_signature=[ktf.TensorSpec(None, ktf.float32)])
+    def ranks(self, x):
+        return self.w[0, 1] * x
+
+    @ktf.function(input_signature=[ktf.TensorSpec([None, None, None], ktf.float32)])
+    def sizes(self, x):
+        return ktf.reshape(x, [-1, 3]) @ self.w
+
+
+@pytest.mark.parametrize("library", ["tensorflow", "keraslike"])
+def test_functions_of_text_and_of_unknown_shapes_in_a_saved_model(library, tmp_path):
+    tf = importlib.import_module(library) if library == "tensorflow" else ktf
+    module, path = Open(), str(tmp_path / "m")
+    names = ("text", "ranks", "sizes")
+    ktf.saved_model.save(module, path, signatures={n: getattr(module, n) for n in names})
+    loaded = tf.saved_model.load(path)
+    words, x = ["b", "zzz", "a"], tf.reshape(tf.range(12.0), [2, 2, 3])
+    for name, given in (("text", words), ("ranks", 3.0), ("ranks", x), ("sizes", x)):
+        (argument,) = loaded.signatures[name].structured_input_signature[1]
+        wanted = np.asarray(getattr(module, name)(ktf.constant(np.asarray(given))))
+        for found in (
+            getattr(loaded, name)(tf.constant(given)),
+            *loaded.signatures[name](**{argument: tf.constant(given)}).values(),
+        ):
+            np.testing.assert_allclose(found, wanted)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        loss = tf.reduce_sum(loaded.signatures["ranks"](x=x)["output_0"])
+    by_x, by_w = tape.gradient(loss, [x, loaded.w])
+    assert by_x.numpy().tolist() == [[[2] * 3] * 2] * 2 and by_w.numpy()[0, 1] == 66
+    with pytest.raises(Exception, match="(?i)reshape|refine"):
+        loaded.sizes(tf.ones([1, 2, 2]))
+
+
 def test_what_tensorflow_saved_runs_in_its_process(tmp_path):
     import tensorflow as tf
 
