@@ -17,7 +17,7 @@ from keraslike.core.tracebacks import (
 )
 from keraslike.tf import documentation, dtypes, effects
 from keraslike.tf import tensor as tensor_module
-from keraslike.tf.conversion import _as_operand
+from keraslike.tf.conversion import _as_operand, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.operation import operation
 from keraslike.tf.structure import Structure, operates
@@ -156,6 +156,15 @@ def Assert(condition: Any, data: Any, summarize: Any = None, name: Any = None) -
     _assert(lambda *a: a[0], "assertion failed", [condition, *data], "given")
 
 
+def _rank(value: Any) -> int:
+    rank = static(value)
+    if isinstance(rank, tuple):
+        raise ValueError(f"A rank must be a scalar. Received: {value}")
+    if not isinstance(rank, int):
+        raise TypeError(f"A rank must be an integer. Received: {value}")
+    return rank
+
+
 def assert_rank(x: Any, rank: Any, message: Any = None, name: Any = None) -> None:
     """Raises ValueError unless the tensor has a given number of axes.
 
@@ -169,7 +178,7 @@ def assert_rank_in(x: Any, ranks: Any, message: Any = None, name: Any = None) ->
 
     >>> tf.debugging.assert_rank_in([[1]], [1, 2])
     """
-    found, ranks = len(_as_operand(x).shape), [int(r) for r in ranks]
+    found, ranks = len(_as_operand(x).shape), [_rank(r) for r in ranks]
     if found not in ranks:
         raise ValueError(f"{message or ''} Tensor must have rank {ranks}. Received rank {found}.")
 
@@ -180,7 +189,7 @@ def assert_rank_at_least(x: Any, rank: Any, message: Any = None, name: Any = Non
     >>> tf.debugging.assert_rank_at_least([[1]], 1)
     """
     found = len(_as_operand(x).shape)
-    if found < int(rank):
+    if found < _rank(rank):
         raise ValueError(
             f"{message or ''} Tensor must have rank at least {rank}. Received rank {found}."
         )
@@ -202,24 +211,37 @@ def assert_shapes(
     """Raises ValueError unless tensors have given shapes.
 
     Args:
-        shapes: pairs, or a dict, of a tensor and its sizes: numbers, `None` for any size, and
-            names, each of which stands for one size in all shapes.
+        shapes: pairs, or a dict, of a tensor and its sizes: numbers, `None` or `"."` for any size,
+            and names, each of which stands for one size in all shapes; or a text with a letter for
+            each. `...` or `"*"` before them stands for any outer axes. A scalar has the shape
+            `(1,)`.
 
-    >>> tf.debugging.assert_shapes([(tf.ones([2, 3]), ("rows", 3))])
+    >>> tf.debugging.assert_shapes([(tf.ones([2, 3]), ("rows", 3)), (tf.ones([5, 3]), "*3")])
     """
-    known: dict[str, int] = {}
-    for tensor, wanted in shapes.items() if isinstance(shapes, dict) else shapes:
-        if hasattr(tensor, "deref"):
-            tensor = tensor.deref()
-        found = list(_as_operand(tensor).shape)
-        wanted = list(wanted) if not isinstance(wanted, str) else list(wanted)
+    known: dict[Any, int] = {}
+    for tensor, asked in shapes.items() if isinstance(shapes, dict) else shapes:
+        if asked is None:
+            continue
+        if not hasattr(asked, "__iter__"):
+            raise ValueError(f"{message or ''} A shape must be iterable. Received: {asked!r}")
+        tensor = tensor.deref() if hasattr(tensor, "deref") else tensor
+        tensor = tensor if isinstance(tensor, Structure) else _as_operand(tensor)
+        found, wanted = list(tensor.shape) or [1], list(asked) or [1]
+        if wanted[0] in (..., "*"):
+            del wanted[0], found[: max(0, len(found) - len(wanted))]
+        if ... in wanted or "*" in wanted:
+            raise ValueError(f"{message or ''} ... and '*' must come first. Received: {asked!r}")
         fits = len(found) == len(wanted)
         for have, want in zip(found, wanted):
-            if isinstance(want, str):
-                want = known.setdefault(want, have)
-            fits = fits and want in (None, have)
+            if want is None or want == ".":
+                continue
+            try:
+                size = int(want)
+            except ValueError:
+                size = known.setdefault(want, have)
+            fits = fits and size == have
         if not fits:
-            raise ValueError(f"{message or ''} Expected shape {wanted}. Received: {found}")
+            raise ValueError(f"{message or ''} Expected shape {asked}. Received: {tensor.shape}")
 
 
 def assert_all_finite(x: Any, message: str, name: str | None = None) -> Tensor:

@@ -251,6 +251,11 @@ def histogram_fixed_width_bins(
     ... ).numpy().tolist()
     [0, 0, 1, 2, 4, 4]
     """
+    if nbins <= 0 or bounds.shape != (2,):
+        raise InvalidArgumentError(
+            "nbins must be above 0, and value_range must have 2 numbers. "
+            f"Received: nbins={nbins}, value_range of shape {bounds.shape}"
+        )
     share = (x - bounds[0]) / (bounds[1] - bounds[0])
     return jnp.clip(jnp.floor(share * nbins), 0, nbins - 1).astype("int32")
 
@@ -265,12 +270,32 @@ def histogram_fixed_width(
     ... ).numpy().tolist()
     [2, 1, 1, 0, 2]
     """
-    found = run(_counted, (histogram_fixed_width_bins(values, value_range, nbins),), (int(nbins),))
-    return ops.cast(found, dtype)
+    values = _as_operand(values)
+    bounds = convert_to_tensor(value_range, dtype_hint=values.dtype)
+    count = int(static(nbins))
+    if count <= 0 or tuple(bounds.shape) != (2,):
+        raise InvalidArgumentError(
+            "nbins must be above 0, and value_range must have 2 numbers. "
+            f"Received: nbins={nbins}, value_range of shape {bounds.shape}"
+        )
+    effects.checked(_check_histogram, raw(values), raw(bounds))
+    return ops.cast(run(_counted, (values, bounds), (count,)), dtype)
 
 
-def _counted(bins: Any, count: int) -> Any:
-    return jnp.bincount(bins.ravel(), length=count)
+def _check_histogram(values: Any, bounds: Any) -> None:
+    low, high = np.asarray(bounds).tolist()
+    if not low < high or np.isnan(np.asarray(values).astype(float)).any():
+        raise InvalidArgumentError(
+            f"value_range must begin below its end, and values must not be NaN: {low}, {high}"
+        )
+
+
+def _counted(values: Any, bounds: Any, count: int) -> Any:
+    with WIDE(True):  # as TensorFlow counts, so that values at the edges are in the same bins
+        low, high = bounds.astype(np.float64)
+        place = (jnp.asarray(values).astype(np.float64) - low) / ((high - low) / count)
+        bins = jnp.clip(place, 0, count - 1).astype(np.int32)
+        return jnp.bincount(bins.ravel(), length=count)
 
 
 @operates

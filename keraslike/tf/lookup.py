@@ -113,7 +113,12 @@ class TextFileInitializer:
                 )
         if vocab_size is not None and vocab_size <= 0:
             raise ValueError(f"`vocab_size` should be > 0, received: {vocab_size}")
-        (self._path,) = paths(filename)
+        if isinstance(filename, str) and not filename:
+            raise ValueError("`filename` must not be empty.")
+        names = list(paths(filename))
+        if len(names) != 1:
+            raise InvalidArgumentError(f"`filename` must be one name. Received: {filename}")
+        self._path = names[0]
         self._indices, self._count = (key_index, value_index), vocab_size
         self._delimiter, self._offset = delimiter.encode(), value_index_offset
 
@@ -348,6 +353,11 @@ class MutableHashTable(Table):
         experimental_is_anonymous: bool = False,
     ):
         super().__init__(key_dtype, value_dtype, default_value, name)
+        if len(self.default_value.shape) > 1:
+            raise InvalidArgumentError(
+                "default_value must be a scalar or a vector. Received: shape "
+                f"{self.default_value.shape}"
+            )
         self._rows: dict[Any, np.ndarray] = {}
 
     def size(self, name: str | None = None) -> Tensor:
@@ -410,7 +420,14 @@ class MutableHashTable(Table):
         others = [default] * places.size
         if instead is not None:
             given = _known(convert_to_tensor(instead, self.value_dtype))
-            if given.shape != default.shape:
+            full = (*places.shape, *default.shape)
+            if given.shape not in (default.shape, full):
+                raise InvalidArgumentError(
+                    f"dynamic_default_values must be of shape {default.shape} or {full}. "
+                    f"Received: shape {given.shape}"
+                )
+            others = [given] * places.size
+            if given.shape == full:
                 others = list(given.reshape(-1, *default.shape))
         rows = [self._rows.get(key, row) for key, row in zip(places.ravel().tolist(), others)]
         return self._stacked(rows, places.shape)
@@ -445,7 +462,21 @@ class DenseHashTable(MutableHashTable):
             _known(convert_to_tensor(key, self.key_dtype)).item()
             for key in (empty_key, deleted_key)
         ]
-        self._least_buckets = 1 << 17 if initial_num_buckets is None else initial_num_buckets
+        count = 1 << 17 if initial_num_buckets is None else initial_num_buckets
+        if self._refused[0] == self._refused[1]:
+            raise InvalidArgumentError(
+                f"empty_key and deleted_key must differ. Received: {empty_key}"
+            )
+        if count < 4 or count & (count - 1):
+            raise InvalidArgumentError(
+                f"initial_num_buckets must be a power of 2, at least 4. Received: {count}"
+            )
+        self._least_buckets = count
+
+    def export(self, name: str | None = None) -> tuple[Tensor, Tensor]:
+        """The keys and values of all buckets; that of a free one is the `empty_key`."""
+        found = self._stored()
+        return constant(found["-keys"]), constant(found["-values"])
 
     def _keys_of(self, keys: Any) -> np.ndarray:
         return self._checked(super()._keys_of(keys))
@@ -455,6 +486,8 @@ class DenseHashTable(MutableHashTable):
         return super()._found(keys, instead)
 
     def _checked(self, keys: np.ndarray) -> np.ndarray:
+        if keys.ndim > 1:
+            raise InvalidArgumentError(f"Keys must be a vector. Received: shape {keys.shape}")
         for key in keys.ravel().tolist():
             if key in self._refused:
                 raise InvalidArgumentError(f"Using the empty_key or deleted_key: {_shown(key)}")

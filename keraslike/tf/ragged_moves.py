@@ -157,7 +157,7 @@ def _matmul(function: Callable, a: Any, b: Any, *args: Any, **kwargs: Any) -> An
         return function(*map(_dense, given), *args, **kwargs)
     if len(shapes[0]) > 3:
         lengths = [ragged_math._rows_of(x)[1] for x in given]
-        if not np.array_equal(*lengths):
+        if not np.array_equal(lengths[0], lengths[1]):
             raise InvalidArgumentError(f"The batches of the matrices differ: {shapes}")
         joined = map(ragged_math._rows_joined, given)
         return RaggedTensor.from_row_lengths(

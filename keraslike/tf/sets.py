@@ -11,7 +11,7 @@ import numpy as np
 from keraslike.tf import dtypes
 from keraslike.tf.conversion import constant, convert_to_tensor
 from keraslike.tf.errors import InvalidArgumentError
-from keraslike.tf.sparse_tensor import SparseTensor, _validate
+from keraslike.tf.sparse_tensor import SparseTensor, _validate, check_bounds
 from keraslike.tf.structure import host
 from keraslike.tf.tensor import Tensor
 
@@ -107,6 +107,7 @@ def _rows(name: str, x: Any, validate: bool) -> tuple[dict[_Row, set], _Row]:
         values = host(x, *why)
         return {place: set(values[place].tolist()) for place in np.ndindex(sizes[:-1])}, sizes[:-1]
     places, values = host(x.indices, *why), host(x.values, *why)
+    check_bounds(x)
     if validate:
         _validate(places, sizes)
     rows: dict[_Row, set] = {}

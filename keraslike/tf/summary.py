@@ -4,12 +4,10 @@
 >>> with tempfile.TemporaryDirectory() as logs:
 ...     writer = tf.summary.create_file_writer(logs)
 ...     with writer.as_default(step=0):
-...         tf.summary.scalar("loss", 0.5)
-...         tf.summary.image("kernels", tf.zeros((2, 5, 5, 3)), step=1)
+...         written = tf.summary.scalar("loss", 0.5)
+...         written = tf.summary.image("kernels", tf.zeros((2, 5, 5, 3)), step=1)
 ...     writer.close()
 ...     len(os.listdir(logs))
-True
-True
 1
 """
 
@@ -18,14 +16,17 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+from flax import nnx
+
 from keraslike.core import context
 from keraslike.core.arguments import warn_user
 from keraslike.tf import function
-from keraslike.tf.conversion import convert_to_tensor
+from keraslike.tf.conversion import constant, convert_to_tensor
 from keraslike.tf.effects import call_back
 from keraslike.tf.module import name_scope
 from keraslike.tf.profiler import experimental as profiling
@@ -52,10 +53,19 @@ class SummaryWriter:
     True
     """
 
-    def __init__(self, logdir: Any, filename_suffix: str = ".v2"):
+    def __init__(
+        self,
+        logdir: Any,
+        filename_suffix: str = ".v2",
+        max_queue: int | None = None,
+        flush_millis: int | None = None,
+    ):
         self._events = EventFile(logdir, filename_suffix)
         self._events.create()
         self._closed = False
+        self._most = 10 if max_queue is None else max_queue
+        self._seconds = (120_000 if flush_millis is None else flush_millis) / 1000
+        self.flush()
 
     @contextlib.contextmanager
     def as_default(self, step: Any = None) -> Iterator[SummaryWriter]:
@@ -74,11 +84,21 @@ class SummaryWriter:
             _defaults.step = step
 
     def init(self) -> None:
-        """Does nothing, since the file is created with the writer."""
+        """Does nothing, since the file is created with the writer.
+
+        Raises RuntimeError if it is closed.
+        """
+        self._check()
 
     def flush(self) -> None:
         """Writes the logged values to the disk."""
+        self._waiting, self._flushed = 0, time.monotonic()
         self._events.flush()
+
+    def _wrote(self) -> None:
+        self._waiting += 1
+        if self._waiting > self._most or time.monotonic() - self._flushed > self._seconds:
+            self.flush()
 
     def close(self) -> None:
         """Closes the file."""
@@ -103,6 +123,11 @@ def create_file_writer(
 ) -> SummaryWriter:
     """A writer of an event file in a directory, both of which it creates.
 
+    Args:
+        max_queue: more values than this, by default 10, are written to the disk at once.
+        flush_millis: the longest time, by default two minutes, after which a value that is logged
+            is written to the disk with those before it.
+
     >>> import os, tempfile
     >>> path = tempfile.mkdtemp()
     >>> writer = tf.summary.create_file_writer(path)
@@ -112,8 +137,8 @@ def create_file_writer(
     >>> len(os.listdir(path))
     1
     """
-    del max_queue, flush_millis, name  # as_default() flushes at the end of its block
-    return SummaryWriter(logdir, ".v2" if filename_suffix is None else filename_suffix)
+    suffix = ".v2" if filename_suffix is None else filename_suffix
+    return SummaryWriter(logdir, suffix, max_queue, flush_millis)
 
 
 def flush(writer: SummaryWriter | None = None, name: str | None = None) -> None:
@@ -124,6 +149,8 @@ def flush(writer: SummaryWriter | None = None, name: str | None = None) -> None:
     >>> tf.summary.flush(writer)
     """
     writer = _defaults.writer if writer is None else writer
+    if writer is not None and not isinstance(writer, SummaryWriter):
+        raise ValueError(f"writer must be a SummaryWriter. Received: {writer!r}")
     if writer is not None:
         writer.flush()
 
@@ -153,7 +180,8 @@ def should_record_summaries() -> Any:
     if _defaults.writer is None:
         return False
     condition = _defaults.recording
-    condition = condition() if callable(condition) else condition
+    if callable(condition) and not isinstance(condition, nnx.Variable):
+        condition = condition()
     return convert_to_tensor(condition) if is_traced(condition) else bool(condition)
 
 
@@ -187,11 +215,14 @@ def _tag(name: str) -> str:
 experimental = SimpleNamespace(set_step=set_step, get_step=get_step, summary_scope=summary_scope)
 
 
-def _log(write: Callable[..., None], tag: str, data: Any, step: Any, **options: Any) -> Any:
-    """Logs a value, and returns whether it was logged. A traced function logs whenever it runs."""
-    recorded = should_record_summaries()
+def _log(write: Callable[..., None], tag: str, data: Any, step: Any, **options: Any) -> Tensor:
+    """Logs a value, which may be a function, and returns whether it was logged.
+
+    A traced function logs whenever it runs.
+    """
+    recorded = should_record_summaries()  # once, since the condition may be a function with state
     if recorded is False:
-        return False
+        return constant(False)
     step = _defaults.step if step is None else step
     if step is None:
         raise ValueError(
@@ -200,20 +231,22 @@ def _log(write: Callable[..., None], tag: str, data: Any, step: Any, **options: 
         )
     if hasattr(step, "read_value"):
         step = step.read_value()
+    data = data() if callable(data) and not isinstance(data, nnx.Variable) else data
     data, step = (raw(v) if isinstance(v, Tensor) else v for v in (data, step))
-    events = _defaults.writer._events  # type: ignore[union-attr]
+    writer = _defaults.writer
     tag = tag if write is EventFile.tensor else _tag(tag)
 
     def log(given: Sequence[Any]) -> None:
         data, step, wanted = given
-        if wanted:
-            write(events, tag, data, int(step), **options)
+        if wanted and writer is not None:
+            write(writer._events, tag, data, int(step), **options)
+            writer._wrote()
 
     call_back(log, [data, step, recorded if recorded is True else raw(recorded)])
-    return recorded
+    return convert_to_tensor(recorded)
 
 
-def scalar(name: str, data: Any, step: Any = None, description: str | None = None) -> bool:
+def scalar(name: str, data: Any, step: Any = None, description: str | None = None) -> Tensor:
     """Logs a number, and returns whether it was logged.
 
     >>> import tempfile
@@ -230,7 +263,7 @@ def histogram(
     step: Any = None,
     buckets: int | None = None,
     description: str | None = None,
-) -> bool:
+) -> Tensor:
     """Logs a histogram of values, by default with 30 buckets.
 
     >>> import tempfile
@@ -248,7 +281,7 @@ def image(
     step: Any = None,
     max_outputs: int = 3,
     description: str | None = None,
-) -> bool:
+) -> Tensor:
     """Logs images `(samples, height, width, channels)`, floats from 0 to 1 or uint8.
 
     >>> import tempfile
@@ -268,7 +301,7 @@ def audio(
     max_outputs: int = 3,
     encoding: Any = None,
     description: str | None = None,
-) -> bool:
+) -> Tensor:
     """Logs audio `(clips, frames, channels)`, floats from -1 to 1.
 
     >>> import tempfile
@@ -296,19 +329,18 @@ class _Nowhere(SummaryWriter):
 
     @contextlib.contextmanager
     def as_default(self, step: Any = None) -> Iterator[SummaryWriter]:
-        with context.changing(_defaults, writer=None):
-            yield self
+        yield self  # the writer of an enclosing block stays the default
 
     def set_as_default(self, step: Any = None) -> None:
-        _defaults.writer = None
-
-    def flush(self) -> None:
         pass
 
-    close = flush
+    def init(self) -> None:
+        pass
+
+    flush = close = init
 
 
-def text(name: str, data: Any, step: Any = None, description: str | None = None) -> bool:
+def text(name: str, data: Any, step: Any = None, description: str | None = None) -> Tensor:
     """Logs text, or an array of texts, which TensorBoard renders as Markdown.
 
     >>> import tempfile
@@ -320,7 +352,9 @@ def text(name: str, data: Any, step: Any = None, description: str | None = None)
     return _log(EventFile.text, name, data, step, description=description or "")
 
 
-def write(tag: Any, tensor: Any, step: Any = None, metadata: Any = None, name: Any = None) -> bool:
+def write(
+    tag: Any, tensor: Any, step: Any = None, metadata: Any = None, name: Any = None
+) -> Tensor:
     """Logs a tensor, for a plugin of TensorBoard that its metadata name.
 
     Args:
@@ -332,12 +366,10 @@ def write(tag: Any, tensor: Any, step: Any = None, metadata: Any = None, name: A
     ...     print(bool(tf.summary.write("values", [1.0, 2.0], step=1)))
     True
     """
-    if should_record_summaries() is False:
-        return False
-    tensor = convert_to_tensor(tensor() if callable(tensor) else tensor)
     serialize = getattr(metadata, "SerializeToString", None)
     content = serialize() if serialize is not None else metadata or b""
-    return _log(EventFile.tensor, tag, tensor, step, metadata=content)
+    value = lambda: convert_to_tensor(tensor() if callable(tensor) else tensor)  # noqa: E731
+    return _log(EventFile.tensor, tag, value, step, metadata=content)
 
 
 def graph(graph_data: Any) -> bool:
@@ -361,6 +393,10 @@ def _graph_def(graph_data: Any) -> bytes:
     serialize = getattr(graph_data, "SerializeToString", None)
     if serialize is not None:
         return serialize()
+    if not hasattr(graph_data, "get_operations"):
+        raise ValueError(
+            f"graph_data must be a graph or a message of one. Received: {graph_data!r}"
+        )
     nodes = (
         (op.name, op.type, [t.name.removesuffix(":0") for t in op.inputs])
         for op in graph_data.get_operations()

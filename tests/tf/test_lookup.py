@@ -3,6 +3,8 @@
 import json
 import os
 
+import pytest
+
 import keraslike
 from keraslike import tf
 from tests.tf import lookup_programs
@@ -20,3 +22,39 @@ def test_a_layer_may_have_a_table_of_numbers():
     table = tf.lookup.StaticHashTable(contents, 0.0)
     model = keraslike.Sequential([keraslike.layers.Lambda(lambda x: table[tf.cast(x, tf.int32)])])
     assert model.predict(tf.constant([[3, 4], [7, 3]]), verbose=0).tolist() == [[1, 0], [2, 1]]
+
+
+def test_defaults_of_a_look_up():
+    table = tf.lookup.experimental.MutableHashTable(tf.string, tf.int64, [-1, -1])
+    keys = tf.constant(["a", "b"])
+    assert table.lookup(keys, tf.constant([3, 4], tf.int64)).numpy().tolist() == [[3, 4], [3, 4]]
+    rows = tf.constant([[3, 4], [5, 6]], tf.int64)
+    assert table.lookup(keys, rows).numpy().tolist() == [[3, 4], [5, 6]]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="dynamic_default_values"):
+        table.lookup(keys, tf.constant([[[3, 4]]], tf.int64))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="default_value"):
+        tf.lookup.experimental.MutableHashTable(tf.string, tf.int64, [[-1]])
+
+
+def test_a_dense_table_exports_its_buckets():
+    dense = tf.lookup.experimental.DenseHashTable
+    table = dense(tf.int64, tf.int64, -1, 0, -1, initial_num_buckets=8)
+    table.insert(tf.constant([11, 12, 29], tf.int64), tf.constant([1, 2, 3], tf.int64))
+    keys, values = (part.numpy().tolist() for part in table.export())
+    assert keys == [[0], [0], [0], [11], [12], [29], [0], [0]]
+    assert values == [[0], [0], [0], [1], [2], [3], [0], [0]]
+    for refused in (
+        lambda: table.lookup(tf.constant([[1], [2]], tf.int64)),
+        lambda: dense(tf.int64, tf.int64, -1, 5, 5),
+        lambda: dense(tf.int64, tf.int64, -1, 0, -1, initial_num_buckets=12),
+    ):
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            refused()
+
+
+def test_file_names_of_tables():
+    index = tf.lookup.TextFileIndex
+    rest = (tf.string, index.WHOLE_LINE, tf.int64, index.LINE_NUMBER)
+    for error, name in ((ValueError, ""), (tf.errors.InvalidArgumentError, ["a", "b"])):
+        with pytest.raises(error, match="filename"):
+            tf.lookup.TextFileInitializer(name, *rest)

@@ -136,6 +136,76 @@ def test_sounds_in_event_files(tmp_path):
     assert data.count(b"RIFF") == 2 and b"audio" in data and b"outer/in/mean" in data
     with tf.summary.create_noop_writer().as_default():
         assert not tf.summary.scalar("a", 1.0, step=0)
+    for refused in (writer.init, writer.set_as_default):
+        with pytest.raises(RuntimeError, match="closed"):
+            refused()
+    for error, refused in (
+        (ValueError, lambda: tf.summary.flush(())),
+        (ValueError, lambda: tf.summary.graph("x")),
+    ):
+        with pytest.raises(error), tf.summary.create_file_writer(tmp_path).as_default():
+            refused()
+
+
+def test_conditions_and_queues_of_summaries(tmp_path):
+    path = tmp_path / "queue"
+
+    def size():
+        return sum(file.stat().st_size for file in path.iterdir())
+
+    writer = tf.summary.create_file_writer(path, max_queue=1)
+    step, sizes = tf.Variable(-1), [size()]
+
+    def condition():
+        step.assign_add(1)
+        return step % 2 == 0
+
+    with writer.as_default(), tf.summary.record_if(condition):
+        written = [tf.summary.write("tag", 1, step=step) for _ in range(3)]
+        with tf.summary.record_if(tf.Variable(True)), tf.summary.create_noop_writer().as_default():
+            written.append(tf.summary.scalar("tag", 1.0, step=4))
+    assert [bool(w.numpy()) for w in written] == [True, False, True, True]
+    with writer.as_default(step=0):
+        sizes.append(size())
+        for _ in range(2):
+            tf.summary.write("tag", 1)
+            sizes.append(size())
+    assert 0 < sizes[0] < sizes[1] == sizes[2] < sizes[3]  # the second value is one too many
+
+
+def test_histograms_count_as_tensorflow():
+    count = tf.histogram_fixed_width
+    known = [1, 1, 1, 1, 1, 1, 2, 0, 2, 0, 1, 1, 2, 1, 0, 1, 1, 2, 1, 0]
+    assert count([0.1 * i for i in range(20)], [0.0, 2.0], 20).numpy().tolist() == known
+    assert count([3e38, 100.0], [-1e38, 3e38], 2).numpy().tolist() == [1, 1]
+    for values, bounds, bins in (
+        ([1.0], [5.0, 0.0], 3),
+        ([1.0], [0.0, 5.0], 0),
+        ([1.0], [0.0, 1.0, 2.0], 3),
+        ([float("nan")], [0.0, 5.0], 3),
+    ):
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            count(values, bounds, bins)
+
+
+def test_asserted_shapes():
+    x, y = tf.ones([1, 2, 3]), tf.ones([2, 3])
+    check = tf.debugging.assert_shapes
+    check([(x, "*NQ"), (y, "NQ"), (x, (..., "N", 3)), (y, ".3"), (y, None), (1.0, ()), ([1], ())])
+    check([(tf.sparse.from_dense([[1, 2]]), (1, 2)), (y, np.array([2, 3])), (2, "a")])
+    for wrong in (
+        [(y, "22")],
+        [(x, ("N", ..., "Q"))],
+        [(y, 2)],
+        [([2, 2], ())],
+        [(1.0, "a"), (y, "a3")],
+        [(y, "*ABC")],
+    ):
+        with pytest.raises(ValueError):
+            check(wrong)
+    for error, rank in ((TypeError, 0.5), (ValueError, [1, 2])):
+        with pytest.raises(error, match="rank"):
+            tf.debugging.assert_rank(y, rank)
 
 
 def test_windows_of_channels_are_pooled():
