@@ -101,7 +101,7 @@ def cross_hashed(
         hash_key: the number that FarmHash's FingerprintCat64 combines with the features first.
 
     >>> tf.ragged.cross_hashed([[["a"], ["b"]], [[1], [2]]], num_buckets=10).to_list()
-    [[0], [5]]
+    [[5], [7]]
     """
     parts, lengths = _ragged(inputs)
     return RaggedTensor.from_row_lengths(_hashed(parts, num_buckets, hash_key), lengths)
@@ -155,7 +155,7 @@ def sparse_cross_hashed(
         hash_key: the number that FarmHash's FingerprintCat64 combines with the features first.
 
     >>> tf.sparse.cross_hashed([[["a", "b"]], [["c"]]], num_buckets=10).values.numpy().tolist()
-    [3, 6]
+    [6, 4]
     """
     parts, lengths = _dense_or_sparse(inputs)
     return _sparse(_hashed(parts, num_buckets, hash_key), lengths)
