@@ -75,6 +75,16 @@ ad.defbilinear(_sloped, lambda c, t, slope: guarded(c, slope), lambda c, t, slop
 batching.primitive_batchers[_sloped] = _batched
 
 
+@_differentiated(lambda out, x, t: t / jnp.sinh(out))
+def _complex_acosh(x: Any) -> Any:
+    return jnp.arccosh(x)
+
+
+def acosh(x: Any) -> Any:
+    """`arccosh(x)`. JAX's slope has the wrong sign where the real part is negative."""
+    return _complex_acosh(x) if jnp.issubdtype(x.dtype, jnp.complexfloating) else jnp.arccosh(x)
+
+
 def _by_slope(function: Callable, slope: Callable[[Any], Any]) -> Callable:
     """A function with the slope `slope(result)`."""
 
@@ -292,9 +302,9 @@ def _step(y: Any) -> Any:
 
 def _cholesky_cotangent(y: Any, c: Any) -> Any:
     inverse = jax.scipy.linalg.solve_triangular(y, jnp.eye(y.shape[-1], dtype=y.dtype), lower=True)
-    middle = jnp.tril(_adjoint(y) @ c)
+    middle = jnp.tril(jnp.swapaxes(y, -1, -2) @ c)
     middle = middle - 0.5 * jnp.eye(y.shape[-1], dtype=y.dtype) * middle
-    found = _adjoint(inverse) @ middle @ inverse
+    found = jnp.swapaxes(inverse, -1, -2) @ middle @ jnp.conj(inverse)
     return 0.5 * (found + _adjoint(found))
 
 
@@ -372,6 +382,7 @@ CHOICES: dict[Callable, Callable] = {
         **{name: _by_slope(*root) for name, root in _ROOTS.items()},
         "std": lambda x, axis=None, keepdims=False: _sqrt(_plain("var")(x, axis, keepdims)),
         "abs": lambda x: absolute(array(x)),
+        "arccosh": lambda x: acosh(array(x)),
         "absolute": lambda x: absolute(array(x)),
         "fabs": lambda x: absolute(array(x)),
         "maximum": lambda x1, x2: maximum(operand(x1), operand(x2)),

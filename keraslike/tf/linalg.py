@@ -160,6 +160,12 @@ def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: Any = 
     """
     t = _as_operand(t)
     low, high = (operands("clip_by_value", t, v)[1] for v in (clip_value_min, clip_value_max))
+    shapes = tuple(t.shape), tuple(low.shape), tuple(high.shape)
+    if np.broadcast_shapes(*shapes) != shapes[0]:
+        raise ValueError(
+            "tf.clip_by_value: the limits must broadcast to the shape of t. "
+            f"Received shapes: t {shapes[0]}, limits {shapes[1]} and {shapes[2]}"
+        )
     return run(derivatives.clip, (t, low, high))
 
 
@@ -229,15 +235,15 @@ _MATRIX = {
 }
 _TABLE = {
     "det": jnp.linalg.det,
-    "slogdet": lambda x: LogMatrixDeterminant(*jnp.linalg.slogdet(x)),
+    "slogdet": lambda x: LogMatrixDeterminant(*[v.astype(x.dtype) for v in jnp.linalg.slogdet(x)]),
     "logdet": lambda x: 2 * jnp.sum(jnp.log(jnp.real(_diagonal(derivatives.cholesky(x)))), -1),
     "trace": lambda x: jnp.trace(x, axis1=-2, axis2=-1),
     "cholesky": derivatives.cholesky,
     "qr": lambda x, full_matrices=False: Qr(
         *jnp.linalg.qr(x, "complete" if full_matrices else "reduced")
     ),
-    "eigh": lambda x: tuple(jnp.linalg.eigh(derivatives.hermitian(x))),
-    "eigvalsh": lambda x: jnp.linalg.eigvalsh(derivatives.hermitian(x)),
+    "eigh": lambda x: tuple([v.astype(x.dtype) for v in jnp.linalg.eigh(derivatives.hermitian(x))]),
+    "eigvalsh": lambda x: jnp.linalg.eigvalsh(derivatives.hermitian(x)).astype(x.dtype),
     "expm": jax.scipy.linalg.expm,
     "eig": lambda x: tuple(jnp.linalg.eig(x)),
     "eigvals": jnp.linalg.eigvals,

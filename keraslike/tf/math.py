@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.tf import dtypes, special, table
-from keraslike.tf.conversion import constant, static
+from keraslike.tf.conversion import constant, convert_to_tensor, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.nn import (
     approx_max_k,
@@ -101,10 +101,10 @@ def polyval(coeffs: Any, x: Any, name: Any = None) -> Tensor:
     >>> tf.math.polyval([2.0, 0.0, 1.0], 3.0).numpy().tolist()
     19.0
     """
-    total, *others = coeffs
+    total, *others = coeffs or [table.zeros_like(x)]
     for coefficient in others:
         total = table.add(table.multiply(total, x), coefficient)
-    return total
+    return convert_to_tensor(total)
 
 
 def confusion_matrix(

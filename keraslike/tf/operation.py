@@ -79,6 +79,7 @@ def operation(
     constant: str = "",
     stops: bool = False,
     named: bool = True,
+    hint: Any = None,
 ) -> Callable:
     """A decorator that makes a function of arrays one of tensors.
 
@@ -90,6 +91,7 @@ def operation(
         constant: the names of tensors without a gradient.
         stops: whether tapes do not follow results that depend only on those.
         named: whether TensorFlow's function has the parameter `name`, as nearly all have.
+        hint: the dtype of arguments that are no tensors, if they can be converted to it.
     """
     alike, _, free = tensors.partition(";")
     alike, free = alike.split(), free.split()
@@ -118,7 +120,7 @@ def operation(
                         given = [*operands(name, args[0], args[1]), *args[2:count]]
                         given[2:] = [_as_operand(a) for a in given[2:]]
                     else:
-                        given = [_as_operand(a) for a in args[:count]]
+                        given = [_as_operand(a, hint) for a in args[:count]]
                 except NotDense as e:
                     structure = e.given
                 else:

@@ -452,7 +452,16 @@ def broadcast_to(x: Any, shape: Any) -> Any:
     >>> tf.broadcast_to([1, 2], [2, 2]).numpy().tolist()
     [[1, 2], [1, 2]]
     """
+    _check_size(shape)
     return jnp.broadcast_to(x, shape)
+
+
+def _check_size(shape: Any) -> None:
+    """Refuses shapes of more elements than can be addressed, for which XLA ends the process."""
+    sizes = shape if isinstance(shape, (tuple, list)) else ()
+    known = all(isinstance(n, (int, np.integer)) for n in sizes)
+    if known and math.prod(map(int, sizes)) >= 1 << 60:
+        raise InvalidArgumentError(f"There is no memory for a tensor of the shape {shape}.")
 
 
 @operation("tile", "input")

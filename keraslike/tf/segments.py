@@ -15,7 +15,7 @@ from keraslike.tf import documentation, effects
 from keraslike.tf.conversion import _as_operand, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.indexing import _concrete
-from keraslike.tf.ops import cast
+from keraslike.tf.ops import _check_size, cast
 from keraslike.tf.structure import operates
 from keraslike.tf.tensor import Tensor, raw, run
 
@@ -34,13 +34,14 @@ def _segment(
 
     def segment(data: Any, segment_ids: Any, name: Any = None) -> Tensor:
         ids = _as_operand(segment_ids)
-        known = _concrete(f"math.segment_{kind}", ids)
+        known, data = _concrete(f"math.segment_{kind}", ids), _as_operand(data)
         if known.size and known[0] < 0 or (np.diff(known) < 0).any():
             raise InvalidArgumentError(
                 f"segment_ids must be numbers from 0 on that do not decrease. Received: {known}"
             )
-        count = int(known[-1]) + 1
-        return run(of, (_as_operand(data), ids), (count,))
+        count = int(known[-1]) + 1 if known.size else 0
+        _check_size((count, *data.shape[1:]))
+        return run(of, (data, ids), (count,))
 
     def unsorted(data: Any, segment_ids: Any, num_segments: Any, name: Any = None) -> Tensor:
         ids, count = _as_operand(segment_ids), static(num_segments)

@@ -114,7 +114,8 @@ def _from_table() -> dict[str, Callable]:
             fn = _OWN.get(name) or plain(op or name)
             constant = "x y" if kind.endswith("constant") else ""
             if kind.startswith("input_tensor"):
-                made[name] = operation(name, "input_tensor")(_reduction(name, fn))
+                hint = dtypes.bool_ if name in ("reduce_any", "reduce_all") else None  # of []
+                made[name] = operation(name, "input_tensor", hint=hint)(_reduction(name, fn))
             elif kind.startswith(("x y", "y x")):
                 made[name] = operation(name, kind.removesuffix(" constant"), constant)(
                     _two(name, fn)
@@ -129,6 +130,9 @@ def _from_table() -> dict[str, Callable]:
 
 
 def _sign(x: Any) -> Any:
+    if x.dtype.kind == "c":  # JAX's sign of complex numbers has no gradient
+        size = derivatives.absolute(x)
+        return jnp.where(x == 0, 0, x / jnp.where(x == 0, 1, size))
     return jnp.where(x == 0, jnp.zeros_like(x), jnp.sign(x))  # never -0.0
 
 
@@ -275,7 +279,7 @@ _MORE = {  # name: (function, tensors, those by which no gradient is taken)
     "xlogy": (derivatives.xlogy, "x y", ""),
     "xlog1py": (derivatives.xlog1py, "x y", ""),
     "xdivy": (derivatives.xdivy, "x y", ""),
-    "squared_difference": (lambda x, y: jnp.square(x - y), "x y", ""),
+    "squared_difference": (lambda x, y: jnp.conj(x - y) * (x - y), "x y", ""),
     "multiply_no_nan": (derivatives.multiply_no_nan, "x y", ""),
     "invert_permutation": (lambda x: jnp.argsort(x), "x", "x"),
     "l2_normalize": (_l2_normalize, "x", ""),

@@ -23,6 +23,12 @@ def names(tf):
             out = function(*variables)
         return [tf.convert_to_tensor(g) for g in tape.gradient(out, variables)]
 
+    def slope(function, x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            out = function(x)
+        return tape.gradient(out, x, tf.cast(tf.fill(out.shape, 1 + 0.5j), out.dtype))
+
     full = tf.linalg.LinearOperatorFullMatrix(matrix)
     diag = tf.linalg.LinearOperatorDiag(matrix[0])
     return {
@@ -32,6 +38,7 @@ def names(tf):
         "L": tf.linalg,
         "Q": tf.quantization,
         "grad": gradients,
+        "slope": slope,
         "seeded": lambda draw: (tf.random.set_seed(3), list(draw()))[1],
         "total": lambda x: tf.reduce_sum(x**2),
         "im": tf.constant(rng.random((5, 4, 2)).astype("float32")),
@@ -172,6 +179,15 @@ tf.debugging.assert_same_float_dtype([m, tf.constant(1)])
 tf.debugging.assert_all_finite([1.0, np.inf], "m")
 [tf.errors.OpError(None, None, "m", 3).error_code, tf.errors.DATA_LOSS]
 tf.errors.ResourceExhaustedError(None, None, "m").error_code
+[slope(f, tf.constant([-1.3 + 0.7j, 1.2 - 0.3j])) for f in (tf.math.acosh, tf.sign)]
+slope(lambda x: slope(L.cholesky, x), L.matmul(m, m, transpose_b=True) + tf.eye(3))
+slope(lambda x: slope(L.cholesky, x), tf.constant([[4 + 0j, 1 + 2j], [1 - 2j, 3 + 0j]]))
+tf.math.squared_difference([1.0 + 2.0j], [2.0 - 1.0j])
+[*L.slogdet(tf.constant([[1j]])), L.eigh(tf.constant([[2 + 0j]]))[0], L.eigvalsh([[2 + 0j]])]
+[tf.reduce_all([]), tf.math.bincount([]), tf.math.bincount([1.5]), tf.math.polyval([], [2.0])]
+tf.clip_by_value([1.0], [1.0, 2.0], 3.0)
+tf.math.segment_sum(np.ones([1, 10, 1]), [1676240524292489355])
+tf.zeros([10**10, 10**10])
 """.strip().splitlines()
 
 
