@@ -110,6 +110,9 @@ class Absent:
     def __iter__(self) -> Iterator[Any]:
         return self._used(iter(()))
 
+    def __instancecheck__(self, value: Any) -> bool:
+        return self._used(False)
+
     def __mro_entries__(self, bases: tuple) -> tuple:
         return self._used(())
 

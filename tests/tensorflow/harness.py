@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import json
 import os
 import pathlib
@@ -104,11 +105,28 @@ def _attribute(module: str, name: str) -> Any:
             else Absent(f"tf.raw_ops.{known['raw']}")
         )
     api = known.get("api", [])
-    paths = [*api, *(path.removeprefix("compat.v1.") for path in api)]
     if not api and not name.startswith("_"):
-        paths = [prefix + name for prefix in PUBLIC_MODULES]
-    found = _first(paths)
-    return Absent(f"tf.{api[0]}" if api else full) if found is None else found
+        api = [prefix + name for prefix in PUBLIC_MODULES]
+    found = _first(api)
+    if found is None and api and api[0].startswith("compat.v1."):
+        found = _first([path.removeprefix("compat.v1.") for path in api])
+        if inspect.isfunction(found):
+            found = _of_tensorflow_2(found, f"tf.{api[0]}")
+    return Absent(f"tf.{known['api'][0]}" if "api" in known else full) if found is None else found
+
+
+def _of_tensorflow_2(function: Callable, name: str) -> Callable:
+    """A function of TensorFlow 2 for calls of the one of TensorFlow 1. Calls with arguments that
+    only the latter has are calls of a function that keraslike does not have."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            inspect.signature(function).bind(*args, **kwargs)
+        except TypeError:
+            Absent(name)()
+        return function(*args, **kwargs)
+
+    return call
 
 
 def _by_position(operation: Callable, names: Sequence[str]) -> Callable:

@@ -20,9 +20,10 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
-from absl.testing import parameterized
 
 from keraslike import tf
+from keraslike.core.structures import iter_leaves, map_leaves
+from keraslike.data.pipeline import DatasetIterator
 from tests.conformance.harness import Absent
 
 PYTHON = "tensorflow.python"
@@ -62,7 +63,7 @@ def _block(*args: Any, **kwargs: Any) -> Iterator[None]:
     yield
 
 
-class TestCase(tf.test.TestCase, parameterized.TestCase):
+class TestCase(tf.test.TestCase):
     """TensorFlow's test case. The words of errors are not compared, since keraslike has its own."""
 
     def setUp(self) -> None:
@@ -260,6 +261,20 @@ def _of_elements(attribute: str) -> Callable:
     )
 
 
+def _is_leaf(part: Any) -> bool:
+    return isinstance(part, (list, tf.TensorShape))  # lists are, in elements of data sets
+
+
+def _flat(structure: Any) -> list[Any]:
+    return list(iter_leaves(structure, _is_leaf))
+
+
+def _mapped(function: Callable, *structures: Any, **_: Any) -> Any:
+    values = map(function, *map(_flat, structures))
+    return map_leaves(lambda leaf: next(values), structures[0], _is_leaf)
+
+
+DatasetIterator._next_internal = DatasetIterator.get_next  # type: ignore[attr-defined]
 _DATASETS = f"{PYTHON}.data.ops.dataset_ops"
 _OPS = f"{PYTHON}.framework.ops"
 _GRAPHS = (
@@ -294,9 +309,17 @@ VALUES: dict[str, Any] = {
     f"{PYTHON}.framework.config.list_physical_devices": lambda kind="CPU": (
         ["CPU"] * (kind == "CPU")
     ),
+    f"{PYTHON}.data.util.nest.assert_same_structure": tf.nest.assert_same_structure,
+    f"{PYTHON}.data.util.nest.flatten": _flat,
+    f"{PYTHON}.data.util.nest.map_structure": _mapped,
+    f"{_DATASETS}.get_structure": lambda dataset: dataset.element_spec,
     f"{_DATASETS}.get_legacy_output_types": _of_elements("dtype"),
     f"{_DATASETS}.get_legacy_output_shapes": _of_elements("shape"),
     f"{_DATASETS}.get_legacy_output_classes": _of_elements("value_type"),
+    **{
+        f"{PYTHON}.data.experimental.ops.testing.{name}": lambda *_, **__: lambda dataset: dataset
+        for name in ("assert_next", "assert_prev")  # names of the runtime's transformations
+    },
     f"{_DATASETS}.make_one_shot_iterator": iter,
     f"{_DATASETS}.make_initializable_iterator": lambda dataset, **_: iter(dataset),
 }
@@ -306,6 +329,8 @@ PUBLIC = {
     f"{PYTHON}.framework.ops.Tensor": "Tensor",
     f"{PYTHON}.ops.array_ops.gather": "gather",
     f"{PYTHON}.ops.gradient_checker_v2.compute_gradient": "test.compute_gradient",
+    f"{PYTHON}.ops.ragged.ragged_factory_ops.constant_value": "ragged.constant",
+    f"{PYTHON}.ops.ragged.ragged_tensor_value.RaggedTensorValue": "RaggedTensor",
     f"{PYTHON}.ops.resource_variable_ops.ResourceVariable": "Variable",
     f"{PYTHON}.ops.variable_v1.VariableV1": "Variable",
     f"{PYTHON}.ops.variables.RefVariable": "Variable",
