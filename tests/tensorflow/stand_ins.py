@@ -274,6 +274,11 @@ def _mapped(function: Callable, *structures: Any, **_: Any) -> Any:
     return map_leaves(lambda leaf: next(values), structures[0], _is_leaf)
 
 
+def _check_same(*structures: Any, **_: Any) -> None:
+    plain = [map_leaves(lambda leaf: 0, structure, _is_leaf) for structure in structures[:2]]
+    tf.nest.assert_same_structure(*plain)
+
+
 DatasetIterator._next_internal = DatasetIterator.get_next  # type: ignore[attr-defined]
 _DATASETS = f"{PYTHON}.data.ops.dataset_ops"
 _OPS = f"{PYTHON}.framework.ops"
@@ -300,16 +305,20 @@ VALUES: dict[str, Any] = {
     f"{PYTHON}.tf2.enabled": _yes,
     f"{_OPS}.executing_eagerly_outside_functions": _yes,
     f"{_OPS}.device": _block,
+    f"{_OPS}.name_scope": lambda name, *_, **__: tf.name_scope(name),
     f"{_OPS}.colocate_with": _block,
     f"{_OPS}.get_collection": lambda *args, **kwargs: [],
     f"{PYTHON}.ops.array_ops.placeholder_with_default": lambda x, *_, **__: tf.convert_to_tensor(x),
+    f"{PYTHON}.framework.sparse_tensor.is_sparse": lambda x: isinstance(x, tf.SparseTensor),
+    f"{PYTHON}.ops.ragged.ragged_tensor.is_ragged": lambda x: isinstance(x, tf.RaggedTensor),
+    **{f"{PYTHON}.pywrap_sanitizers.is_{kind}san_enabled": _no for kind in ("a", "m", "t", "ub")},
     f"{PYTHON}.util.tf_decorator.unwrap": lambda function: ([], function),
     f"{PYTHON}.util.tf_export.tf_export": _Export(),
     f"{PYTHON}.util.tf_export.keras_export": _Export(),
     f"{PYTHON}.framework.config.list_physical_devices": lambda kind="CPU": (
         ["CPU"] * (kind == "CPU")
     ),
-    f"{PYTHON}.data.util.nest.assert_same_structure": tf.nest.assert_same_structure,
+    f"{PYTHON}.data.util.nest.assert_same_structure": _check_same,
     f"{PYTHON}.data.util.nest.flatten": _flat,
     f"{PYTHON}.data.util.nest.map_structure": _mapped,
     f"{_DATASETS}.get_structure": lambda dataset: dataset.element_spec,
