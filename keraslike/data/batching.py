@@ -248,7 +248,8 @@ class Batching(Pipeline):
         if value is None:
             value = b"" if text else 0
         else:
-            value = self._view.array(value)
+            exact = isinstance(value, float) and dtype.kind == "f"
+            value = self._view.array(value, dtype.name if exact else None)
             given = np.asarray(value).dtype
             if (given.kind in "OSU") != text or not text and np.result_type(given, dtype) != dtype:
                 raise TypeError(f"padding_values of dtype {given} do not fit {dtype} arrays.")

@@ -199,14 +199,15 @@ class Combining(Pipeline):
         """
         parts = list(datasets)
         each = isinstance(weights, Pipeline)
-        share = np.ones(len(parts)) if weights is None or each else np.asarray(weights, "float64")
-        if not each and (share.shape != (len(parts),) or (share < 0).any() or not share.sum()):
-            raise ValueError(
-                f"weights must be {len(parts)} numbers of at least 0 that are not all 0. "
-                f"Received: weights={weights!r}"
-            )
         if not parts:
             raise ValueError("Invalid `datasets`. `datasets` should not be empty.")
+        share = np.ones(len(parts)) if weights is None or each else np.asarray(weights, "float64")
+        if not each and (share.shape != (len(parts),) or (share < 0).any()):
+            raise ValueError(
+                f"weights must be {len(parts)} numbers of at least 0. Received: weights={weights!r}"
+            )
+        if not share.any():
+            return parts[0].take(0)
         if not each and (share == 0).any():
             parts = [part for part, weight in zip(parts, share) if weight]
             share = share[share > 0]
@@ -238,6 +239,9 @@ class Combining(Pipeline):
                 otherwise the choice is skipped.
         """
         parts = list(datasets)
+        _check(choice_dataset, "choose_from_datasets")
+        if not parts:
+            raise ValueError("Invalid `datasets`. `datasets` should not be empty.")
         choice_dataset._view.check_numbers(choice_dataset._spec())
 
         def numbers() -> Iterator[int]:
@@ -258,8 +262,6 @@ def _chosen(
     stop: bool,
     others: tuple[Any, ...] = (),
 ) -> Any:
-    if not parts:
-        raise ValueError("Invalid `datasets`. `datasets` should not be empty.")
     for part in parts:
         _check(part, "datasets")
 

@@ -103,10 +103,13 @@ class View:
     unready: type[Exception] = ValueError  # for a request that the current state does not allow
     damaged: type[Exception] = ValueError  # for elements larger than declared
     ended: type[Exception] = StopIteration  # by `get_next` after the last element
+    optional: Any = None  # the class of what `get_next_as_optional` returns, if it is another
 
-    def array(self, value: Any) -> Any:
-        """The leaf for a value that a user gave, or the array whose rows are leaves."""
-        return leaf_of(np.asarray(value if isinstance(value, list) else host(value)))
+    def array(self, value: Any, dtype: str | None = None) -> Any:
+        """The leaf for a value that a user gave, or the array whose rows are leaves. Python's
+        numbers are converted so that they are exact in `dtype`, if it is given."""
+        kept = isinstance(value, list) or dtype is not None and isinstance(value, (int, float))
+        return leaf_of(np.asarray(value if kept else host(value)))
 
     def show(self, leaf: Any) -> Any:
         """A leaf as iteration returns it."""

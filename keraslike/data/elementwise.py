@@ -409,8 +409,9 @@ class Elementwise(Pipeline):
     # -- prefetching, options and errors --------------------------------------------------------
 
     def prefetch(self, buffer_size: Any, name: str | None = None) -> Any:
-        """The same elements, up to `buffer_size` of which a thread computes ahead."""
-        size = as_int(buffer_size)
+        """The same elements, up to `buffer_size` of which a thread computes ahead; `None` is
+        `AUTOTUNE`."""
+        size = AUTOTUNE if buffer_size is None else as_int(buffer_size)
         if size == 0:
             return self._ordered(lambda start: start)
         depth = (

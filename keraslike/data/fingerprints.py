@@ -13,16 +13,20 @@ import numpy as np
 from keraslike.data.pipeline import Pipeline
 
 
-def fingerprint(dataset: Pipeline) -> np.uint64:
-    """The first 8 bytes of a hash of the functions that make the elements, with their closures."""
+def fingerprint(dataset: Pipeline, seeds: bool = True) -> np.uint64:
+    """The first 8 bytes of a hash of the functions that make the elements, with their closures.
+
+    Args:
+        seeds: whether the seeds of random orders are a part of it.
+    """
     digest = hashlib.sha256()
-    for part in _parts(dataset, {}):
+    for part in _parts(dataset, {}, seeds):
         digest.update(part)
         digest.update(b"\0")
     return np.uint64(int.from_bytes(digest.digest()[:8], "little"))
 
 
-def _parts(value: Any, seen: dict[int, tuple[int, Any]]) -> Iterator[bytes]:
+def _parts(value: Any, seen: dict[int, tuple[int, Any]], seeds: bool) -> Iterator[bytes]:
     if value is None or isinstance(value, (bool, int, float, complex, str, bytes, type)):
         yield repr(value).encode()
         return
@@ -43,15 +47,17 @@ def _parts(value: Any, seen: dict[int, tuple[int, Any]]) -> Iterator[bytes]:
         inner = value.__func__, value.__self__
     elif isinstance(value, types.CellType):
         inner = (value.cell_contents,)
+    elif isinstance(value, np.ndarray):
+        inner = value.tolist()
     elif isinstance(value, dict):
         inner = [part for pair in value.items() for part in pair]
     elif isinstance(value, (list, tuple, set, frozenset)):
         inner = value if isinstance(value, (list, tuple)) else sorted(value, key=repr)
     elif isinstance(value, Pipeline):
-        inner = value._start, value._seeds, value._count
+        inner = value._start, value._seeds if seeds else None, value._count
     elif hasattr(value, "_function"):  # a user's function or class
         inner = (value._function,)
     elif hasattr(value, "__array__"):
         inner = (np.asarray(value),)
     for part in inner or ():
-        yield from _parts(part, seen)
+        yield from _parts(part, seen, seeds)

@@ -321,7 +321,8 @@ class DatasetIterator:
             found = next(self)
         except StopIteration:
             found = _NOTHING
-        return Optional(found, self.element_spec, self._dataset._view)
+        view = self._dataset._view
+        return (view.optional or Optional)(found, self.element_spec, view)
 
     @property
     def element_spec(self) -> Any:

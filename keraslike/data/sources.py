@@ -72,7 +72,10 @@ class Sources(Pipeline):
         >>> [int(n) for n in Dataset.range(5, 0, -2)]
         [5, 3, 1]
         """
-        numbers = range(*[as_int(a) for a in args])  # type: ignore[arg-type]
+        limits: Any = [as_int(a) for a in args]
+        if limits[2:] == [0]:
+            raise cls._own_view().error(f"The step of a range must not be 0. Received: {args}")
+        numbers = range(*limits)
         dtype = np.dtype(getattr(output_type, "as_numpy_dtype", output_type))
 
         def keys(first: int) -> Iterator[int]:
@@ -263,14 +266,6 @@ def _typed(types: Any, shapes: Any) -> Any:
     return ArraySpec(tuple(shapes) if isinstance(shapes, (list, tuple)) else (shapes,), name)
 
 
-def _refuse_rounding(element: Any, array: np.ndarray, spec: ArraySpec) -> None:
-    """Raises TypeError for Python's floats where integers are expected; arrays are cast."""
-    wanted = np.dtype(spec.dtype).kind
-    floats = array.dtype.kind == "f" and bool(array.size) and not hasattr(element, "dtype")
-    if floats and wanted in "iub":
-        raise TypeError(f"The generator gave {element!r}, where {spec} was expected.")
-
-
 def _fitted(element: Any, specs: Any, view: View) -> Any:
     """An element as arrays of the given specs. Raises TypeError if it does not conform to them."""
     if isinstance(specs, dict):
@@ -286,11 +281,9 @@ def _fitted(element: Any, specs: Any, view: View) -> Any:
         return type(specs)(*parts) if hasattr(specs, "_fields") else tuple(parts)
     if not isinstance(specs, ArraySpec):
         return view.array(element)
-    array = view.array(element)
+    array = view.array(element, specs.dtype)
     if isinstance(array, np.ndarray) and array.dtype.kind != "O":
         if specs.dtype != "string":
-            if view is View.of_tensors:
-                _refuse_rounding(element, array, specs)
             array = np.asarray(array, np.dtype(specs.dtype))  # TensorFlow casts elements, too
         elif not array.size:
             array = array.astype(object)

@@ -12,6 +12,7 @@ from typing import Any
 from keraslike.core.iteration import Enduring, Failed, tried
 from keraslike.data import records
 from keraslike.data.elements import ArraySpec, arguments
+from keraslike.data.fingerprints import fingerprint
 from keraslike.data.pipeline import Fetched, Pipeline, enduring
 
 _INFO = "dataset.json"
@@ -74,8 +75,9 @@ class Storage(Pipeline):
         name: str | None = None,
     ) -> Any:
         """The same elements, which the first complete iteration writes to a directory; later
-        iterations and programs read them from there. For the arguments see `save` and `load`."""
-        folder = records_path(path)
+        iterations and programs read them from there. Data sets that were constructed in different
+        ways keep their elements apart. For the arguments see `save` and `load`."""
+        folder = os.path.join(records_path(path), str(fingerprint(self, seeds=False)))
 
         def start(first: int) -> Iterator[Any]:
             if os.path.exists(os.path.join(folder, _INFO)):

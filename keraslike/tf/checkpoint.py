@@ -396,6 +396,11 @@ class CheckpointLoadStatus:
         """Declares that not all values of the checkpoint are needed. There is no warning anyway."""
         return self
 
+    def initialize_or_restore(self, session: Any = None) -> None:
+        """Nothing, since all objects have been restored or initialized already."""
+
+    run_restore_ops = initialize_or_restore
+
 
 # -- checkpoints --------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from keraslike.core.boxed import Boxed, unbox
 from keraslike.core.errors import NeedsPython
 from keraslike.core.structures import in_order, map_leaves
 from keraslike.core.variable import Variable, every_variable, spec_of
+from keraslike.data.pipeline import DatasetIterator, Optional, Pipeline
 from keraslike.tf import autograph as rewriting
 from keraslike.tf import dtypes, effects, graph
 from keraslike.tf.autodiff import recorded
@@ -235,6 +236,8 @@ class ConcreteFunction:
             flat, tree = jax.tree.flatten(out)
             if any(isinstance(x, rewriting.Unsized) for x in flat):
                 raise NeedsPython("A range of unknown size cannot leave a traced function.")
+            if any(isinstance(x, (Pipeline, DatasetIterator, Optional)) for x in flat):
+                raise NeedsPython("A data set or an iterator cannot leave a traced function.")
             # XLA has no strings, so text among the results is a constant of the trace.
             self._texts = {i: x for i, x in enumerate(flat) if is_text(x)}
             flat = [x for x in flat if not is_text(x)]

@@ -38,7 +38,7 @@ from keraslike.tf.signatures import (
     is_leaf,
     is_tensor,
 )
-from keraslike.tf.specs import in_parts
+from keraslike.tf.specs import DatasetSpec, in_parts
 from keraslike.tf.tensor import wrap
 from keraslike.tf.untraced import BySize, TextFunction
 from keraslike.tf.variables import NeedsFirstCall
@@ -67,7 +67,8 @@ class Function:
         self._traced: dict[Any, ConcreteFunction] = {}
         self._parts: set[Any] = set()  # the signatures for which other functions have inlined it
         self._count = 0
-        self._in_python = False  # whether the function cannot be compiled
+        # Whether the function cannot be compiled, as those of data sets and iterators.
+        self._in_python = any(isinstance(s, DatasetSpec) for s in self.input_signature or ())
         self._needs_sizes = False  # whether a trace with unknown sizes has failed
         self._counters: dict[Any, int] = {}  # of runs, by signatures with unknown sizes
 
@@ -274,7 +275,7 @@ class Function:
         def fit(spec: Any, given: Any) -> Any:
             if isinstance(spec, dict):
                 return {key: fit(inner, given[key]) for key, inner in spec.items()}
-            if hasattr(spec, "in_parts"):
+            if hasattr(spec, "in_parts") or isinstance(spec, DatasetSpec):
                 if type(given) is type(spec) or spec.is_compatible_with(given):
                     return given
                 raise TypeError(

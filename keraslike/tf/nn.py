@@ -224,8 +224,9 @@ def batch_normalization(
     """
     factor = table.rsqrt(_as_operand(variance) + variance_epsilon)
     factor = factor if scale is None else factor * scale
-    shifted = _as_operand(x) * factor - mean * factor
-    return shifted if offset is None else shifted + offset
+    x = _as_operand(x)
+    shift = -mean * factor if offset is None else offset - mean * factor
+    return x * ops.cast(factor, x.dtype) + ops.cast(shift, x.dtype)
 
 
 @operation("nn.bias_add", "value bias")

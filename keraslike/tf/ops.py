@@ -270,11 +270,15 @@ def one_hot(
     >>> tf.one_hot([1, 0], 3, 1.0, 0.0).numpy().tolist()
     [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]
     """
-    given = [convert_to_tensor(v) for v in (on_value, off_value) if v is not None]
-    kind = (given[0].dtype if given else dtypes.float32) if dtype is None else dtype
-    wanted = dtypes.as_dtype(kind)
-    on, off = (1 if on_value is None else on_value), (0 if off_value is None else off_value)
-    tensors = _as_operand(indices), *(cast(convert_to_tensor(v), wanted) for v in (on, off))
+    on, off = (
+        None if v is None else convert_to_tensor(v, dtype_hint=dtype) for v in (on_value, off_value)
+    )
+    given = [v.dtype for v in (on, off) if v is not None]
+    wanted = dtypes.as_dtype(dtype or (given or [dtypes.float32])[0])
+    if {*given} - {wanted}:
+        raise TypeError(f"on_value and off_value must be of {wanted}. Received: {given}")
+    on, off = (convert_to_tensor(n, wanted) if v is None else v for n, v in ((1, on), (0, off)))
+    tensors = _as_operand(indices), on, off
     return run(_one_hot, tensors, (static(depth), -1 if axis is None else axis))
 
 

@@ -252,6 +252,13 @@ REFERENCE = [
     ("tf.saturate_cast(300., tf.uint8)", "uint8", (), 255),
     ("tf.add_n([t, t, t])", "float32", (2, 3), [[3.0, 6.0, 9.0], [12.0, 15.0, 18.0]]),
     ("tf.one_hot([0, 2], 3)", "float32", (2, 3), [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]),
+    ("tf.one_hot([0], 2, 19.95, 0.1, dtype=tf.float64)", "float64", (1, 2), [[19.95, 0.1]]),
+    (
+        "tf.nn.batch_normalization(tf.constant([1.], tf.float64), .1, .7, .3, 1.1, 1e-3)",
+        "float64",
+        (1,),
+        [1.48243211],
+    ),
     (
         "tf.one_hot([0, 2], 3, on_value=5, off_value=-1, dtype=tf.int32)",
         "int32",

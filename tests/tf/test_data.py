@@ -505,6 +505,26 @@ def lengths(n=6):
             "raised StopIteration",
         ),
         (lambda: tf.data.TextLineDataset(D.range(2)), TypeError, "a data set of texts"),
+        (lambda: D.range(1, 2, 0), tf.errors.InvalidArgumentError, "must not be 0"),
+        (lambda: D.choose_from_datasets([D.range(2)], None), TypeError, "takes data sets"),
+        (lambda: D.choose_from_datasets([], D.range(2)), ValueError, "should not be empty"),
+        (
+            lambda: tf.data.experimental.DatasetInitializer(D.range(2)),
+            ValueError,
+            "pairs of scalars",
+        ),
+        (
+            lambda: tf.data.experimental.table_from_dataset(D.range(2).map(lambda n: (n, "x"))),
+            ValueError,
+            "default_value must be given",
+        ),
+        (
+            lambda: (
+                D.from_tensors({"a": 1}).repeat().apply(tf.data.experimental.pad_to_cardinality(5))
+            ),
+            ValueError,
+            "a known number of elements",
+        ),
         (lambda: tf.data.experimental.from_list([]), ValueError, "a list of elements"),
         (
             lambda: tf.data.experimental.CsvDataset("x", [[[0]]]),
@@ -861,3 +881,50 @@ def test_positions_of_iterators_as_texts():
     following = [next(elements) for _ in range(3)]
     elements.restore(state)
     assert [next(elements) for _ in range(3)] == following and first not in following
+
+
+@pytest.mark.parametrize("given", [19.95, 1e300, [19.95, 1.0], 2**63])
+def test_python_numbers_are_exact_in_the_dtype_of_a_generator(given):
+    dataset = D.from_generator(
+        lambda: iter([given]), output_signature=tf.TensorSpec(None, "double")
+    )
+    assert values(dataset) == [given]
+    assert values(D.from_generator(lambda: iter([19.95]), tf.float64)) == [19.95]
+    plain = keraslike.data.Dataset.from_generator(lambda: iter([19.95]), np.float64)
+    assert float(next(iter(plain))) == 19.95
+
+
+def test_compiled_functions_return_data_sets_and_take_them_by_signature():
+    @tf.function
+    def scaled(dataset):
+        return dataset.map(lambda n: 3 * n)
+
+    assert values(scaled(D.range(3))) == [0, 3, 6]
+
+    @tf.function(input_signature=[tf.data.DatasetSpec(tf.TensorSpec([None], tf.int64))])
+    def total(dataset):
+        return dataset.reduce(tf.constant(0, tf.int64), lambda s, n: s + tf.reduce_sum(n))
+
+    assert total(D.range(5).batch(2)).numpy() == 10
+    with pytest.raises(TypeError, match="does not fit"):
+        total(D.range(5))
+
+
+def test_snapshots_in_one_directory_are_those_of_different_data_sets(tmp_path):
+    first, second = (D.range(3).map(f).snapshot(str(tmp_path)) for f in (lambda n: n, lambda n: -n))
+    for _ in range(2):
+        assert (values(first), values(second)) == ([0, 1, 2], [0, -1, -2])
+    files = [tf.data.TextLineDataset([name]).fingerprint() for name in "ab"]
+    assert files[0] != files[1]
+
+
+def test_texts_are_padded_to_a_cardinality_and_looked_up():
+    dataset = D.from_tensor_slices({"a": ["x"], "b": ([1.5], [[2]])})
+    padded = dataset.apply(tf.data.experimental.pad_to_cardinality(2))
+    assert values(padded.map(lambda e: (e["a"], *e["b"], e["valid"]))) == [
+        ["x", 1.5, [2], True],
+        ["", 0.0, [0], False],
+    ]
+    pairs = D.from_tensor_slices(([2, 3], ["two", "three"]))
+    table = tf.data.experimental.table_from_dataset(pairs, default_value="?", key_dtype=tf.int64)
+    assert table.lookup(tf.constant([3, 9])).numpy().tolist() == [b"three", b"?"]

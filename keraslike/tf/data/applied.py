@@ -83,12 +83,19 @@ def pad_to_cardinality(cardinality: Any, mask_key: str = "valid") -> Callable:
             raise ValueError(f"pad_to_cardinality needs elements that are dicts. Received: {spec}")
         if mask_key in spec:
             raise ValueError(f"mask_key={mask_key!r} is a key of the elements already: {spec}")
-        nothing = {
-            **map_leaves(
-                lambda leaf: np.zeros([n or 0 for n in leaf.shape], leaf.dtype.as_numpy_dtype), spec
-            ),
-            mask_key: False,
-        }
+        count = dataset._count
+        if not 0 <= count <= cardinality:
+            raise ValueError(
+                "pad_to_cardinality needs a data set of a known number of elements, at most "
+                f"cardinality. Received: cardinality={cardinality} and a number of {count}"
+            )
+
+        def padding(leaf: Any) -> np.ndarray:
+            text = leaf.dtype.name == "string"
+            sizes = [n or 0 for n in leaf.shape]
+            return np.full(sizes, b"" if text else 0, leaf.dtype.as_numpy_dtype)
+
+        nothing = {**map_leaves(padding, spec), mask_key: False}
         filling = dataset.from_tensors(nothing).repeat()
         return dataset.map(lambda e: {**e, mask_key: True}).concatenate(filling).take(cardinality)
 

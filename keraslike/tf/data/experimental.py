@@ -69,6 +69,9 @@ class Optional(pipeline.Optional):
         return cls(map_leaves(view.show, found), spec)
 
 
+view.TensorView.optional = Optional
+
+
 def get_next_as_optional(iterator: Any) -> Any:
     """The next element of an iterator as an `Optional`, which is empty at the end.
 
@@ -323,6 +326,27 @@ def at(dataset: Any, index: Any) -> Any:
     return found[0]
 
 
+class DatasetInitializer(lookup.KeyValueTensorInitializer):
+    """The contents of a table: the pairs of key and value that a data set gives.
+
+    Raises ValueError for a data set whose elements are not pairs of scalars.
+
+    >>> words = tf.data.Dataset.from_tensor_slices(["a", "b"]).enumerate(start=1)
+    >>> contents = tf.data.experimental.DatasetInitializer(words)
+    >>> table = tf.lookup.StaticHashTable(contents, default_value="")
+    >>> table.lookup(tf.constant([2, 3], tf.int64)).numpy().tolist()
+    [b'b', b'']
+    """
+
+    def __init__(self, dataset: Any):
+        spec = dataset.element_spec
+        pairs = type(spec) is tuple and len(spec) == 2
+        if not pairs or any(getattr(part, "shape", None) != () for part in spec):
+            raise ValueError(f"A data set of pairs of scalars was expected. Received: {spec}")
+        keys, values = list(zip(*dataset.as_numpy_iterator())) or ([], [])
+        super().__init__(list(keys), list(values), spec[0].dtype, spec[1].dtype)
+
+
 def table_from_dataset(
     dataset: Any = None,
     num_oov_buckets: int = 0,
@@ -339,12 +363,15 @@ def table_from_dataset(
     >>> table.lookup(tf.constant(["b", "z"])).numpy().tolist()
     [7, -1]
     """
-    pairs = list(dataset if vocab_size is None else dataset.take(vocab_size))
-    keys, values = ([part.numpy() for part in column] for column in zip(*pairs))
-    dtype = dataset.element_spec[1].dtype
-    contents = lookup.KeyValueTensorInitializer(keys, values, key_dtype, dtype)
+    contents = DatasetInitializer(dataset if vocab_size is None else dataset.take(vocab_size))
     if num_oov_buckets:
-        return lookup.StaticVocabularyTable(contents, num_oov_buckets)
+        sought = dtypes.as_dtype(key_dtype)
+        sought = contents.key_dtype if sought is dtypes.string else sought
+        return lookup.StaticVocabularyTable(contents, num_oov_buckets, sought)
+    if default_value is None and contents.value_dtype not in (dtypes.int32, dtypes.int64):
+        raise ValueError(
+            f"default_value must be given for values of {contents.value_dtype}. Received: None"
+        )
     return lookup.StaticHashTable(contents, -1 if default_value is None else default_value)
 
 

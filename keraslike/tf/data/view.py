@@ -69,7 +69,7 @@ class TensorView(View):
     damaged = DataLossError
     ended = OutOfRangeError
 
-    def array(self, value: Any) -> Any:
+    def array(self, value: Any, dtype: str | None = None) -> Any:
         if value is None or isinstance(value, _OBJECTS):
             return value
         if isinstance(value, list) and value and isinstance(value[0], Pipeline):
@@ -81,7 +81,7 @@ class TensorView(View):
             tensor = convert_to_tensor(value)
             check_known(tensor)
             return leaf_of(np.asarray(tensor._value))
-        return leaf_of(_numpy_of(value, None, None))
+        return leaf_of(_numpy_of(value, None if dtype is None else dtypes.as_dtype(dtype), None))
 
     def called(self, begin: Callable[[], Iterator[Any]]) -> Iterator[Any]:
         def tried(step: Callable[[], Any]) -> Any:
