@@ -22,7 +22,12 @@ from keraslike.tf.sparse_tensor import SparseTensor
 
 
 class SparseTensorValue(NamedTuple):
-    """The components of a sparse tensor as numpy arrays."""
+    """The components of a sparse tensor as numpy arrays: indices of shape `(n, rank)`, `n` values,
+    and the dense shape.
+
+    >>> SparseTensorValue(np.array([[0, 1]]), np.array([5]), np.array([1, 2])).values
+    array([5])
+    """
 
     indices: np.ndarray
     values: np.ndarray
