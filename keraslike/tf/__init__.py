@@ -70,6 +70,7 @@ from keraslike.tf.blocks import (
     space_to_batch_nd,
 )
 from keraslike.tf.control import (
+    CriticalSection,
     case,
     cond,
     device,
@@ -86,6 +87,7 @@ from keraslike.tf.debugging import (
     assert_rank,
     get_logger,
 )
+from keraslike.tf.device_spec import DeviceSpec
 from keraslike.tf.dtypes import (
     DType,
     TensorShape,
@@ -203,6 +205,7 @@ from keraslike.tf.specs import (
 from keraslike.tf.tape import GradientTape, UnconnectedGradients
 from keraslike.tf.tensor import Tensor
 from keraslike.tf.tensor_array import TensorArray
+from keraslike.tf.text_hash import fingerprint
 from keraslike.tf.variables import (
     Variable,
     VariableAggregation,

@@ -11,6 +11,7 @@ import contextlib
 import functools
 import math
 import operator
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -31,6 +32,7 @@ from keraslike.tf.autograph import converted
 from keraslike.tf.calls import Reader, constant_when_assigned
 from keraslike.tf.concrete import _unflatten, wrap_values
 from keraslike.tf.conversion import _as_operand, convert_to_tensor, static
+from keraslike.tf.device_spec import DeviceSpec
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.moves import is_text
 from keraslike.tf.structure import Structure, is_traced
@@ -40,7 +42,32 @@ from keraslike.tf.tensor_array import TensorArray, settled
 MOST_UNROLLED = 32  # steps of a loop whose condition is known while it is traced
 
 
-def device(device_name: str | None) -> contextlib.AbstractContextManager:
+class CriticalSection:
+    """A lock within which functions are run, one thread at a time.
+
+    >>> section = tf.CriticalSection()
+    >>> section.execute(lambda: tf.constant(1) + 1).numpy().tolist()
+    2
+    """
+
+    def __init__(
+        self,
+        name: str | None = None,
+        shared_name: str | None = None,
+        critical_section_def: Any = None,
+        import_scope: Any = None,
+    ):
+        self.name, self._lock = name or "critical_section", threading.RLock()
+
+    def execute(
+        self, fn: Callable[[], Any], exclusive_resource_access: bool = True, name: Any = None
+    ) -> Any:
+        """The results of `fn()`, as tensors."""
+        with self._lock:
+            return map_leaves(lambda x: x if x is None else convert_to_tensor(x), fn())
+
+
+def device(device_name: Any) -> contextlib.AbstractContextManager:
     """A context in which tensors are created and computed on a device: `"/GPU:0"`, `"cpu:0"`.
 
     If there is no such device, JAX's default is used, as in TensorFlow; after
@@ -53,6 +80,8 @@ def device(device_name: str | None) -> contextlib.AbstractContextManager:
     """
     if device_name is None:
         return contextlib.nullcontext()
+    if isinstance(device_name, DeviceSpec):
+        device_name = device_name.to_string().removesuffix(":*")
     if isinstance(device_name, str):
         device_name = device_name.rpartition("/")[2].removeprefix("device:")
         device_name = device_name.removeprefix("physical_device:")

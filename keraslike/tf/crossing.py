@@ -117,6 +117,7 @@ def _dense_or_sparse(inputs: Any) -> tuple[np.ndarray, np.ndarray]:
     if not isinstance(inputs, (list, tuple)) or any(isinstance(x, RaggedTensor) for x in inputs):
         raise TypeError(f"inputs must be a list of dense and sparse tensors. Received: {inputs!r}")
     given = [x if isinstance(x, SparseTensor) else convert_to_tensor(x) for x in inputs]
+    given.sort(key=lambda x: not isinstance(x, SparseTensor))  # as TensorFlow passes them on
     integral = [x if x.dtype is dtypes.string else _whole(x) for x in given]
     return _combinations(integral, (SparseTensor,))
 

@@ -8,6 +8,8 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core import base
@@ -15,7 +17,7 @@ from keraslike.tf import dtypes, philox
 from keraslike.tf.conversion import static
 from keraslike.tf.drawing import bound, check_bounds, check_ends, drawn, sizes_of, stretched
 from keraslike.tf.ops import cast, stack
-from keraslike.tf.tensor import WIDE, Tensor
+from keraslike.tf.tensor import WIDE, Tensor, run
 from keraslike.tf.variables import Variable
 
 _global: list[Any] = []
@@ -195,6 +197,15 @@ class Generator(base.Object):
         """Integers drawn from all values of the dtype."""
         return self._draws("integers", shape, dtype, None, None)
 
+    def binomial(
+        self, shape: Any, counts: Any, probs: Any, dtype: Any = dtypes.int32, name: Any = None
+    ) -> Tensor:
+        """Draws the number of successes in `counts` trials with the probability `probs`. The
+        numbers are not TensorFlow's."""
+        key = self._draws("integers", [2], "int32", None, None)
+        given = (key, cast(counts, "float32"), cast(probs, "float32"))
+        return cast(run(binomials, given, (sizes_of(shape),), constant=(0, 1, 2)), dtype)
+
     def make_seeds(self, count: int = 1) -> Tensor:
         """Seeds for stateless functions, one in each column."""
         keys = self.uniform_full_int([count], dtypes.int64)
@@ -204,6 +215,12 @@ class Generator(base.Object):
         """New generators, whose numbers do not depend on one another."""
         keys = self.uniform_full_int([count], dtypes.int64).numpy().tolist()
         return [Generator(state=[0, 0, key]) for key in keys]
+
+
+def binomials(seed: Any, counts: Any, probs: Any, shape: Any) -> Any:
+    """Draws from binomial distributions, for arrays."""
+    key = jax.random.wrap_key_data(jnp.asarray(seed).astype("uint32"), impl="threefry2x32")
+    return jax.random.binomial(key, counts, probs, shape, "float32")
 
 
 def create_rng_state(seed: Any, alg: Any = "philox") -> Tensor:

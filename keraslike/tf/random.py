@@ -26,10 +26,12 @@ from keraslike.tf.drawing import drawn as drawn_of
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.generators import (  # noqa: F401
     Generator,
+    binomials,
     create_rng_state,
     get_global_generator,
     set_global_generator,
 )
+from keraslike.tf.index_shuffle import index_shuffle
 from keraslike.tf.indexing import gather
 from keraslike.tf.ops import broadcast_to, cast, reshape, stack
 from keraslike.tf.samplers import (  # noqa: F401
@@ -418,12 +420,7 @@ def stateless_binomial(
     """
     given = tuple(map(_as_operand, (seed, cast(counts, "float32"), cast(probs, "float32"))))
     kind = dtypes.as_dtype(output_dtype)
-    return cast(run(_binomial, given, (sizes_of(shape),), constant=(0, 1, 2)), kind)
-
-
-def _binomial(seed: Any, counts: Any, probs: Any, shape: Any) -> Any:
-    key = jax.random.wrap_key_data(jnp.asarray(seed).astype("uint32"), impl="threefry2x32")
-    return jax.random.binomial(key, counts, probs, shape, "float32")
+    return cast(run(binomials, given, (sizes_of(shape),), constant=(0, 1, 2)), kind)
 
 
 def stateless_categorical(
@@ -495,6 +492,7 @@ experimental = SimpleNamespace(
     Generator=Generator,
     create_rng_state=create_rng_state,
     get_global_generator=get_global_generator,
+    index_shuffle=index_shuffle,
     set_global_generator=set_global_generator,
     stateless_fold_in=fold_in,
     stateless_shuffle=stateless_shuffle,

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental.sparse import BCOO
 
-from keraslike.tf import documentation, indexing, ops, segments, table
+from keraslike.tf import documentation, dtypes, indexing, ops, segments, table
 from keraslike.tf.conversion import constant, convert_to_tensor, mismatch, static
 from keraslike.tf.crossing import sparse_cross as cross
 from keraslike.tf.crossing import sparse_cross_hashed as cross_hashed
@@ -297,6 +297,39 @@ segment_sqrt_n = _segment("sqrt_n", 0.5)
 
 documentation.describe(globals(), "sparse")
 
+def sampled_addmm(
+    indices: Any,
+    values: Any,
+    dense_shape: Any,
+    mat1: Any,
+    mat2: Any,
+    beta: Any = 1.0,
+    alpha: Any = 1.0,
+    output_type: Any = dtypes.float32,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """`alpha * mat1 @ mat2 + beta * values` at the places of a sparse matrix only, as the indices,
+    the values and the dense shape of the result.
+
+    Args:
+        indices: (N, 2), the places.
+        values: (N,).
+        dense_shape: the shape of the product.
+        mat1, mat2: dense matrices.
+        output_type: the dtype of the product.
+
+    >>> a, b = [[1.0, 2.0]], [[3.0, 4.0], [5.0, 6.0]]
+    >>> out = tf.sparse.sampled_addmm([[0, 1]], [1.0], [1, 2], a, b)
+    >>> out[1].numpy().tolist()
+    [17.0]
+    """
+    indices, values = convert_to_tensor(indices), ops.cast(values, output_type)
+    left = indexing.gather(ops.cast(mat1, output_type), indices[:, 0])
+    right = indexing.gather(ops.cast(mat2, output_type), indices[:, 1], axis=1)
+    products = table.reduce_sum(left * ops.transpose(right), 1)
+    found = products * ops.cast(alpha, output_type) + values * ops.cast(beta, output_type)
+    return indices, found, convert_to_tensor(dense_shape)
+
+
 __all__ = [
     "SparseTensor",
     "add",
@@ -318,6 +351,7 @@ __all__ = [
     "reset_shape",
     "reshape",
     "retain",
+    "sampled_addmm",
     "segment_mean",
     "segment_sqrt_n",
     "segment_sum",

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from keraslike.core import hashing
-from keraslike.tf.conversion import constant, static
+from keraslike.tf.conversion import constant, convert_to_tensor, static
 from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.structure import host
 from keraslike.tf.tensor import Tensor
 from keraslike.tf.unicode import of_ragged, texts
 
@@ -61,3 +62,27 @@ def to_hash_bucket_strong(
 
 
 __all__ = ["to_hash_bucket", "to_hash_bucket_fast", "to_hash_bucket_strong"]
+
+
+def fingerprint(data: Any, method: str = "farmhash64", name: str | None = None) -> Tensor:
+    """The FarmHash fingerprint of each text, or of the bytes of each row, as 8 numbers (uint8).
+
+    Raises InvalidArgumentError for a scalar and ValueError for another method.
+
+    >>> tf.fingerprint(["a"]).numpy().tolist()
+    [[227, 117, 223, 182, 101, 66, 69, 179]]
+    """
+    if static(method) not in ("farmhash64", b"farmhash64"):
+        raise ValueError(f"method must be 'farmhash64'. Received: {method!r}")
+    given = host(convert_to_tensor(data), "A fingerprint", "call it outside.")
+    if not given.ndim:
+        raise InvalidArgumentError("data must be at least a vector. Received a scalar.")
+    rows = given.reshape(len(given), -1)
+    if given.dtype.kind != "O":
+        found = [hashing.farm(row.tobytes()) for row in rows]
+    elif rows.shape[1] == 1:
+        found = [hashing.farm(row[0]) for row in rows]
+    else:
+        each = [[hashing.farm(text) for text in row] for row in rows]
+        found = [hashing.farm(np.array(row, "<u8").tobytes()) for row in each]
+    return constant(np.array(found, "<u8").view(np.uint8).reshape(-1, 8))
