@@ -60,6 +60,7 @@ def decode_base64(input: Any, name: Any = None) -> Tensor:
     return _each(decode, input, "Invalid character or length found in base64")
 
 
+@operates
 def decode_compressed(bytes: Any, compression_type: str = "", name: Any = None) -> Tensor:
     """Decompressed texts, which were compressed by `"GZIP"` or `"ZLIB"`.
 

@@ -20,7 +20,7 @@ from keraslike.core.variable import Variable as _Variable
 from keraslike.tf import dtypes
 from keraslike.tf.dtypes import DType, TensorShape
 from keraslike.tf.errors import InvalidArgumentError
-from keraslike.tf.structure import NotDense, Structure, operates
+from keraslike.tf.structure import NotDense, Operating, Structure, operates
 from keraslike.tf.tensor import WIDE, Tensor, _on_device, precision, read, run
 
 
@@ -80,7 +80,7 @@ def convert_to_tensor(
                 f"{value.dtype.name}. Nothing is cast silently: use tf.cast()."
             )
         return value
-    if isinstance(value, Structure):
+    if isinstance(value, Operating):
         raise NotDense(value)
     if hasattr(value, "_as_tensor"):
         return convert_to_tensor(value._as_tensor(), dtype)

@@ -125,7 +125,7 @@ def _sign(name: str, compare: Callable, sign: str) -> Callable:
 
 
 for _name, _how in _COMPARISONS.items():
-    globals()[f"assert_{_name}"] = _comparison(_name, *_how)
+    globals()[f"assert_{_name}"] = operates(_comparison(_name, *_how))
 for _name, _how in _SIGNS.items():
     globals()[f"assert_{_name}"] = _sign(_name, *_how)
 

@@ -17,12 +17,12 @@ from flax import nnx
 from keraslike.core.boxed import Boxed
 from keraslike.core.static import Static
 from keraslike.core.structures import map_leaves
-from keraslike.tf import dtypes, ops, table
+from keraslike.tf import dispatch, dtypes, ops, table
 from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.dtypes import DType, TensorShape
 from keraslike.tf.signatures import TensorSpec, is_leaf
 from keraslike.tf.specs import in_parts, type_spec_from_value
-from keraslike.tf.structure import Structure
+from keraslike.tf.structure import Operating, Structure
 from keraslike.tf.tensor import Tensor
 
 
@@ -124,7 +124,7 @@ def _flatten(made: Any) -> tuple[Any, Any]:
     return parts, constant
 
 
-class ExtensionType(metaclass=_Kind):
+class ExtensionType(Operating, metaclass=_Kind):
     """The base of classes whose annotated fields are tensors, constants and further such objects.
 
     Objects are immutable. They can be arguments and results of `tf.function`, and elements of data
@@ -159,6 +159,10 @@ class ExtensionType(metaclass=_Kind):
 
     def __init__(self, *args: Any, **kwargs: Any):
         vars(self).update(_signature(type(self)).bind(*args, **kwargs).arguments)
+
+    def _operate(self, name: str, function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
+        found = self if name == "identity" else dispatch.operate(function, args, kwargs)
+        return super()._operate(name, function, args, kwargs) if found is NotImplemented else found
 
     def __validate__(self) -> None:
         """Raises an error if the fields do not fit each other."""

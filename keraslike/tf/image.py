@@ -229,6 +229,7 @@ def _in_floats(change: Callable[[Tensor], Tensor], image: Any) -> Tensor:
     )
 
 
+@operates
 def adjust_brightness(image: Any, delta: Any) -> Tensor:
     """Images with `delta` added to all values.
 
@@ -266,6 +267,7 @@ def per_image_standardization(image: Any) -> Tensor:
     return (image - reduce_mean(image, axes, keepdims=True)) / maximum(spread, least)
 
 
+@operates
 def adjust_gamma(image: Any, gamma: float = 1, gain: float = 1) -> Tensor:
     """`gain * image ** gamma`.
 
@@ -516,6 +518,7 @@ def random_flip_up_down(image: Any, seed: Any = None) -> Tensor:
     return _flipped(flip_up_down, image, seed)
 
 
+@operates
 def random_brightness(image: Any, max_delta: float, seed: Any = None) -> Tensor:
     """`adjust_brightness` by a random number.
 

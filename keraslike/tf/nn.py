@@ -124,6 +124,7 @@ def log_softmax(x: Any, axis: Any = None) -> Any:
 # -- losses -------------------------------------------------------------------------------------
 
 
+@operates
 def sigmoid_cross_entropy_with_logits(
     labels: Any = None, logits: Any = None, name: Any = None
 ) -> Tensor:

@@ -138,6 +138,7 @@ def operation(
 
         of_tensors.__name__ = of_tensors.__qualname__ = name.rpartition(".")[2]
         del of_tensors.__wrapped__
+        of_tensors._dispatches = True  # type: ignore[attr-defined]
         of_tensors.__signature__ = shown  # type: ignore[attr-defined]
         return of_tensors
 

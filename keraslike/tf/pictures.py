@@ -19,6 +19,7 @@ from keraslike.tf import dtypes, gif, png
 from keraslike.tf.conversion import _as_operand, constant, convert_to_tensor, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.ops import cast, saturate_cast, stack
+from keraslike.tf.structure import operates
 from keraslike.tf.tensor import Tensor
 
 _JPEG = b"\xff\xd8\xff"
@@ -114,6 +115,7 @@ def _bmp(data: bytes, channels: int = 0) -> np.ndarray:
     return png.of_channels(np.ascontiguousarray(pixels), channels or count, 255)
 
 
+@operates
 def convert_image_dtype(image: Any, dtype: Any, saturate: bool = False, name: Any = None) -> Tensor:
     """An image converted to another dtype: floats range from 0 to 1, integers up to their maximum.
 

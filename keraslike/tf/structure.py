@@ -13,8 +13,8 @@ from flax import nnx
 from keraslike.core.errors import NeedsPython
 
 
-class Structure:
-    """A composite tensor: a SparseTensor or a RaggedTensor."""
+class Operating:
+    """What is no dense tensor, and may handle calls of functions of tensors itself."""
 
     __slots__ = ()
 
@@ -25,6 +25,12 @@ class Structure:
         """
         raise NotDense(self)
 
+
+class Structure(Operating):
+    """A composite tensor: a SparseTensor or a RaggedTensor."""
+
+    __slots__ = ()
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         return self  # tensors are immutable
 
@@ -32,15 +38,15 @@ class Structure:
 class NotDense(ValueError):
     """A sparse or ragged tensor was passed where a dense one is expected."""
 
-    def __init__(self, given: Structure):
+    def __init__(self, given: Operating):
         super().__init__(given)
         self.given = given
 
     def __str__(self) -> str:  # formatted lazily, since most of these errors are caught by dispatch
-        return (
-            f"A {type(self.given).__name__} was given where a dense tensor is expected: "
-            f"{self.given!r}. tf.sparse.to_dense() and RaggedTensor.to_tensor() make one."
-        )
+        found = f"A {type(self.given).__name__} was given where a dense tensor is expected: "
+        if not isinstance(self.given, Structure):
+            return f"{found}{self.given!r}."
+        return f"{found}{self.given!r}. tf.sparse.to_dense() and RaggedTensor.to_tensor() make one."
 
 
 def operates(function: Callable, name: str | None = None) -> Callable:
@@ -55,6 +61,7 @@ def operates(function: Callable, name: str | None = None) -> Callable:
             given = e.given
         return given._operate(name, function, args, kwargs)
 
+    call._dispatches = True  # type: ignore[attr-defined]
     return call
 
 

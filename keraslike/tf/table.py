@@ -18,6 +18,7 @@ from keraslike.tf import derivatives, documentation, dtypes, effects
 from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.operation import operation
+from keraslike.tf.structure import operates
 from keraslike.tf.tensor import WIDE
 
 # -- the table --------------------------------------------------------------------------------
@@ -316,12 +317,13 @@ def _of_complex(name: str, fn: Callable, of_real: Callable | None = None) -> Cal
         return (real_one if kind is False else complex_one)(input)
 
     either.__name__ = either.__qualname__ = name
-    return either
+    return operates(either)
 
 
 _conj = _of_complex("conj", jnp.conj)
 
 
+@operates
 def conj(x: Any, name: Any = None) -> Any:
     """The complex conjugate; tensors of real numbers are returned unchanged.
 

@@ -17,7 +17,7 @@ from keraslike.tf import dtypes
 from keraslike.tf.conversion import constant, convert_to_tensor
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.ragged_tensor import RaggedTensor
-from keraslike.tf.structure import host
+from keraslike.tf.structure import Operating, host
 from keraslike.tf.tensor import Tensor
 
 _OUTPUT_ENCODINGS = ("UTF-8", "UTF-16-BE", "UTF-32-BE")
@@ -42,10 +42,13 @@ def of_ragged(function: Callable) -> Callable:
     def call(input: Any, *args: Any, **kwargs: Any) -> Any:
         if isinstance(input, RaggedTensor):
             return input.with_flat_values(function(input.flat_values, *args, **kwargs))
+        if isinstance(input, Operating):
+            return input._operate(function.__name__, call, (input, *args), kwargs)
         if type(input) is Text and input.values is None and not context.state.symbolic:
             return _traced(function, input, args, kwargs)
         return function(input, *args, **kwargs)
 
+    call._dispatches = True  # type: ignore[attr-defined]
     return call
 
 

@@ -125,3 +125,68 @@ def test_specs():
     assert Ranked.Spec(2) == Ranked.Spec(2) and tf.type_spec_from_value(Ranked([1.0])).rank == 1
     first = tf.function(lambda r: r.values[0], input_signature=[Ranked.Spec(1)])
     assert first(Ranked([3.0, 4.0])) == 3.0
+
+
+class Values(tf.experimental.ExtensionType):
+    values: tf.Tensor
+    mask: tf.Tensor
+
+
+@pytest.fixture
+def dispatched():
+    """Applies decorators of `tf.experimental` until the end of a test."""
+    known = []
+
+    def apply(decorator, function):
+        known.append(decorator(function))
+        return known[-1]
+
+    yield apply
+    for function in known:
+        tf.experimental.unregister_dispatch_for(function)
+
+
+def _stacked(values: list[Values | tf.Tensor], axis=0):
+    given = [x if isinstance(x, Values) else Values(x, tf.ones_like(x, tf.bool)) for x in values]
+    stacked = tf.stack([x.values for x in given], axis)
+    return Values(stacked, tf.stack([x.mask for x in given], axis))
+
+
+def test_functions_of_users_types(dispatched):
+    dispatched(tf.experimental.dispatch_for_api(tf.stack), _stacked)
+    x = Values([1, -2], [True, False])
+    found = tf.stack([x, tf.constant([4, 5])], axis=1)
+    assert found.values.numpy().tolist() == [[1, 4], [-2, 5]]
+    assert found.mask.numpy().tolist() == [[True, True], [False, True]]
+    named = tf.experimental.dispatch_for_api(tf.concat, {"values": typing.List[Values]})  # noqa: UP006
+    dispatched(named, lambda values, axis, name=None: ("concat", len(values), axis, name))
+    assert tf.concat([x, x], axis=1, name="n") == ("concat", 2, 1, "n")
+    with pytest.raises(ValueError, match="needs its parameters"):
+        tf.experimental.dispatch_for_api(tf.concat)(lambda x: x)
+    with pytest.raises(ValueError, match="does not support dispatch"):
+        tf.experimental.dispatch_for_api(len)
+    with pytest.raises(ValueError, match="a dense tensor is expected"):
+        tf.reduce_sum(x)
+
+
+def test_elementwise_functions_of_users_types(dispatched):
+    experimental = tf.experimental
+    one = experimental.dispatch_for_unary_elementwise_apis(Values)
+    two = experimental.dispatch_for_binary_elementwise_apis(Values, Values)
+    dispatched(one, lambda api, x: Values(api(x.values), x.mask))
+    dispatched(two, lambda api, x, y: Values(api(x.values, y.values), x.mask & y.mask))
+    x = Values([1, -2, -3], [True, False, True])
+    y = Values([[4], [5]], [[True], [False]])
+    assert tf.abs(x).values.numpy().tolist() == [1, 2, 3]
+    assert tf.ones_like(x, dtype=tf.float32).values.numpy().tolist() == [1.0, 1.0, 1.0]
+    assert tf.clip_by_value(x, -1, 1).values.numpy().tolist() == [1, -1, -1]
+    assert tf.strings.upper(Values(["a"], [True])).values.numpy().tolist() == [b"A"]
+    added = tf.function(tf.math.add)(x, y)
+    assert added.values.numpy().tolist() == [[5, 2, 1], [6, 3, 2]]
+    assert added.mask.numpy().tolist() == [[True, False, True], [False, False, False]]
+    with pytest.raises(ValueError, match="already"):
+        one(lambda api, x: x)
+    with pytest.raises(ValueError, match="a dense tensor is expected"):
+        tf.add(x, 1)
+    with pytest.raises(ValueError, match="No decorator"):
+        experimental.unregister_dispatch_for(len)

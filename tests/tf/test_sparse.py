@@ -521,3 +521,63 @@ def test_counts_are_tensorflows():
     for bad in (lambda: count([-1]), lambda: count([0, 1], weights=[1.0])):
         with pytest.raises(tf.errors.InvalidArgumentError):
             bad()
+
+
+def test_crossed_features_are_tensorflows():
+    texts = tf.sparse.from_dense([["a", "b"], ["c", ""]])
+    dense, numbers = tf.constant([["x", "y"], ["z", "w"]]), tf.constant([[1], [2]], tf.int64)
+    found = tf.sparse.cross([dense, texts, numbers])  # sparse tensors come first
+    assert found.indices.numpy().tolist() == [[0, 0], [0, 1], [0, 2], [0, 3], [1, 0], [1, 1]]
+    assert found.values.numpy()[2:5].tolist() == [b"b_X_x_X_1", b"b_X_y_X_1", b"c_X_z_X_2"]
+    hashed = tf.sparse.cross_hashed([texts, dense, numbers])
+    assert (hashed.values.numpy()[2], hashed.dense_shape.numpy()[1]) == (5434263408962330, 4)
+    assert tf.sparse.cross_hashed([numbers, dense], 100, 7).values.numpy().tolist() == [
+        49,
+        31,
+        21,
+        85,
+    ]
+    ragged = tf.ragged.constant([["a"], ["b", "c"]])
+    found = tf.ragged.cross_hashed([ragged, dense, numbers])
+    assert found.to_list()[0] == [7722368476446652350, 982465533701316888]
+    assert tf.ragged.cross([ragged[:1], texts.indices[:1]]).to_list() == [[b"a_X_0", b"a_X_0"]]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="as many rows"):
+        tf.sparse.cross([dense, tf.constant([["a"]])])
+    out = tf.sparse.sampled_addmm(
+        [[0, 0], [1, 1]],
+        [1.0, 2.0],
+        [2, 2],
+        [[1.0, 2.0], [3.0, 4.0]],
+        [[5.0, 6.0], [7.0, 8.0]],
+        0.5,
+        2.0,
+    )
+    assert out[1].numpy().tolist() == [38.5, 101.0]
+
+
+def test_index_shuffle_and_fingerprint_are_tensorflows():
+    shuffle = tf.random.experimental.index_shuffle
+    assert shuffle(tf.range(10), [5, 8], 9).numpy().tolist() == [3, 8, 0, 1, 2, 7, 6, 9, 4, 5]
+    found = shuffle(tf.range(3, dtype=tf.int64), [123456, -8], 1000000)
+    assert (found.dtype, found.numpy().tolist()) == (tf.int64, [710966, 776359, 576301])
+    assert int(shuffle(0, [1, 2], 0)) == 0
+    prints = tf.fingerprint([[1, 2], [3, 4]]).numpy()
+    assert prints[0].tolist() == [76, 18, 253, 133, 168, 204, 240, 10]
+    assert tf.fingerprint(["b"]).numpy().tolist() == [[22, 241, 200, 94, 33, 96, 178, 163]]
+
+
+def test_device_specs_are_tensorflows():
+    spec = tf.DeviceSpec.from_string("/job:localhost/replica:0/task:1/gpu:2")
+    assert (spec.task, spec.to_string()) == (1, "/job:localhost/replica:0/task:1/device:GPU:2")
+    assert (
+        tf.DeviceSpec(job="a").make_merged_spec(tf.DeviceSpec(task="3")).to_string()
+        == "/job:a/task:3"
+    )
+    assert str(spec.replace(job=None)).startswith(
+        "<DeviceSpec(job=None, replica=0, task=1, device_"
+    )
+    assert tf.DeviceSpec.from_string("/device:CPU:*").to_string() == "/device:CPU:*"
+    with tf.device(tf.DeviceSpec(device_type="CPU", device_index=0)):
+        assert tf.CriticalSection().execute(lambda: 1).numpy() == 1
+    with pytest.raises(ValueError, match="Unknown part 'foo:1'"):
+        tf.DeviceSpec.from_string("/foo:1")
