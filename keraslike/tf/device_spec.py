@@ -38,11 +38,12 @@ class DeviceSpec(_Fields):
         device_type: Any = None,
         device_index: Any = None,
     ):
-        numbers = [None if x is None else int(x) for x in (replica, task, device_index)]
-        kind = None if device_type is None else str(device_type).upper()
-        return super().__new__(
-            cls, None if job is None else str(job), *numbers[:2], kind, numbers[2]
+        replica, task, device_index = (
+            None if x is None else int(x) for x in (replica, task, device_index)
         )
+        job = None if job is None else str(job)
+        kind = None if device_type is None else str(device_type).upper()
+        return super().__new__(cls, job, replica, task, kind, device_index)
 
     @classmethod
     def from_string(cls, spec: str) -> DeviceSpec:
