@@ -297,6 +297,7 @@ segment_sqrt_n = _segment("sqrt_n", 0.5)
 
 documentation.describe(globals(), "sparse")
 
+
 def sampled_addmm(
     indices: Any,
     values: Any,
