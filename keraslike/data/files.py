@@ -311,6 +311,8 @@ def check_layout(delimiter: Any, select_cols: Any, columns: int, error: type[Exc
         raise error(
             f"select_cols should be strictly increasing indices. Received: select_cols={chosen}"
         )
+    if chosen and chosen[0] < 0:
+        raise error(f"select_cols should not be negative. Received: select_cols={chosen}")
 
 
 class CsvDataset(_OfFiles):

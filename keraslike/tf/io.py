@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 from typing import Any
 
@@ -169,14 +170,16 @@ def decode_csv(
      <tf.Tensor: shape=(), dtype=string, numpy=b'x'>]
     """
     given = np.asarray(convert_to_tensor(records))
-    columns = [Column(default) for default in record_defaults]
     for i, default in enumerate(record_defaults):
         shape = getattr(default, "shape", None)
-        count = int(np.prod(np.shape(default) if shape is None else tuple(shape)))
-        if count > 1:
+        shape = np.shape(default) if shape is None else tuple(shape)
+        if len(shape) > 1 or math.prod(shape) > 1:
             raise InvalidArgumentError(
-                f"There should only be 1 default per field but field {i} has {count}"
+                f"There should only be 1 default per field but field {i} has shape {shape}"
             )
+    columns = [Column(default) for default in record_defaults]
+    if select_cols is not None and any(int(n) < 0 for n in select_cols):
+        raise ValueError(f"select_cols must not be negative. Received: {select_cols}")
     check_layout(field_delim, select_cols, len(columns), InvalidArgumentError)
     found: list[list[Any]] = [[] for _ in columns]
     for number, text in enumerate(given.reshape(-1).tolist()):

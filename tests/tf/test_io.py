@@ -200,6 +200,10 @@ def test_files_rows_and_numbers(tmp_path):
     columns = tf.io.decode_csv(["1,2.5,a b", '2,,"q,""z"'], [0, 0.5, ""])
     assert [c.numpy().tolist() for c in columns] == [[1, 2], [2.5, 0.5], [b"a b", b'q,"z']]
     assert tf.io.decode_csv("7;8", [tf.int32], ";", select_cols=[1])[0].numpy() == 8
+    with pytest.raises(ValueError, match="negative"):
+        tf.io.decode_csv("7,8", [[0], [1]], select_cols=[-1, 0])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="1 default"):
+        tf.io.decode_csv("7", [[[0]]])
     with pytest.raises(tf.errors.InvalidArgumentError, match="not a valid int32"):
         tf.io.decode_csv(["x"], [0])
     with pytest.raises(tf.errors.InvalidArgumentError, match="have 0 in record"):
