@@ -111,7 +111,8 @@ def _text(value: Any, edge: int) -> str:
 
 def _rows(value: Any, edge: int) -> str:
     if isinstance(value, bytes):
-        return f"'{value.decode('utf-8', 'replace')}'"
+        text = value.decode("utf-8", "replace").replace("\\", "\\\\").replace("'", "\\'")
+        return f"'{text}'"
     if not isinstance(value, list):
         return as_string(value).numpy().decode()
     cut = 0 <= 2 * edge < len(value)

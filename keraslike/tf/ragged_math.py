@@ -26,24 +26,37 @@ from keraslike.tf.tensor import Tensor, run
 def map_flat_values(op: Callable, *args: Any, **kwargs: Any) -> Any:
     """`op` applied to the flat values of ragged arguments, which must have the same rows.
 
+    Arguments may be lists and dicts of ragged tensors.
+
     >>> r = RaggedTensor.from_row_lengths([1, 2, 3], [2, 0, 1])
     >>> map_flat_values(table.square, r)
     <tf.RaggedTensor [[1, 4], [], [9]]>
     """
-    given = [a for a in (*args, *kwargs.values()) if isinstance(a, RaggedTensor)]
+    given: list[RaggedTensor] = []
+    args, kwargs = _flat((args, kwargs), given)
+    out = op(*args, **kwargs)
     if not given:
-        return op(*args, **kwargs)
+        return out
     for other in given[1:]:
         _check_rows(given[0], other)
-    flat = lambda a: a.flat_values if isinstance(a, RaggedTensor) else a  # noqa: E731
-    out = op(*map(flat, args), **{k: flat(v) for k, v in kwargs.items()})
     count = given[0].flat_values.shape[0]
     if not tuple(out.shape)[:1] == (count,):
         raise ValueError(
             f"tf.ragged.map_flat_values: the result of op must have {count} rows, like the flat "
             f"values. Received shape: {tuple(out.shape)}"
         )
-    return given[0].with_flat_values(out)
+    uniform = lambda r: sum(level._uniform is not None for level in r._levels())  # noqa: E731
+    return max(given, key=uniform).with_flat_values(out)
+
+
+def _flat(x: Any, found: list[RaggedTensor]) -> Any:
+    """The structure with flat values in place of ragged tensors, which are added to a list."""
+    if isinstance(x, RaggedTensor):
+        found.append(x)
+        return x.flat_values
+    if isinstance(x, dict):
+        return {key: _flat(value, found) for key, value in x.items()}
+    return type(x)(_flat(item, found) for item in x) if type(x) in (list, tuple) else x
 
 
 def _check_rows(a: RaggedTensor, b: RaggedTensor) -> None:

@@ -17,6 +17,7 @@ from keraslike.tf.ragged import RaggedTensor
 from keraslike.tf.ragged_tensor import unflatten
 from keraslike.tf.signatures import TensorSpec, is_leaf
 from keraslike.tf.sparse import SparseTensor
+from keraslike.tf.tensor import Tensor
 from keraslike.tf.tensor_array import TensorArray
 
 
@@ -84,8 +85,6 @@ class RaggedTensorSpec(_Spec):
     RaggedTensorSpec(TensorShape([None, None]), tf.int32, 1, tf.int64)
     """
 
-    value_type = RaggedTensor
-
     def __init__(
         self,
         shape: Any = None,
@@ -94,8 +93,19 @@ class RaggedTensorSpec(_Spec):
         row_splits_dtype: Any = dtypes.int64,
     ):
         self.shape, self.dtype = TensorShape(shape), dtypes.as_dtype(dtype)
-        self.ragged_rank = len(self.shape) - 1 if ragged_rank is None else ragged_rank
+        rank = self.shape.rank
+        if rank is None if ragged_rank is None else rank is not None and ragged_rank >= rank:
+            raise ValueError(
+                "ragged_rank must be below the rank of shape, one of which must be given. "
+                f"Received: shape={shape}, ragged_rank={ragged_rank}"
+            )
+        self.ragged_rank = rank - 1 if ragged_rank is None else ragged_rank
         self.row_splits_dtype = dtypes.as_dtype(row_splits_dtype)
+
+    @property
+    def value_type(self) -> type:
+        """`tf.RaggedTensor`, or `tf.Tensor` where no axis is ragged."""
+        return RaggedTensor if self.ragged_rank > 0 else Tensor
 
     @classmethod
     def from_value(cls, value: Any) -> RaggedTensorSpec:

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -464,6 +465,23 @@ PAIRS = [[[1, 2], [3]], [[4], [5]], [[6], []]]  # as pairs of rows, of shape (3,
 )
 def test_values_of_tensorflows_tests(make, expected):
     assert plain(make()) == expected
+
+
+def test_specs_and_texts_and_nested_arguments(capsys):
+    spec = tf.RaggedTensorSpec
+    assert spec([None], ragged_rank=0).value_type is tf.Tensor and spec([2, None]).value_type is R
+    assert spec([2, None, None]).is_compatible_with(spec(None, ragged_rank=2))
+    for refused in (lambda: spec(None), lambda: spec([2, 3], ragged_rank=2)):
+        with pytest.raises(ValueError, match="ragged_rank"):
+            refused()
+    tf.print(ragged([["a'b"], ["e\\f"]]), output_stream=sys.stdout)
+    assert capsys.readouterr().out == "[['a\\'b'], ['e\\\\f']]\n"
+    x, y = ragged([[1, 2], [3]]), ragged([[4, 5], [6]])
+    pairs = tf.ragged.map_flat_values(tf.stack, [x, y], axis=-1)
+    assert plain(pairs) == [[[1, 4], [2, 5]], [[3, 6]]]
+    assert plain(tf.ragged.map_flat_values(lambda d, z: d["x"] + z, {"x": x}, y)) == [[5, 7], [9]]
+    with pytest.raises(ValueError, match="must have 3 rows"):
+        tf.ragged.map_flat_values(tf.concat, [x, y], 0)
 
 
 def test_uniform_rows_and_parts():
