@@ -25,6 +25,7 @@ from keraslike.core.structures import iter_leaves, map_leaves
 from keraslike.core.tracebacks import is_ours
 from keraslike.layers import data_layer, hosted, image_base
 from keraslike.layers.layer import Layer
+from keraslike.training import any_size
 from keraslike.training.program import Program
 from keraslike.training.steps import Steps
 
@@ -33,6 +34,9 @@ from keraslike.training.steps import Steps
 # is compiled.
 _CALLS_OP_BY_OP, _METHODS_OP_BY_OP, _LARGE = 2, 32, 16
 _MOST = 64  # The most shapes that are remembered for a layer.
+# The number of calls with the same shapes before a program is compiled for them, where one for
+# several sizes exists, which takes longer.
+_CALLS_PADDED = 16
 _CHANGES = 16  # The number of changes of a layer after which its calls are no longer compiled.
 # Layers that compute concrete values with numpy, or in Python.
 _HOST_LAYERS = (data_layer.DataLayer, image_base.DataLayer, hosted._Hosted)
@@ -124,6 +128,7 @@ class _Calls:
         self.left = _CHANGES
         self._times: dict[Any, int] = {}  # By signature; -1 for calls that cannot be compiled.
         self._needed: int | None = None
+        self._sizes: dict[Any, _Sizes] = {}
         self._compiled: _Compiled | None = None
 
     def again(self, args: tuple, kwargs: dict[str, Any]) -> Any:
@@ -169,16 +174,18 @@ class _Calls:
         batch = leaves, masks
         key = (structure, training, _signature(batch))
         times = self._times.get(key, 0)
+        if 0 <= times < _CALLS_PADDED and jax.default_backend() == "cpu":
+            out = self._run_padded(batch, structure, training)
+            if out is not MISSED:
+                self._times[key] = times + 1
+                return out
         if times < self._threshold():
             if len(self._times) >= _MOST:
                 self._times.clear()
             self._times[key] = times if times < 0 else times + 1
             return MISSED
-        compiled = self._compiled
-        if compiled is None or not compiled.is_current():
-            compiled = self._compiled = _Compiled(self.owner, self.function)
-            self.left = self.left - 1 if compiled.is_pure else 0
-        if not compiled.is_pure:
+        compiled = self._current()
+        if compiled is None:
             return MISSED
         try:
             program = compiled.program(structure, training)
@@ -190,6 +197,48 @@ class _Calls:
         result = compiled.results[key]
         compiled.known[key] = program, program.key_of(batch), result
         return result.given(self.owner, leaves, *out)
+
+    def _current(self) -> _Compiled | None:
+        """The programs of the owner as it is now, if its calls can be compiled."""
+        compiled = self._compiled
+        if compiled is None or not compiled.is_current():
+            compiled = self._compiled = _Compiled(self.owner, self.function)
+            self.left = self.left - 1 if compiled.is_pure else 0
+        return compiled if compiled.is_pure else None
+
+    def _run_padded(self, batch: Any, structure: Any, training: bool | None) -> Any:
+        """The result of a call by a program for several sizes, if the last calls differed in one
+        size only, else `MISSED`."""
+        flat, tree = jax.tree.flatten(batch)
+        shapes = [x.shape for x in flat]
+        key = structure, training, tree, tuple([(x.ndim, x.dtype) for x in flat])
+        found = self._sizes.get(key)
+        if found is None or not (found.axes or found.refused or found.shapes == shapes):
+            axes = () if found is None else any_size.common_axes(found.shapes, shapes)
+            found = self._sizes[key] = _Sizes(shapes, axes)
+            return MISSED
+        axes = any_size.common_axes(found.shapes, shapes)
+        if found.refused or not axes:
+            return MISSED
+        if axes != found.axes:
+            self._sizes[key] = _Sizes(shapes, ())
+            return MISSED
+        compiled = self._current()
+        (size,) = {x.shape[i] for x, of in zip(flat, axes) for i in of}
+        if compiled is None or size < 2:  # Functions may treat an axis of one element differently.
+            return MISSED
+        padded = any_size.padded_size(size)
+        flat = [any_size.pad(x, of, padded) for x, of in zip(flat, axes)]
+        try:
+            program = compiled.program(structure, training, axes)
+            arrays = program.run_batch((jax.tree.unflatten(tree, flat), np.int32(size)))
+        except Exception:
+            found.refused = True
+            return MISSED
+        result, of_results = compiled.padded[structure, training, axes]
+        arrays = [any_size.cut(x, of, size) if of else x for x, of in zip(arrays, of_results)]
+        out = jax.tree.unflatten(result.parts, map(put, arrays))
+        return result.given(self.owner, batch[0], *out)
 
     def _threshold(self) -> int:
         if self._needed is None:
@@ -206,6 +255,7 @@ class _Compiled:
         self.owner, self.function = owner, function
         self.results: dict[Any, _Result] = {}
         self.known: dict[Any, tuple[Program, Any, _Result]] = {}  # The compiled calls.
+        self.padded: dict[Any, tuple[_Result, list]] = {}  # With the axes of results.
         # Arrays of these dtypes are not converted before a call.
         self.as_they_are = {np.dtype(name) for name in ("int32", "uint32", "uint8", "bool")}
         if isinstance(owner, Layer) and owner.compute_dtype == "float32":
@@ -229,24 +279,42 @@ class _Compiled:
             and self._settings == _settings()
         )
 
-    def program(self, structure: Any, training: bool | None) -> Program:
+    def program(self, structure: Any, training: bool | None, axes: tuple = ()) -> Program:
+        """The program of a call; with `axes`, of its arguments padded along these, and a size."""
         key = structure, training
-        program = self._programs.get(key)
+        program = self._programs.get((*key, axes))
         if program is None:
 
-            def step(batch: Any) -> Any:
+            def call(batch: Any) -> _Result:
                 leaves, masks = batch
                 for leaf, mask in zip(leaves, masks):
                     context.set_mask(leaf, mask)
                 args, kwargs = jax.tree.unflatten(structure, leaves)
                 with context.using(training=training):
                     out = self.function(*args, **kwargs)
-                result = _Result(self.owner, leaves, out)
-                self.results[*key, _signature(batch)] = result
+                return _Result(self.owner, leaves, out)
+
+            def step(batch: Any) -> Any:
+                result = self.results[*key, _signature(batch)] = call(batch)
                 return result.traced
 
+            def padded_step(given: Any) -> Any:
+                batch, size = given
+                flat, tree = jax.tree.flatten(batch)
+                results: list[_Result] = []
+
+                def of_size(*flat: Any) -> list[Any]:
+                    results[:] = [call(jax.tree.unflatten(tree, flat))]
+                    arrays, results[0].parts = jax.tree.flatten(results[0].traced)
+                    return arrays
+
+                out, of_results = any_size.run_padded(of_size, flat, axes, size)
+                self.padded[*key, axes] = results[0], of_results
+                return out
+
             roots = [self.owner, rng.global_stream()]
-            program = self._programs[key] = Program(step, roots, [], stack=True)
+            program = Program(padded_step if axes else step, roots, [], stack=True)
+            self._programs[*key, axes] = program
         program.place_state()
         return program
 
@@ -273,6 +341,7 @@ class _Result:
         added = owner._added_losses() if isinstance(owner, Layer) else []
         self.owners = [layer for layer, _ in added]
         self.traced: Any = arrays, masks, [values for _, values in added]
+        self.parts: Any = None  # The structure of what was traced.
         self.is_one = type(self.structure) is _Place and not self.structure.of_input
 
     def given(
@@ -294,6 +363,14 @@ class _Result:
             lambda x: (leaves if x.of_input else arrays)[x.number] if type(x) is _Place else x,
             self.structure,
         )
+
+
+class _Sizes:
+    """The sizes of calls with arguments of the same kinds."""
+
+    def __init__(self, shapes: list[tuple], axes: tuple):
+        self.shapes, self.axes = shapes, axes  # The last shapes, and the axes that have changed.
+        self.refused = False  # Whether a program for several sizes could not be made.
 
 
 class _Place:
