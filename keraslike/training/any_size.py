@@ -165,9 +165,7 @@ class _Run:
         if name == "dim_as_value":
             return (self.size * self.factor(p["dim"])).astype(eqn.outvars[0].aval.dtype)
         if name == "broadcast_in_dim":
-            return lax.broadcast_in_dim(
-                given[0], self.shape(p["shape"]), p["broadcast_dimensions"]
-            )
+            return lax.broadcast_in_dim(given[0], self.shape(p["shape"]), p["broadcast_dimensions"])
         if name == "iota":
             self.in_order(eqn.outvars[0].aval, [p["dimension"]])
             return lax.broadcasted_iota(p["dtype"], self.shape(p["shape"]), p["dimension"])
@@ -183,9 +181,36 @@ class _Run:
         if name in _CUMULATIVE and not (p["reverse"] and p["axis"] in self.axes(avals[0])):
             self.in_order(avals[0], [p["axis"]])
             return _plain(eqn, given)
-        if name == "gather" and not self.axes(avals[0]):
-            return _plain(eqn, given)  # by any number of indices
+        if name in ("slice", "gather", "dynamic_slice"):
+            return getattr(self, name)(eqn, given, avals[0])
         raise Unsupported(name)
+
+    def slice(self, eqn: Any, given: list[Any], aval: Any) -> Any:
+        p = eqn.params
+        for i in self.axes(aval):
+            whole = p["start_indices"][i] == 0 and p["limit_indices"][i] == aval.shape[i]
+            if not whole or (p["strides"] and p["strides"][i] != 1):
+                raise Unsupported("slice")
+        return _plain(eqn, given, limit_indices=tuple(self.shape(p["limit_indices"])))
+
+    def gather(self, eqn: Any, given: list[Any], aval: Any) -> Any:
+        of, sizes = eqn.params["dimension_numbers"], eqn.params["slice_sizes"]
+        chosen = {*of.start_index_map, *of.collapsed_slice_dims, *of.operand_batching_dims}
+        if chosen & set(self.axes(aval)):
+            raise Unsupported("gather")
+        return _plain(eqn, given, slice_sizes=tuple(self.shape(sizes)))
+
+    def dynamic_slice(self, eqn: Any, given: list[Any], aval: Any) -> Any:
+        x, *places = given
+        sizes = eqn.params["slice_sizes"]
+        for i in self.axes(aval):
+            self.in_order(aval, [i])
+            if export.is_symbolic_dim(sizes[i]):
+                places[i] = jnp.zeros_like(places[i])
+            else:  # places outside are moved to the end of what counts
+                end = (self.size * self.factor(aval.shape[i]) - sizes[i]).astype(places[i].dtype)
+                places[i] = jnp.clip(places[i], 0, end)
+        return lax.dynamic_slice(x, places, self.shape(sizes))
 
     def in_order(self, aval: Any, axes: Sequence[int]) -> None:
         """Raises `Unsupported` if the elements that count are not the first along these axes."""
@@ -205,8 +230,8 @@ class _Run:
         return found
 
 
-def _plain(eqn: Any, given: Sequence[Any]) -> Any:
-    return eqn.primitive.bind(*given, **eqn.primitive.get_bind_params(eqn.params))
+def _plain(eqn: Any, given: Sequence[Any], **changed: Any) -> Any:
+    return eqn.primitive.bind(*given, **eqn.primitive.get_bind_params({**eqn.params, **changed}))
 
 
 def _needed(jaxpr: Any) -> list[Any]:
