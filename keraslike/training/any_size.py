@@ -169,9 +169,8 @@ class _Run:
         if name == "iota":
             self.in_order(eqn.outvars[0].aval, [p["dimension"]])
             return lax.broadcasted_iota(p["dtype"], self.shape(p["shape"]), p["dimension"])
-        if name == "reshape" and p["dimensions"] is None:
-            if self.between(avals[0].shape) == self.between(p["new_sizes"]):
-                return lax.reshape(given[0], self.shape(p["new_sizes"]))
+        if name == "reshape" and self.between(avals[0].shape) == self.between(p["new_sizes"]):
+            return lax.reshape(given[0], self.shape(p["new_sizes"]))
         if name in ("transpose", "squeeze"):
             return _plain(eqn, given)
         if name == "split" and p["axis"] not in self.axes(avals[0]):
@@ -264,13 +263,13 @@ def _is_sized(value: Any) -> bool:
 
 
 def _least(dtype: Any) -> Any:
-    if dtype == bool:
+    if np.dtype(dtype).kind == "b":
         return False
     return -np.inf if jnp.issubdtype(dtype, jnp.floating) else jnp.iinfo(dtype).min
 
 
 def _most(dtype: Any) -> Any:
-    if dtype == bool:
+    if np.dtype(dtype).kind == "b":
         return True
     return np.inf if jnp.issubdtype(dtype, jnp.floating) else jnp.iinfo(dtype).max
 
@@ -287,9 +286,11 @@ _REDUCTIONS: dict[str, Callable[[Any], Any]] = {
     "argmin": _most,
 }
 _CUMULATIVE = ("cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp")
-_ELEMENTWISE = frozenset(
-    "abs add and atan2 cbrt ceil clamp convert_element_type copy copy_p cos cosh div eq erf "
-    "erf_inv erfc exp exp2 expm1 floor ge gt integer_pow is_finite le lgamma log log1p logistic "
-    "lt max min mul ne neg not or pow reduce_precision rem round rsqrt select_n sign sin sinh "
-    "sqrt square stop_gradient sub tan tanh xor".split()
-)
+_ELEMENTWISE = {
+    "abs", "add", "and", "atan2", "cbrt", "ceil", "clamp", "convert_element_type", "copy",
+    "copy_p", "cos", "cosh", "div", "eq", "erf", "erf_inv", "erfc", "exp", "exp2", "expm1",
+    "floor", "ge", "gt", "integer_pow", "is_finite", "le", "lgamma", "log", "log1p", "logistic",
+    "lt", "max", "min", "mul", "ne", "neg", "not", "or", "pow", "reduce_precision", "rem",
+    "round", "rsqrt", "select_n", "sign", "sin", "sinh", "sqrt", "square", "stop_gradient",
+    "sub", "tan", "tanh", "xor",
+}  # fmt: skip

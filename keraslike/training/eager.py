@@ -58,6 +58,20 @@ def call(layer: Layer, args: tuple, kwargs: dict[str, Any]) -> Any:
     return calls.run(*found)
 
 
+def call_padded(layer: Layer, x: Any) -> Any:
+    """The result of `layer(x, training=False)` by a program for several sizes, or `MISSED`."""
+    calls = layer._eager_calls
+    if calls is None:
+        calls = vars(layer)["_eager_calls"] = _Calls(layer, layer._call_as_layer)
+    if not calls.left or not _is_unobserved():
+        return MISSED
+    found = _leaves_of((layer._convert_input(x),), {"training": False})
+    if found is None or any(x.dtype.kind not in "biuf" for x in found[0]):
+        return MISSED
+    leaves, structure, training = found
+    return calls.run_padded((leaves, [None] * len(leaves)), structure, training)
+
+
 def call_method(method: Callable, owner: base.Object, args: tuple, kwargs: dict[str, Any]) -> Any:
     """The result of a method of an object that is not a layer, or `MISSED` if it should run op by
     op."""
@@ -173,12 +187,10 @@ class _Calls:
         masks = [context.get_mask(x) for x in leaves]
         batch = leaves, masks
         key = (structure, training, _signature(batch))
+        out = self.run_padded(batch, structure, training)
+        if out is not MISSED:
+            return out
         times = self._times.get(key, 0)
-        if 0 <= times < _CALLS_PADDED and jax.default_backend() == "cpu":
-            out = self._run_padded(batch, structure, training)
-            if out is not MISSED:
-                self._times[key] = times + 1
-                return out
         if times < self._threshold():
             if len(self._times) >= _MOST:
                 self._times.clear()
@@ -206,9 +218,19 @@ class _Calls:
             self.left = self.left - 1 if compiled.is_pure else 0
         return compiled if compiled.is_pure else None
 
-    def _run_padded(self, batch: Any, structure: Any, training: bool | None) -> Any:
+    def run_padded(self, batch: Any, structure: Any, training: bool | None) -> Any:
         """The result of a call by a program for several sizes, if the last calls differed in one
         size only, else `MISSED`."""
+        key = structure, training, _signature(batch)
+        times = self._times.get(key, 0)
+        if not 0 <= times < _CALLS_PADDED or jax.default_backend() != "cpu":
+            return MISSED
+        out = self._padded(batch, structure, training)
+        if out is not MISSED:
+            self._times[key] = times + 1
+        return out
+
+    def _padded(self, batch: Any, structure: Any, training: bool | None) -> Any:
         flat, tree = jax.tree.flatten(batch)
         shapes = [x.shape for x in flat]
         key = structure, training, tree, tuple([(x.ndim, x.dtype) for x in flat])
