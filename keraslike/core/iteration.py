@@ -13,6 +13,16 @@ class Failed(NamedTuple):
     error: Exception
 
 
+def caught(error: Exception) -> Failed:
+    """A `Failed` for an error that a generator has just caught.
+
+    The generator's frame is removed from the traceback: `assertRaises` of unittest clears all
+    frames of an error, which would end the generator.
+    """
+    trace = error.__traceback__
+    return Failed(error.with_traceback(None if trace is None else trace.tb_next))
+
+
 # Iterators that raise no errors: of rows' numbers and of elements that are there.
 _SAFE = (type(iter(range(0))), type(iter([])), type(iter(())), itertools.count)
 
@@ -36,7 +46,7 @@ def _tried(take: Callable[[], Any]) -> Iterator[Any]:
         except StopIteration:
             return
         except Exception as error:
-            element = Failed(error)
+            element = caught(error)
         yield element
 
 
@@ -45,7 +55,7 @@ def begun(begin: Callable[[], Iterable[Any]]) -> Iterator[Any]:
     try:
         elements = begin()
     except Exception as error:
-        yield Failed(error)
+        yield caught(error)
     else:
         yield from tried(elements)
 

@@ -214,13 +214,24 @@ class Batching(Pipeline):
 
             def padded(leaf: ArraySpec) -> ArraySpec:
                 if not isinstance(leaf, ArraySpec):
-                    raise TypeError(f"padded_batch() needs elements of arrays. Received: {leaf}")
+                    raise TypeError(
+                        f"padded_batch() needs elements that are arrays. Received: {leaf}"
+                    )
                 sizes = next(shapes)
                 given = leaf.shape if sizes is None else tuple(_sizes(sizes))
+                if given is None:
+                    raise ValueError(f"padded_shapes must be given for elements of {leaf}.")
+                if leaf.shape is not None and not _holds(given, leaf.shape):
+                    raise ValueError(
+                        f"An element of shape {leaf.shape} cannot be padded to {given}, which "
+                        "padded_shapes has for it."
+                    )
                 return ArraySpec(given, leaf.dtype).inside(rows)
 
             return map_leaves(padded, spec)
 
+        if not self._inputs and self._find_spec is not None:  # nothing is computed for this
+            known(self._spec(), None)
         return self.grouped(batch_size, combine, drop_remainder, known)
 
     def _padded(self, arrays: list[Any], sizes: Any, value: Any) -> np.ndarray:
@@ -273,7 +284,10 @@ class Batching(Pipeline):
             known = iter_leaves(self._spec())
 
             def joined(leaves: list[Any]) -> Any:
-                shape = getattr(next(known), "shape", None)
+                spec = next(known)
+                if not isinstance(spec, ArraySpec):
+                    return self._stacked(leaves)
+                shape = spec.shape
                 sizes = [np.shape(leaf) for leaf in leaves]
                 both = [shape, *sizes] if shape is not None else sizes
                 shape = tuple(n[0] if len(set(n)) == 1 else None for n in zip(*both))
@@ -539,9 +553,23 @@ def _is_group(part: Any) -> bool:
 
 
 def _sizes(shape: Any) -> Iterator[int | None]:
-    for size in np.atleast_1d(np.asarray(shape, object)).tolist() if shape is not None else ():
+    sizes = np.atleast_1d(np.asarray(() if shape is None else shape, object))
+    if sizes.ndim > 1:
+        raise ValueError(f"A shape must be one list of sizes. Received: {shape!r}")
+    for size in sizes.tolist():
         number = as_int(size)
-        yield None if number is None or number < 0 else number
+        if number is None and size is not None:
+            raise TypeError(f"A shape must consist of integers and None. Received: {shape!r}")
+        if number is not None and number < -1:
+            raise ValueError(f"A size must be -1, None or at least 0. Received: {shape!r}")
+        yield None if number == -1 else number
+
+
+def _holds(sizes: tuple[int | None, ...], shape: tuple[int | None, ...]) -> bool:
+    """Whether arrays of a shape can be padded to the sizes, of which `None` is any."""
+    return len(sizes) == len(shape) and all(
+        n is None or m is None or n >= m for n, m in zip(sizes, shape)
+    )
 
 
 def _alike(given: Any, structure: Any, shapes: bool = False) -> list[Any]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from keraslike.core.arguments import warn_user
-from keraslike.core.iteration import Enduring, Failed, attempted, cut, tried
+from keraslike.core.iteration import Enduring, Failed, attempted, caught, cut, tried
 from keraslike.core.structures import iter_leaves, map_leaves
 from keraslike.data import philox
 from keraslike.data.composed import whole
@@ -424,7 +424,7 @@ class Elementwise(Pipeline):
                     try:
                         elements = ahead.take(1, wait=True)
                     except Exception as error:
-                        elements = [Failed(error)]
+                        elements = [caught(error)]
                     if not elements:
                         return
                     yield elements[0]

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from keraslike.core.iteration import Failed, begun, tried
+from keraslike.core.iteration import Failed, begun, caught, tried
 from keraslike.data import records
 from keraslike.data.dataset import Dataset
 from keraslike.data.elements import (
@@ -289,7 +289,7 @@ def rows(lines: Iterable[str], delimiter: str = ",", quotes: bool = True) -> Ite
             except _Open:
                 continue
             except ValueError as error:
-                yield Failed(error)
+                yield caught(error)
         row = ""
     if row:
         yield Failed(ValueError("Reached end of file without closing quoted field in record"))

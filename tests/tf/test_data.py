@@ -504,6 +504,16 @@ def lengths(n=6):
             tf.errors.InvalidArgumentError,
             "raised StopIteration",
         ),
+        (lambda: D.range(3).padded_batch(2, [1]), ValueError, "cannot be padded to"),
+        (lambda: D.from_tensors([1, 2]).padded_batch(2, [1]), ValueError, "cannot be padded to"),
+        (lambda: D.from_tensors([1]).padded_batch(2, [[1], [1]]), ValueError, "one list of sizes"),
+        (lambda: D.from_tensors([1]).padded_batch(2, [1.5]), TypeError, "integers and None"),
+        (lambda: D.from_tensors([1]).sparse_batch(2, [-2]), ValueError, "at least 0"),
+        (
+            lambda: D.from_tensors([[1]]).sparse_batch(2, [3]),
+            tf.errors.InvalidArgumentError,
+            "do not fit row_shape",
+        ),
         (lambda: tf.data.TextLineDataset(D.range(2)), TypeError, "a data set of texts"),
         (lambda: D.range(1, 2, 0), tf.errors.InvalidArgumentError, "must not be 0"),
         (lambda: D.choose_from_datasets([D.range(2)], None), TypeError, "takes data sets"),
@@ -736,7 +746,7 @@ def test_data_sets_in_elements(make, spec, found):  # as in TensorFlow
     assert values(rows.flat_map(lambda inner: inner)) == list(found)
     with pytest.raises(TypeError, match="no numpy array"):
         next(dataset.as_numpy_iterator())
-    with pytest.raises(TypeError, match="needs elements of arrays"):
+    with pytest.raises(TypeError, match="needs elements that are arrays"):
         dataset.padded_batch(2).element_spec  # noqa: B018
 
 
@@ -928,3 +938,14 @@ def test_texts_are_padded_to_a_cardinality_and_looked_up():
     pairs = D.from_tensor_slices(([2, 3], ["two", "three"]))
     table = tf.data.experimental.table_from_dataset(pairs, default_value="?", key_dtype=tf.int64)
     assert table.lookup(tf.constant([3, 9])).numpy().tolist() == [b"three", b"?"]
+
+
+def test_ragged_batches_of_ragged_and_sparse_elements():
+    def parts(n):
+        sparse = tf.SparseTensor([[n]], [n], [9])
+        return tf.fill([n], n), tf.ragged.stack([tf.stack([n]), tf.stack([n, n])]), sparse
+
+    dense, ragged, sparse = next(iter(D.range(1, 3).map(parts).ragged_batch(2)))
+    assert dense.to_list() == [[1], [2, 2]]
+    assert ragged.to_list() == [[[1], [1, 1]], [[2], [2, 2]]]
+    assert sparse.indices.numpy().tolist() == [[0, 1], [1, 2]]

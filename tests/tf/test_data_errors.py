@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import traceback
 
 import numpy as np
 import pytest
@@ -39,6 +40,37 @@ def outcomes(dataset, most=12):
         except Exception:
             found.append("E")
     return found
+
+
+def cleared(dataset):
+    """The elements, where the frames of an error are cleared, as `assertRaises` clears them."""
+    found, elements = [], iter(dataset)
+    while True:
+        try:
+            found.append(plain(next(elements)))
+        except StopIteration:
+            return found
+        except Exception as error:
+            traceback.clear_frames(error.__traceback__)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: broken(),
+        lambda: broken().prefetch(2),
+        lambda: broken().map(lambda x: x, num_parallel_calls=2),
+        lambda: broken().interleave(D.from_tensors, 2),
+        lambda: broken().interleave(D.from_tensors, 2, num_parallel_calls=2),
+        lambda: broken().flat_map(D.from_tensors),
+        lambda: broken().shuffle(1).repeat(1).cache().filter(lambda x: x >= 0),
+        lambda: R(8).flat_map(lambda x: D.from_tensors(checked(x))),
+        lambda: broken().batch(1).unbatch(),
+        lambda: broken().concatenate(R(0)).window(1).flat_map(lambda inner: inner),
+    ],
+)
+def test_iteration_goes_on_after_the_frames_of_an_error_were_cleared(make):
+    assert cleared(make()) == [0, 1, 3, 4, 5, 7]
 
 
 ZERO = tf.constant(0, tf.int64)

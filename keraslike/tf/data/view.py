@@ -183,6 +183,9 @@ class TensorView(View):
 
     def sparse(self, leaves: list[Any], sizes: list[int | None]) -> SparseTensor:
         arrays = [np.asarray(leaf) for leaf in leaves]
+        if {a.ndim for a in arrays} != {len(sizes)}:
+            ranks = [a.ndim for a in arrays]
+            raise self.error(f"Elements of {ranks} axes do not fit row_shape={sizes}.")
         largest = np.max([a.shape for a in arrays], 0).astype(int).tolist()
         shape = [most if n is None else n for n, most in zip(sizes, largest, strict=True)]
         if any(most > n for n, most in zip(shape, largest)):
