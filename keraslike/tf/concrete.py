@@ -112,6 +112,16 @@ class ConcreteFunction:
         return graph.pretty(given, self._of, made, self.captured_inputs, verbose)
 
     @property
+    def function_type(self) -> inspect.Signature:
+        """The parameters and the result, annotated with their types."""
+        return graph.signature(self.structured_input_signature, self._of, self.structured_outputs)
+
+    @property
+    def inference_fn(self) -> ConcreteFunction:
+        """The function without gradients of its own, which is the function itself here."""
+        return self
+
+    @property
     def structured_outputs(self) -> Any:
         """The shapes and dtypes of the results, in their structure."""
         return self._results_as(lambda s: TensorSpec(s.shape, s.dtype))

@@ -309,15 +309,7 @@ def pretty(
     """A traced function's parameters with the types they were traced for, its results, and the
     variables and tensors that it captures, a line each; if not `verbose`, one line without these.
     """
-    args, kwargs = signature
-    parameters = inspect.signature(function).parameters
-    kinds = inspect.Parameter
-    places = [n for n, p in parameters.items() if p.kind.value < kinds.VAR_POSITIONAL.value]
-    varied = any(p.kind is kinds.VAR_POSITIONAL for p in parameters.values())
-    kind = "POSITIONAL_ONLY" if varied else "POSITIONAL_OR_KEYWORD"
-    given = [(places[i] if i < len(places) else f"args_{i - len(places)}", kind, value)
-             for i, value in enumerate(args)]  # fmt: skip
-    given += [(name, "KEYWORD_ONLY", value) for name, value in kwargs.items()]
+    given = _parameters(signature, function)
     if not verbose:
         shown = ", ".join(f"{name}: {_pretty(value, name)}" for name, _, value in given)
         return f"({shown}) -> {_pretty(results)}"
@@ -329,6 +321,33 @@ def pretty(
     ]
     output = ["Output Type:", f"  {_pretty(results)}", "Captures:", *(captured or ["  None"])]
     return "\n".join(["Input Parameters:", *lines, *output])
+
+
+def _parameters(given: Any, function: Callable) -> list[tuple[str, str, Any]]:
+    """The name, the kind and the type of each parameter."""
+    args, kwargs = given
+    parameters = inspect.signature(function).parameters
+    kinds = inspect.Parameter
+    places = [n for n, p in parameters.items() if p.kind.value < kinds.VAR_POSITIONAL.value]
+    varied = any(p.kind is kinds.VAR_POSITIONAL for p in parameters.values())
+    kind = "POSITIONAL_ONLY" if varied else "POSITIONAL_OR_KEYWORD"
+    found = [(places[i] if i < len(places) else f"args_{i - len(places)}", kind, value)
+             for i, value in enumerate(args)]  # fmt: skip
+    return found + [(name, "KEYWORD_ONLY", value) for name, value in kwargs.items()]
+
+
+def signature(given: Any, function: Callable, results: Any) -> inspect.Signature:
+    """The parameters and results of a traced function, as `inspect` describes them."""
+    kinds = inspect.Parameter
+    parameters = [
+        kinds(name, getattr(kinds, kind), annotation=_Shown(_pretty(value, name)))
+        for name, kind, value in _parameters(given, function)
+    ]
+    return inspect.Signature(parameters, return_annotation=_Shown(_pretty(results)))
+
+
+class _Shown(str):
+    __repr__ = str.__str__
 
 
 def _pretty(value: Any, name: str = "") -> str:
