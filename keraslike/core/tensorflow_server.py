@@ -67,11 +67,21 @@ def _dtype(name: str) -> np.dtype:
     return np.dtype(getattr(ml_dtypes, name, name))
 
 
+class RaggedParts(tuple):
+    """The values and splits of a ragged tensor."""
+
+
 def packed(tree: Any, leaves: list, is_leaf: Any) -> Any:
     """A description of a structure that JSON can hold; its leaves are appended to `leaves`.
 
+    A ragged tensor is a structure of its values and the splits of its axes, the outermost first.
+
     Raises TypeError for a value that is neither a leaf, nor a list, tuple, dict or plain value.
     """
+    if hasattr(tree, "nested_row_splits"):
+        tree = RaggedParts((tree.flat_values, *tree.nested_row_splits))
+    if isinstance(tree, RaggedParts):
+        return {"ragged": [packed(part, leaves, is_leaf) for part in tree]}
     if is_leaf(tree):
         leaves.append(tree)
         return {"leaf": len(leaves) - 1}
@@ -87,14 +97,19 @@ def packed(tree: Any, leaves: list, is_leaf: Any) -> Any:
     )
 
 
-def unpacked(tree: Any, leaves: list) -> Any:
-    """The structure that `packed` described, with these leaves."""
+def unpacked(tree: Any, leaves: list, ragged: Any = RaggedParts) -> Any:
+    """The structure that `packed` described, with these leaves.
+
+    Args:
+        ragged: a function from the values and splits of a ragged tensor to what stands for it.
+    """
     ((kind, items),) = tree.items()
     if kind in ("leaf", "value"):
         return leaves[items] if kind == "leaf" else items
     if kind == "dict":
-        return {key: unpacked(item, leaves) for key, item in items.items()}
-    return {"list": list, "tuple": tuple}[kind](unpacked(item, leaves) for item in items)
+        return {key: unpacked(item, leaves, ragged) for key, item in items.items()}
+    kinds = {"list": list, "tuple": tuple, "ragged": ragged}
+    return kinds[kind]([unpacked(item, leaves, ragged) for item in items])
 
 
 class _Model:
@@ -160,6 +175,12 @@ class _Model:
             node["inputs"], node["outputs"] = map(_specs, (inputs, outputs))
         return node
 
+    def _unpacked(self, structure: Any, leaves: list) -> Any:
+        def ragged(parts: list) -> Any:
+            return self.tf.RaggedTensor.from_nested_row_splits(parts[0], parts[1:], validate=False)
+
+        return unpacked(structure, leaves, ragged)
+
     def _in_form(self, function: Any, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
         """The arguments with lists and tuples where the function was traced with these: TensorFlow
         distinguishes the two."""
@@ -199,7 +220,7 @@ class _Model:
         along = [tf.constant(value) for value in values]
         with tf.GradientTape() as tape:
             tape.watch([x for x in inputs if tf.is_tensor(x) and x.dtype.is_floating])
-            args, kwargs = self._in_form(function, *unpacked(message["arguments"], inputs))
+            args, kwargs = self._in_form(function, *self._unpacked(message["arguments"], inputs))
             outputs: list[Any] = []
             structure = packed(function(*args, **kwargs), outputs, tf.is_tensor)
         if message["gradient"]:

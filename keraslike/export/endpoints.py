@@ -145,7 +145,7 @@ class Endpoint:
         specs = jax.tree.leaves(self.signature, is_leaf=is_spec)
         count = sum(spec.dtype == "string" for spec in specs)
         self._takes_text = takes_text
-        self._names, constraints = symbols if symbols[1] else ((), ())
+        self._names, constraints = symbols
         self._scope = export.SymbolicScope(constraints)
         self._functions: dict[Place, dict[Key, dict[str, Any]]] = {str(i): {} for i in range(count)}
         self.changes = False  # whether the function changes some of them

@@ -180,9 +180,28 @@ def _runner(staged: str, about: dict, variables: dict, stored_as: dict) -> Any:
         for name, new in zip(about["updates"], found[len(outputs) :]):
             variable = variables[name]
             variable.assign(tf.bitcast(new, variable.dtype) if name in stored_as else new)
-        return _filled(about["outputs"], iter(found[: len(outputs)]))
+        return _with_ragged(_filled(about["outputs"], iter(found[: len(outputs)])))
 
     return serve
+
+
+def _with_ragged(outputs: Any) -> Any:
+    """The outputs with ragged tensors in the places of their values and splits."""
+    if isinstance(outputs, (list, tuple)):
+        return type(outputs)(map(_with_ragged, outputs))
+    if not isinstance(outputs, dict):
+        return outputs
+    if list(outputs) != ["ragged tensor"]:
+        return {key: _with_ragged(value) for key, value in outputs.items()}
+    values, *splits = outputs["ragged tensor"]
+    return tf.RaggedTensor.from_nested_row_splits(values, splits, validate=False)
+
+
+def _ragged_spec(parts: list) -> Any:
+    values, *splits = parts
+    rows = splits[0].shape[0]
+    shape = [None if rows is None else rows - 1, *[None] * len(splits), *values.shape[1:]]
+    return tf.RaggedTensorSpec(shape, values.dtype, len(splits), splits[0].dtype)
 
 
 def _tensor_specs(about: dict) -> Any:
@@ -270,7 +289,7 @@ def _overloaded(node: dict, overload: Any) -> Any:
     runs: dict[Any, Any] = {}
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        flat = tf.nest.flatten((args, kwargs))
+        flat = tf.nest.flatten((args, kwargs), expand_composites=True)
         run, order = runs[_key(flat)]
         given = zip(order, filter(tf.is_tensor, flat), strict=True)
         return run(*(tensor for _, tensor in sorted(given, key=lambda pair: pair[0])))
@@ -286,14 +305,14 @@ def _overloaded(node: dict, overload: Any) -> Any:
     found = [(about, *overload(about["endpoint"])) for about in node["overloads"]]
     function = tf.function(call, autograph=False)
     if node["fixed"] and len(found) == 1:
-        args, kwargs = _unpacked(found[0][0]["arguments"], found[0][2])
-        if not kwargs and all(isinstance(x, tf.TensorSpec) for x in tf.nest.flatten(args)):
+        args, kwargs = _unpacked(found[0][0]["arguments"], found[0][2], _ragged_spec)
+        if not kwargs and all(isinstance(x, tf.TypeSpec) for x in tf.nest.flatten(args)):
             function = tf.function(call, input_signature=args, autograph=False)
     for about, run, specs in found:
-        args, kwargs = _unpacked(about["arguments"], specs)
+        args, kwargs = _unpacked(about["arguments"], specs, _ragged_spec)
         places = _unpacked(about["arguments"], [_Position(i) for i in range(len(specs))])
         order = [x for x in tf.nest.flatten(places) if isinstance(x, _Position)]
-        runs[_key(tf.nest.flatten((args, kwargs)))] = run, order
+        runs[_key(tf.nest.flatten((args, kwargs), expand_composites=True))] = run, order
         function.get_concrete_function(*args, **kwargs)
     return function
 

@@ -298,24 +298,30 @@ def _summed(lengths: Any) -> Any:
         return _joined([0], xp.cumsum(lengths, dtype=lengths.dtype))
 
 
+def _steps(count: Any, dtype: Any) -> Any:
+    """The numbers up to a count, which may be an unknown size."""
+    xp: Any = np if isinstance(count, (int, np.integer)) else jnp
+    return xp.arange(count, dtype=dtype)
+
+
 def _splits_of_ids(rows: Any, count: int) -> Any:
     with WIDE(True):
         xp: Any = jnp if isinstance(rows, jax.core.Tracer) else np
-        return xp.searchsorted(rows, np.arange(count + 1, dtype=rows.dtype)).astype(rows.dtype)
+        return xp.searchsorted(rows, _steps(count + 1, rows.dtype)).astype(rows.dtype)
 
 
 def _ids(splits: Any, count: int) -> Any:
     """The row of each of `count` values."""
     with WIDE(True):
         xp: Any = jnp if isinstance(splits, jax.core.Tracer) else np
-        steps = np.arange(count, dtype=splits.dtype)
+        steps = _steps(count, splits.dtype)
         return xp.searchsorted(splits[1:], steps, side="right").astype(splits.dtype)
 
 
 def _columns(splits: Any, count: int) -> Any:
     """The index of each of `count` values within its row."""
     with WIDE(True):
-        return np.arange(count, dtype=splits.dtype) - splits[_ids(splits, count)]
+        return _steps(count, splits.dtype) - splits[_ids(splits, count)]
 
 
 def _at(x: Any, places: Any) -> Any:

@@ -14,8 +14,9 @@ import numpy as np
 
 from keraslike.core import base, context, dtypes, lowering
 from keraslike.core.context import trace_state_clean
+from keraslike.core.structures import map_leaves
 from keraslike.core.tensorflow_host import Arguments, HostedModel
-from keraslike.core.tensorflow_server import packed, unpacked
+from keraslike.core.tensorflow_server import RaggedParts, packed, unpacked
 from keraslike.data.sources import paths
 from keraslike.export import stablehlo
 from keraslike.export.endpoints import Spec, is_spec, stored
@@ -24,6 +25,7 @@ from keraslike.tf.concrete import _Call
 from keraslike.tf.conversion import _as_operand, convert_to_tensor
 from keraslike.tf.dtypes import as_dtype
 from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.ragged_tensor import RaggedTensor
 from keraslike.tf.signatures import TensorSpec
 from keraslike.tf.tensor import WIDE, Tensor, run, wrap
 from keraslike.tf.variables import Variable, _Unread
@@ -243,7 +245,37 @@ class _Program:
         count = len(found) - len(self._changed)
         lowering.write(self._changed, [t._value for t in found[count:]])
         structure = jax.tree.structure(self.outputs, is_leaf=lambda x: isinstance(x, TensorSpec))
-        return jax.tree.unflatten(structure, found[:count])
+        return with_ragged(jax.tree.unflatten(structure, found[:count]))
+
+
+_RAGGED = "ragged tensor"  # the only key of a dict in the place of a ragged tensor
+
+
+def without_ragged(outputs: Any) -> Any:
+    """The outputs with the values and splits of ragged tensors in their places."""
+    return map_leaves(
+        lambda x: {_RAGGED: [x.flat_values, *x.nested_row_splits]} if _is_ragged(x) else x,
+        outputs,
+        _is_ragged,
+    )
+
+
+def with_ragged(outputs: Any) -> Any:
+    """The inverse of `without_ragged`; also of ragged tensors that TensorFlow has returned."""
+    if isinstance(outputs, RaggedParts) or (
+        isinstance(outputs, dict) and list(outputs) == [_RAGGED]
+    ):
+        values, *splits = outputs[_RAGGED] if isinstance(outputs, dict) else outputs
+        return RaggedTensor.from_nested_row_splits(values, splits, validate=False)
+    if isinstance(outputs, (list, tuple)):
+        return type(outputs)(map(with_ragged, outputs))
+    if isinstance(outputs, dict):
+        return {key: with_ragged(value) for key, value in outputs.items()}
+    return outputs
+
+
+def _is_ragged(x: Any) -> bool:
+    return isinstance(x, RaggedTensor)
 
 
 def _filled(structure: Any, leaves: Any) -> Any:
@@ -342,6 +374,10 @@ def _fits(wanted: Any, given: Any, specs: Sequence[Spec], tensors: list[Any]) ->
             and set(given) == set(items)
             and all(_fits(item, given[key], specs, tensors) for key, item in items.items())
         )
+    if kind == "ragged":
+        if not isinstance(given, RaggedTensor):
+            return False
+        given = [given.flat_values, *given.nested_row_splits]
     return (
         isinstance(given, (list, tuple))
         and len(given) == len(items)
@@ -410,7 +446,7 @@ class _HostedFunction:
         changed = self.variables if self._node["changes"] else ()
         count = len(found) - len(changed)
         lowering.write(changed, [t._value for t in found[count:]])
-        return jax.tree.unflatten(call.structure, found[:count])
+        return with_ragged(jax.tree.unflatten(call.structure, found[:count]))
 
     def _at_once(self, arguments: Arguments) -> Any:
         state = [v._raw_value for v in self.variables]
@@ -420,7 +456,7 @@ class _HostedFunction:
                 with WIDE(True):
                     lowering.write([variable], [jnp.asarray(changed[number])])
                 self._model.keep(number, variable._raw_value)
-        return wrap(outputs)
+        return with_ragged(wrap(outputs))
 
 
 class _HostedCall:
@@ -442,7 +478,7 @@ class _HostedCall:
 
     def _compute(self, *values: Any) -> list[np.ndarray]:
         outputs, changed = self._model.call(*self._asked(values), trial=True)
-        leaves, self.structure = jax.tree.flatten(outputs)
+        leaves, self.structure = jax.tree.flatten(outputs)  # which keeps RaggedParts
         state = zip(self._node["variables"], values) if self._node["changes"] else ()
         return [*leaves, *(np.asarray(changed.get(n, v)) for n, v in state)]
 

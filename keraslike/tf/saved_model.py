@@ -33,8 +33,9 @@ import jax
 from keraslike.core import base
 from keraslike.core.errors import NeedsPython
 from keraslike.core.processes import gathered, write_once
+from keraslike.core.structures import map_leaves
 from keraslike.core.tensorflow_host import interpreter, is_saved_model
-from keraslike.core.tensorflow_server import packed
+from keraslike.core.tensorflow_server import RaggedParts, packed
 from keraslike.core.text import Text
 from keraslike.core.tracebacks import entry
 from keraslike.export import archive, endpoints, stablehlo
@@ -43,9 +44,10 @@ from keraslike.layers.layer import Layer
 from keraslike.models.model import Model
 from keraslike.tf import dtypes, restored
 from keraslike.tf.checkpoint import Checkpoint
-from keraslike.tf.concrete import ConcreteFunction, wrap_values
+from keraslike.tf.concrete import ConcreteFunction, names_of_sizes, wrap_values
 from keraslike.tf.errors import NotFoundError
 from keraslike.tf.function import Function, _Method
+from keraslike.tf.ragged_tensor import RaggedTensor
 from keraslike.tf.restored import ASSETS_DIRECTORY, Asset
 from keraslike.tf.signatures import TensorSpec
 from keraslike.tf.tensor import WIDE, Tensor, wrap
@@ -338,8 +340,15 @@ def _structure(arguments: Any) -> Any:
     def plain(leaf: Any) -> Any:  # defaults are not among the leaves of the trace
         return leaf if not _is_leaf(leaf) or leaf.place is not None else leaf.value
 
+    def in_parts(x: Any) -> Any:
+        if not isinstance(x, RaggedTensor):
+            return x
+        return RaggedParts([x.flat_values, *(level._splits for level in x._levels())])
+
     leaves: list[_Leaf] = []
-    tree = packed(jax.tree.map(plain, arguments, is_leaf=_is_leaf), leaves, _is_leaf)
+    tree = jax.tree.map(plain, arguments, is_leaf=_is_leaf)
+    tree = map_leaves(in_parts, tree, lambda x: isinstance(x, RaggedTensor))
+    tree = packed(tree, leaves, _is_leaf)
 
     def numbered(tree: Any) -> Any:
         ((kind, items),) = tree.items()
@@ -383,15 +392,21 @@ def endpoint_of(
         wide = wide or bool(jax.config.read("jax_enable_x64"))
         with WIDE(wide):
             out = wrap_values(staged(*args, **kwargs))
-        return out if result is None else result(out)
+        return restored.without_ragged(out) if result is None else result(out)
 
     signature = [
         endpoints.Spec(tuple(s.shape), s.dtype.name, n)
         for s, n in zip(specs, names or [None] * len(specs))
     ]
     takes_text = interpreter() is not None  # TensorFlow has operations of text
+    different = list(names_of_sizes(specs))[1:]
     try:
-        return endpoints.Endpoint(name, flat, signature, (), takes_text, concrete.symbols)
+        if different and not concrete.symbols[1]:
+            # Other sizes of the arguments, such as the rows of two batches, differ if they can.
+            with contextlib.suppress(Exception):
+                return endpoints.Endpoint(name, flat, signature, (), takes_text, (different[0], ()))
+        symbols = concrete.symbols if concrete.symbols[1] else ((), ())
+        return endpoints.Endpoint(name, flat, signature, (), takes_text, symbols)
     except NeedsPython as error:
         raise ValueError(
             f"The tf.function '{concrete._of.__name__}' cannot be saved: {error} Functions of text "

@@ -198,6 +198,30 @@ def test_tensors_of_unknown_rank(folder):
         loaded.signatures["serving_default"](tf.constant(1.0))
 
 
+def test_ragged_tensors(folder):
+    module = Outer()
+    ragged, number = tf.RaggedTensorSpec([None, None, None]), tf.TensorSpec([], tf.float32)
+    module.h = tf.function(lambda x, y: {"a": x * y, "b": [x.flat_values * module.w]})
+    module.h.get_concrete_function(ragged, number)
+    loaded = _reloaded(module, folder)
+    x = tf.ragged.constant([[[1.0, 2.0], []], [[3.0]], []], ragged_rank=2)
+    with tf.GradientTape() as tape:
+        found = loaded.h(x, 2.0)
+        loss = tf.reduce_sum(found["b"][0])
+    assert found["a"].to_list() == [[[2, 4], []], [[6]], []]
+    assert found["b"][0].numpy().tolist() == [2, 4, 6]
+    assert tape.gradient(loss, loaded.w).numpy() == 6
+    with pytest.raises(ValueError, match="Could not find matching"):
+        loaded.h(x[0], 2.0)
+
+
+def test_batches_of_different_sizes(folder):
+    module, batch = tf.Module(), tf.TensorSpec([None], tf.float32)
+    module.f = tf.function(lambda x, y: (x + 1, y * 2), input_signature=[batch, batch])
+    x, y = _reloaded(module, folder).f(tf.ones([2]), tf.ones([3]))
+    assert x.numpy().tolist() == [2, 2] and y.numpy().tolist() == [2, 2, 2]
+
+
 def test_a_model_that_is_not_built_has_no_signature(folder):
     loaded = _reloaded(keras.Sequential([keras.layers.Dense(2)]), folder)
     assert not loaded.signatures and loaded.variables == []

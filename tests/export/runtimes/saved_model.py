@@ -264,6 +264,10 @@ class Open(ktf.Module):
     def sizes(self, x):
         return ktf.reshape(x, [-1, 3]) @ self.w
 
+    @ktf.function(input_signature=[ktf.RaggedTensorSpec([None, None], ktf.float32)])
+    def ragged(self, x):
+        return x * self.w[0, 1]
+
 
 @pytest.mark.parametrize("library", ["tensorflow", "keraslike"])
 def test_functions_of_text_and_of_unknown_shapes_in_a_saved_model(library, tmp_path):
@@ -287,6 +291,7 @@ def test_functions_of_text_and_of_unknown_shapes_in_a_saved_model(library, tmp_p
         loss = tf.reduce_sum(loaded.signatures["ranks"](x=x)["output_0"])
     by_x, by_w = tape.gradient(loss, [x, loaded.w])
     assert by_x.numpy().tolist() == [[[2] * 3] * 2] * 2 and by_w.numpy()[0, 1] == 66
+    assert loaded.ragged(tf.ragged.constant([[1.0], [2.0, 3.0]])).to_list() == [[2], [4, 6]]
     with pytest.raises(Exception, match="(?i)reshape|refine"):
         loaded.sizes(tf.ones([1, 2, 2]))
 
