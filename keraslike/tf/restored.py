@@ -248,6 +248,9 @@ class _Program:
         return with_ragged(jax.tree.unflatten(structure, found[:count]))
 
 
+jax.tree_util.register_pytree_node(
+    RaggedParts, lambda parts: (tuple(parts), None), lambda _, parts: RaggedParts(parts)
+)
 _RAGGED = "ragged tensor"  # the only key of a dict in the place of a ragged tensor
 
 
