@@ -45,6 +45,30 @@ def common_axes(some: Sequence[tuple], others: Sequence[tuple]) -> tuple[tuple[i
     return axes if len(sizes) == 1 else ()
 
 
+class Sizes:
+    """The shapes of calls so far, by the kinds of their arguments."""
+
+    def __init__(self) -> None:
+        # The last shapes, and the axes of the size that changed before; `None` after a refusal.
+        self._last: dict[Any, tuple[list[tuple], tuple] | None] = {}
+
+    def changing(self, kind: Any, shapes: list[tuple]) -> tuple[tuple[int, ...], ...]:
+        """For each argument the axes of the size that changes, once it has changed along the same
+        axes twice; otherwise none at all."""
+        last = self._last.setdefault(kind, (shapes, ()))
+        if last is None or last[0] == shapes:
+            return ()
+        axes = common_axes(last[0], shapes)
+        if axes and axes == last[1]:
+            return axes
+        self._last[kind] = shapes, (axes if not last[1] else ())
+        return ()
+
+    def refuse(self, kind: Any) -> None:
+        """No axes are returned for this kind any more."""
+        self._last[kind] = None
+
+
 def pad(array: Any, axes: Sequence[int], size: int) -> np.ndarray:
     """The array with zeros added along the axes, up to a size."""
     array = np.asarray(array)
@@ -169,7 +193,8 @@ class _Run:
         if name == "iota":
             self.in_order(eqn.outvars[0].aval, [p["dimension"]])
             return lax.broadcasted_iota(p["dtype"], self.shape(p["shape"]), p["dimension"])
-        if name == "reshape" and self.between(avals[0].shape) == self.between(p["new_sizes"]):
+        regrouped = name == "reshape" and p["dimensions"] is None
+        if regrouped and self.between(avals[0].shape) == self.between(p["new_sizes"]):
             return lax.reshape(given[0], self.shape(p["new_sizes"]))
         if name in ("transpose", "squeeze"):
             return _plain(eqn, given)

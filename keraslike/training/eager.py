@@ -142,7 +142,7 @@ class _Calls:
         self.left = _CHANGES
         self._times: dict[Any, int] = {}  # By signature; -1 for calls that cannot be compiled.
         self._needed: int | None = None
-        self._sizes: dict[Any, _Sizes] = {}
+        self._sizes = any_size.Sizes()
         self._compiled: _Compiled | None = None
 
     def again(self, args: tuple, kwargs: dict[str, Any]) -> Any:
@@ -234,16 +234,8 @@ class _Calls:
         flat, tree = jax.tree.flatten(batch)
         shapes = [x.shape for x in flat]
         key = structure, training, tree, tuple([(x.ndim, x.dtype) for x in flat])
-        found = self._sizes.get(key)
-        if found is None or not (found.axes or found.refused or found.shapes == shapes):
-            axes = () if found is None else any_size.common_axes(found.shapes, shapes)
-            found = self._sizes[key] = _Sizes(shapes, axes)
-            return MISSED
-        axes = any_size.common_axes(found.shapes, shapes)
-        if found.refused or not axes:
-            return MISSED
-        if axes != found.axes:
-            self._sizes[key] = _Sizes(shapes, ())
+        axes = self._sizes.changing(key, shapes)
+        if not axes:
             return MISSED
         compiled = self._current()
         (size,) = {x.shape[i] for x, of in zip(flat, axes) for i in of}
@@ -255,7 +247,7 @@ class _Calls:
             program = compiled.program(structure, training, axes)
             arrays = program.run_batch((jax.tree.unflatten(tree, flat), np.int32(size)))
         except Exception:
-            found.refused = True
+            self._sizes.refuse(key)
             return MISSED
         result, of_results = compiled.padded[structure, training, axes]
         arrays = [any_size.cut(x, of, size) if of else x for x, of in zip(arrays, of_results)]
@@ -385,14 +377,6 @@ class _Result:
             lambda x: (leaves if x.of_input else arrays)[x.number] if type(x) is _Place else x,
             self.structure,
         )
-
-
-class _Sizes:
-    """The sizes of calls with arguments of the same kinds."""
-
-    def __init__(self, shapes: list[tuple], axes: tuple):
-        self.shapes, self.axes = shapes, axes  # The last shapes, and the axes that have changed.
-        self.refused = False  # Whether a program for several sizes could not be made.
 
 
 class _Place:

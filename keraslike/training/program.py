@@ -298,6 +298,10 @@ class Program(LoweredStep):
         """The key with which `run_known` finds the program for batches like this one."""
         return "batch", _signature((batch,))
 
+    def knows(self, batch: Batch) -> bool:
+        """Whether the program was compiled for batches like this one."""
+        return self.key_of(batch) in self._compiled
+
     def run_known(self, key: tuple, batch: Batch) -> Any:
         """The result of `run_batch` for numbers, outside of any trace, if it was compiled for such
         a batch before; else `None`."""

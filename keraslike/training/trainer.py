@@ -14,6 +14,7 @@ from keraslike.core.arguments import fraction, verbosity, whole
 from keraslike.core.processes import any_of
 from keraslike.core.structures import in_order
 from keraslike.core.tracebacks import entry, handled, shorten
+from keraslike.training import eager
 from keraslike.training.arrays import (
     check,
     pack,
@@ -368,7 +369,10 @@ class Trainer(Steps):
         ):
             return None
         check([x := to_array(x, "x")], ["x"])
-        out = program.run_batch(pack(x))
+        batch, out = pack(x), eager.MISSED
+        if not program.knows(batch) and program.jit and self.predict_function is None:
+            out = eager.call_padded(self, x)
+        out = program.run_batch(batch) if out is eager.MISSED else out
         if isinstance(out, jax.Array):
             return np.array(out)
         return in_order(jax.tree.map(np.array, out), program.order)

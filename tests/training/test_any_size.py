@@ -113,5 +113,16 @@ def test_calls_of_growing_text_share_programs(monkeypatch):
             assert type(mine) is type(want) and mine.dtype == want.dtype
             np.testing.assert_allclose(mine, want, rtol=1e-5, atol=1e-6)
     assert calls.count([(1,)]) + calls.count(((1,),)) <= 2
+    calls.clear()
+    for batch in (ids[:, :3], ids[:, :4], ids[:, :5], ids[:, :6], ids[:, :7]):
+        for mine, want in zip(model.predict(batch, verbose=0), plain(batch)):
+            np.testing.assert_allclose(mine, want, rtol=1e-5, atol=1e-6)
+    assert len(calls) <= 1
+    two = keras.layers.Dense(3)
+    two.build((None, 4))
+    for rows_, columns in ((2, 3), (2, 4), (2, 5), (6, 7), (6, 8), (6, 9)):
+        x = rows(rows_, columns, 4)
+        np.testing.assert_allclose(two(x), x @ np.asarray(two.kernel), rtol=1e-5, atol=1e-6)
+    assert len(calls) <= 3  # for (2, 5) and (6, 9)
     model.layers[1].set_weights([np.zeros((9, 4))])  # the values are those of now
-    np.testing.assert_allclose(model(ids[:, :7])[1], plain(ids[:, :7])[1], atol=1e-6)
+    np.testing.assert_allclose(model(ids[:, :8])[1], plain(ids[:, :8])[1], atol=1e-6)
