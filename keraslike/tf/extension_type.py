@@ -6,6 +6,7 @@ import collections.abc
 import contextlib
 import functools
 import inspect
+import itertools
 import types
 import typing
 from collections.abc import Callable
@@ -151,7 +152,7 @@ class ExtensionType(Operating, metaclass=_Kind):
         jax.tree_util.register_pytree_node(
             cls,
             _flatten,
-            lambda constant, parts: _unflatten(cls, constant, parts),
+            lambda constant, parts: cls.__tf_unflatten__(constant, parts),
         )
         own = (vars(cls)["Spec"],) if "Spec" in vars(cls) else ()  # with methods of the class
         named = {"value_type": cls, "__qualname__": f"{cls.__qualname__}.Spec"}
@@ -208,7 +209,9 @@ class ExtensionType(Operating, metaclass=_Kind):
 
 
 class BatchableExtensionType(ExtensionType):
-    """An `ExtensionType` whose objects data sets can divide and batch, as they can all here.
+    """An `ExtensionType` whose objects data sets can divide and batch, as they can all here. A
+    `tf.TensorShape` in a field gets the axes that are added to the tensors, and loses those that
+    are removed.
 
     >>> class Point(tf.experimental.BatchableExtensionType):
     ...     x: tf.Tensor
@@ -216,6 +219,37 @@ class BatchableExtensionType(ExtensionType):
     >>> [int(point.x) for point in dataset]
     [1, 2]
     """
+
+    def __tf_flatten__(self) -> tuple[Any, tuple[Any, ...]]:
+        constant, parts = super().__tf_flatten__()
+        return (constant, _first_shape(parts)), parts
+
+    @classmethod
+    def __tf_unflatten__(cls, constant: Any, parts: tuple[Any, ...]) -> Any:
+        fields, before = constant
+        now = _first_shape(parts)
+        if None not in (before, now):
+            fields = tuple((name, _batched(field, before, now)) for name, field in fields)
+        return _unflatten(cls, fields, parts)
+
+
+def _first_shape(parts: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    """The shape of the first tensor, if it has one."""
+    leaves = jax.tree.leaves(parts, is_leaf=is_leaf)
+    shape = getattr(leaves[0], "shape", None) if leaves else None
+    unknown = shape is None or getattr(shape, "rank", 0) is None
+    return None if unknown else tuple(shape)
+
+
+def _batched(field: Static | None, before: Any, now: Any) -> Static | None:
+    """A constant field of an object whose first tensor had one shape and now has another. The axes
+    that a TensorShape has in common with the former shape are those of the latter."""
+    if field is None or before == now or not isinstance(field.value, TensorShape):
+        return field
+    old = field.value.as_list()
+    alike = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(old, before)))
+    count = alike + len(now) - len(before)
+    return Static(TensorShape([*now[: max(count, 0)], *old[alike - min(count, 0) :]]))
 
 
 def _unflatten(cls: type, constant: Any, parts: Any) -> Any:

@@ -190,3 +190,22 @@ def test_elementwise_functions_of_users_types(dispatched):
         tf.add(x, 1)
     with pytest.raises(ValueError, match="No decorator"):
         experimental.unregister_dispatch_for(len)
+
+
+class Network(tf.experimental.BatchableExtensionType):
+    shape: tf.TensorShape
+    work: tf.Tensor
+
+    def __init__(self, work):
+        self.work = tf.convert_to_tensor(work)
+        self.shape = self.work.shape[:-1]
+
+
+def test_shapes_in_batches_of_objects():
+    batch = Network([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    dataset = tf.data.Dataset.from_tensor_slices(batch)
+    assert [network.shape.as_list() for network in dataset] == [[], [], []]
+    assert [network.shape.as_list() for network in dataset.batch(2)] == [[2], [1]]
+    assert [network.shape.rank for network in dataset.batch(2).unbatch()] == [0, 0, 0]
+    doubled = tf.map_fn(lambda network: Network(network.work * 2), batch)
+    assert (doubled.shape.as_list(), doubled.work.numpy()[2].tolist()) == ([3], [10.0, 12.0])
