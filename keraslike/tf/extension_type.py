@@ -228,7 +228,7 @@ class BatchableExtensionType(ExtensionType):
     def __tf_unflatten__(cls, constant: Any, parts: tuple[Any, ...]) -> Any:
         fields, before = constant
         now = _first_shape(parts)
-        if None not in (before, now):
+        if before is not None and now is not None:
             fields = tuple((name, _batched(field, before, now)) for name, field in fields)
         return _unflatten(cls, fields, parts)
 
