@@ -13,6 +13,7 @@ import numpy as np
 from keraslike.core import host
 from keraslike.core.structures import iter_leaves, map_leaves
 from keraslike.data import philox
+from keraslike.data.composed import apart, is_composed
 from keraslike.data.elements import (
     INFINITE,
     UNKNOWN,
@@ -247,6 +248,8 @@ def _as_spec(spec: Any) -> Any:
     """An `ArraySpec` for a spec of another type, such as `tf.TensorSpec`."""
     if isinstance(spec, list):
         raise TypeError(f"output_signature must have tuples for lists. Received: {spec}")
+    if hasattr(spec, "value_type") and hasattr(spec, "in_parts"):  # of a user's class
+        return apart(spec.in_parts(), _as_spec)
     if isinstance(spec, ArraySpec) or not hasattr(spec, "dtype") or hasattr(spec, "rows"):
         return spec
     shape = None if getattr(spec.shape, "rank", ()) is None else tuple(spec.shape)
@@ -268,6 +271,8 @@ def _typed(types: Any, shapes: Any) -> Any:
 
 def _fitted(element: Any, specs: Any, view: View) -> Any:
     """An element as arrays of the given specs. Raises TypeError if it does not conform to them."""
+    if hasattr(specs, "composed") and is_composed(element):
+        element = apart(element, lambda part: part)
     if isinstance(specs, dict):
         if not isinstance(element, dict) or set(element) != set(specs):
             raise TypeError(f"The generator gave {element!r}, where {specs} was expected.")

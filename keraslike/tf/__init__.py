@@ -69,6 +69,7 @@ from keraslike.tf.blocks import (
     space_to_batch,
     space_to_batch_nd,
 )
+from keraslike.tf.conjugate_gradient import conjugate_gradient
 from keraslike.tf.control import (
     CriticalSection,
     case,
@@ -235,6 +236,8 @@ globals().update({_name: getattr(general, _name) for _name in general.__all__})
 for _module in (linear_operator, linear_operators):
     vars(linalg).update({_name: getattr(_module, _name) for _name in _module.__all__})
     linalg.__all__ += _module.__all__
+vars(linalg).update(experimental=_Namespace(conjugate_gradient=conjugate_gradient))
+linalg.__all__.append("experimental")
 vars(random).update(fixed_unigram_candidate_sampler=candidates.fixed_unigram_candidate_sampler)
 random.__all__.append("fixed_unigram_candidate_sampler")
 vars(dtypes).update(cast=cast, complex=complex, saturate_cast=saturate_cast)

@@ -236,9 +236,10 @@ class BatchableExtensionType(ExtensionType):
 def _first_shape(parts: tuple[Any, ...]) -> tuple[Any, ...] | None:
     """The shape of the first tensor, if it has one."""
     leaves = jax.tree.leaves(parts, is_leaf=is_leaf)
-    shape = getattr(leaves[0], "shape", None) if leaves else None
-    unknown = shape is None or getattr(shape, "rank", 0) is None
-    return None if unknown else tuple(shape)
+    shape: Any = getattr(leaves[0], "shape", None) if leaves else None
+    if shape is None or getattr(shape, "rank", 0) is None:
+        return None
+    return tuple(shape)
 
 
 def _batched(field: Static | None, before: Any, now: Any) -> Static | None:

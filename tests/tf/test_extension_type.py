@@ -209,3 +209,43 @@ def test_shapes_in_batches_of_objects():
     assert [network.shape.rank for network in dataset.batch(2).unbatch()] == [0, 0, 0]
     doubled = tf.map_fn(lambda network: Network(network.work * 2), batch)
     assert (doubled.shape.as_list(), doubled.work.numpy()[2].tolist()) == ([3], [10.0, 12.0])
+
+
+class Described(tf.experimental.ExtensionType):
+    values: tf.Tensor
+    mask: tf.Tensor
+
+    class Spec:
+        def __init__(self, shape, dtype):
+            self.values, self.mask = tf.TensorSpec(shape, dtype), tf.TensorSpec(shape, tf.bool)
+
+        shape = property(lambda self: self.values.shape)
+        dtype = property(lambda self: self.values.dtype)
+
+
+def test_objects_from_a_generator():
+    def generate():
+        for i in range(3):
+            yield Described([i, i + 1], [True, False])
+
+    dataset = tf.data.Dataset.from_generator(
+        generate, output_signature=Described.Spec([2], tf.int64)
+    )
+    found = [x.values.numpy().tolist() for x in dataset.batch(2)]
+    assert found == [[[0, 1], [1, 2]], [[2, 3]]]
+    assert next(iter(dataset.batch(3).unbatch())).values.dtype == tf.int64
+
+
+def test_conjugate_gradients():
+    linalg = tf.linalg
+    known = {"is_self_adjoint": True, "is_positive_definite": True}
+    operator = linalg.LinearOperatorFullMatrix([[4.0, 1.0], [1.0, 3.0]], **known)
+    state = linalg.experimental.conjugate_gradient(operator, tf.constant([1.0, 2.0]), max_iter=1)
+    assert (int(state.i), state.x.numpy().tolist()) == (1, [0.25, 0.5])
+    assert (state.p.numpy().tolist(), float(state.gamma)) == ([-0.4375, 0.375], 0.3125)
+    state = linalg.experimental.conjugate_gradient(operator, tf.constant([1.0, 2.0]))
+    assert int(state.i) == 2 and abs(state.x.numpy()[0] - 0.09090909) < 1e-6
+    with pytest.raises(ValueError, match="is_self_adjoint"):
+        linalg.experimental.conjugate_gradient(
+            linalg.LinearOperatorFullMatrix([[4.0]]), tf.constant([1.0])
+        )
