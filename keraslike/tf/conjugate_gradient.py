@@ -42,11 +42,11 @@ def conjugate_gradient(
 
     Raises ValueError for an operator that is known not to be self-adjoint or positive definite.
 
-    >>> matrix = tf.constant([[4.0, 1.0], [1.0, 3.0]])
     >>> operator = tf.linalg.LinearOperatorFullMatrix(
-    ...     matrix, is_self_adjoint=True, is_positive_definite=True
+    ...     [[4.0, 1.0], [1.0, 3.0]], is_self_adjoint=True, is_positive_definite=True
     ... )
-    >>> tf.linalg.experimental.conjugate_gradient(operator, tf.constant([1.0, 2.0])).x.numpy().round(3)
+    >>> state = tf.linalg.experimental.conjugate_gradient(operator, tf.constant([1.0, 2.0]))
+    >>> state.x.numpy().round(3)
     array([0.091, 0.636], dtype=float32)
     """
     for needed in ("is_self_adjoint", "is_positive_definite"):
