@@ -160,7 +160,6 @@ from keraslike.tf.ops import (
     identity,
     linspace,
     meshgrid,
-    one_hot,
     ones,
     pad,
     range,

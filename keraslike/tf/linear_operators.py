@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from keraslike.tf import bands, dtypes, indexing, linalg, ops, signal
+from keraslike.tf import bands, dtypes, general, indexing, linalg, ops, signal
 from keraslike.tf.conversion import _as_operand, static
 from keraslike.tf.linear_operator import (
     HINTS,
@@ -80,7 +80,7 @@ def _reflection(reflection_axis: Any) -> Any:
 
 def _permutation(perm: Any, dtype: Any = dtypes.float32) -> Any:
     order = _as_operand(perm)
-    return ops.one_hot(order, order.shape[-1], dtype=dtype)
+    return general.one_hot(order, order.shape[-1], dtype=dtype)
 
 
 def _toeplitz(col: Any, row: Any) -> Any:

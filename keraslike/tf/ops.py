@@ -255,38 +255,6 @@ def _linspace(start: Any, stop: Any, num: int, axis: int) -> Any:
     return jnp.linspace(start, stop, num, axis=axis)
 
 
-@operates
-def one_hot(
-    indices: Any,
-    depth: Any,
-    on_value: Any = None,
-    off_value: Any = None,
-    axis: int | None = None,
-    dtype: Any = None,
-    name: str | None = None,
-) -> Tensor:
-    """`on_value`, by default 1, at each index, and `off_value`, by default 0, elsewhere.
-
-    >>> tf.one_hot([1, 0], 3, 1.0, 0.0).numpy().tolist()
-    [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]
-    """
-    on, off = (
-        None if v is None else convert_to_tensor(v, dtype_hint=dtype) for v in (on_value, off_value)
-    )
-    given = [v.dtype for v in (on, off) if v is not None]
-    wanted = dtypes.as_dtype(dtype or (given or [dtypes.float32])[0])
-    if {*given} - {wanted}:
-        raise TypeError(f"on_value and off_value must be of {wanted}. Received: {given}")
-    on, off = (convert_to_tensor(n, wanted) if v is None else v for n, v in ((1, on), (0, off)))
-    tensors = _as_operand(indices), on, off
-    return run(_one_hot, tensors, (static(depth), -1 if axis is None else axis))
-
-
-@functools.partial(jax.jit, static_argnums=(3, 4))
-def _one_hot(indices: Any, on: Any, off: Any, depth: int, axis: int) -> Any:
-    return jnp.where(jax.nn.one_hot(indices, depth, axis=axis, dtype=bool), on, off)
-
-
 # -- reductions that are not in `table.py` ---------------------------------------------------------
 
 

@@ -145,7 +145,7 @@ def _sparse_softmax_loss(features: Any, labels: Any) -> _SparseLosses:
     """
     loss = nn.sparse_softmax_cross_entropy_with_logits(labels, features)
     found = nn.softmax(features)
-    classes = ops.one_hot(labels, found.shape[-1], dtype=found.dtype)
+    classes = general.one_hot(labels, found.shape[-1], dtype=found.dtype)
     return _SparseLosses(loss, table.subtract(found, classes))
 
 
@@ -235,7 +235,7 @@ _MORE: dict[str, tuple[Callable, str]] = {
     "SelectV2": (indexing.where, "condition t=x e=y"),
     "Range": (ops.range, "start limit delta"),
     "ListDiff": (sorting.list_diff, "x y out_idx[int32]"),
-    "OneHot": (ops.one_hot, "indices depth on_value off_value axis[-1]"),
+    "OneHot": (general.one_hot, "indices depth on_value off_value axis[-1]"),
     "ArgMax": (ops.argmax, "input dimension=axis output_type[int64]"),
     "ArgMin": (ops.argmin, "input dimension=axis output_type[int64]"),
     "Cumsum": (ops.cumsum, "x axis exclusive[False] reverse[False]"),
