@@ -6,7 +6,6 @@ on known text; they raise an error for traced numbers.
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
 import operator
@@ -19,6 +18,7 @@ import numpy as np
 from keraslike.tf import documentation, dtypes, ops, ragged, ragged_math
 from keraslike.tf.conversion import constant, convert_to_tensor, static
 from keraslike.tf.errors import InvalidArgumentError, OutOfRangeError
+from keraslike.tf.patterns import compiled
 from keraslike.tf.ragged_tensor import RaggedTensor
 from keraslike.tf.structure import host
 from keraslike.tf.tensor import Tensor
@@ -108,6 +108,10 @@ def substr(input: Any, pos: Any, len: Any, unit: str = "BYTE", name: str | None 
     """
     in_bytes = _in_bytes(unit)
     starts, counts = (host(convert_to_tensor(x), "A part of a text", _TRACED) for x in (pos, len))
+    if any(x.dtype not in (np.int32, np.int64) for x in (starts, counts)):
+        raise InvalidArgumentError(
+            f"pos and len must be of dtype int32 or int64. Received: {starts.dtype}, {counts.dtype}"
+        )
     if starts.shape != counts.shape:
         raise InvalidArgumentError(f"pos and len differ in shape: {starts.shape}, {counts.shape}")
     given, starts, counts = np.broadcast_arrays(texts(input), starts, counts)
@@ -132,48 +136,6 @@ def _split_characters(text: bytes) -> list[bytes]:
 
 # -- patterns ----------------------------------------------------------------------------------
 
-_POSIX = {
-    "alnum": "0-9A-Za-z",
-    "alpha": "A-Za-z",
-    "blank": r"\t ",
-    "cntrl": r"\x00-\x1f\x7f",
-    "digit": "0-9",
-    "graph": "!-~",
-    "lower": "a-z",
-    "print": " -~",
-    "punct": r"!-/:-@\[-`{-~",
-    "space": r"\t\n\v\f\r ",
-    "upper": "A-Z",
-    "word": r"0-9A-Za-z_",
-    "xdigit": "0-9A-Fa-f",
-}
-
-
-@functools.lru_cache(256)
-def _pattern(pattern: bytes) -> re.Pattern:
-    """The Python pattern for a pattern in the syntax of RE2."""
-    text = pattern.decode("utf-8", "surrogateescape")
-    refused = re.search(r"(?<!\\)(?:\\\\)*(\(\?<?[=!]|\(\?P=|\\[1-9]|\\p|\\P)", text)
-    if refused:
-        raise InvalidArgumentError(
-            f"Invalid pattern: {text!r}: {refused.group(1)} is not supported here."
-        )
-    out, in_class = "", False
-    for part in re.findall(r"\\.|.", _posix(text), re.DOTALL):
-        in_class = part == "[" or (in_class and part != "]")
-        at_end = (
-            part in ("$", r"\z") and not in_class
-        )  # Python's $ also matches before a last newline
-        out += r"\Z" if at_end else part
-    try:
-        return re.compile(out, re.ASCII)
-    except re.error as e:
-        raise InvalidArgumentError(f"Invalid pattern: {text!r}: {e}") from e
-
-
-def _posix(text: str) -> str:
-    return re.sub(r"\[:(\w+):\]", lambda m: _POSIX.get(m.group(1), m.group()), text)
-
 
 def _as_str(text: bytes) -> str:
     return text.decode("utf-8", "surrogateescape")
@@ -190,7 +152,7 @@ def regex_full_match(input: Any, pattern: Any, name: str | None = None) -> Tenso
     >>> tf.strings.regex_full_match(["abc", "xyz"], "a.*").numpy().tolist()
     [True, False]
     """
-    wanted = _pattern(_plain(pattern))
+    wanted = compiled(_plain(pattern))
     return _each(lambda b: wanted.fullmatch(_as_str(b)) is not None, input, bool)
 
 
@@ -207,7 +169,7 @@ def regex_replace(
     >>> regex_replace("hello world", r"(\w+) (\w+)", r"\2 \1").numpy()
     b'world hello'
     """
-    wanted, new = _pattern(_plain(pattern)), _as_str(_plain(rewrite))
+    wanted, new = compiled(_plain(pattern)), _as_str(_plain(rewrite))
     parts = re.split(r"\\(\d|\\)", new)
     groups = [int(p) for p in parts[1::2] if p != "\\"]
     if any(g > wanted.groups for g in groups):  # an invalid rewrite replaces nothing

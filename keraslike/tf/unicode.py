@@ -270,7 +270,7 @@ def _encoded(points: Any, codec: str, errors: str, replacement: int) -> bytes:
                 raise InvalidArgumentError(f"{point} is not a valid code point.")
             if errors == "ignore":
                 continue
-            point = replacement
+            point = replacement if not 0xD800 <= replacement < 0xE000 else 0xFFFD
         out.append(chr(point))
     return "".join(out).encode(codec)
 
@@ -296,7 +296,7 @@ def unicode_encode(
         _encoded, codec=_codec(output_encoding), errors=errors, replacement=replacement_char
     )
     if isinstance(input, RaggedTensor):
-        if isinstance(input.values, RaggedTensor):
+        if len(input.values.shape) > 1:
             inner = unicode_encode(input.values, output_encoding, errors, replacement_char)
             return input.with_values(inner)
         rows = input.to_list()

@@ -112,6 +112,8 @@ def test_substr(text, pos, count, unit, expected):
 
 
 def test_substr_refuses():
+    with pytest.raises(InvalidArgumentError, match="dtype"):
+        tf.strings.substr("abc", 1.0, 2)
     for pos in (6, -6):
         with pytest.raises(InvalidArgumentError, match="out of range"):
             tf.strings.substr("hello", pos, 3)
@@ -145,13 +147,30 @@ def test_regex_replace(text, pattern, new, expected):
     assert plain(tf.strings.regex_replace(text, pattern, new)) == expected
 
 
+@pytest.mark.parametrize(
+    "pattern, expected",
+    [
+        (r"\p{Ll}", "_B3 _,ÀΩ中²"),
+        (r"\pL", "__3 _,___²"),
+        (r"[\p{Lu}\d]", "a__ é,__中²"),
+        (r"\P{L}", "aB__é_ÀΩ中_"),
+        (r"[^\p{L}]", "aB__é_ÀΩ中_"),
+        (r"\p{^Lu}", "_B____ÀΩ__"),
+        (r"[[:^alpha:]]", "aB________"),
+        (r"[[:punct:]]", "aB3 é_ÀΩ中²"),
+    ],
+)
+def test_classes_of_characters(pattern, expected):
+    assert plain(tf.strings.regex_replace("aB3 é,ÀΩ中²", pattern, "_")).decode() == expected
+
+
 def test_regex():
     assert plain(tf.strings.regex_replace("oo", "o", "0", replace_global=False)) == b"0o"
     assert plain(tf.strings.regex_replace(ragged([["ab"], ["b"]]), "b", "c")) == [[b"ac"], [b"c"]]
     found = tf.strings.regex_full_match(["TF lib", "lib TF"], ".*lib$")
     assert plain(found) == [True, False] and found.dtype == tf.bool
     assert plain(tf.strings.regex_full_match("a\nb", "a.b")) is False
-    for pattern in ("(", "(?=a)", r"(a)\1", r"\p{L}"):
+    for pattern in ("(", "(?=a)", r"(a)\1", r"\p{Greek}"):
         with pytest.raises(InvalidArgumentError, match="Invalid pattern"):
             tf.strings.regex_full_match("a", pattern)
 
