@@ -7,6 +7,7 @@ only during the trace.
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 from collections.abc import Callable
@@ -88,14 +89,15 @@ class Function:
             with rng.inlined():
                 return wrap_values(self._staged(*args, **kwargs))
         if not (self._in_python or run_eagerly):
+            again = _copied(args)  # a failed trace may have advanced iterators
             try:
                 concrete, leaves = self._find(args, kwargs)
             except NeedsFirstCall:
-                return self._first_call(args, kwargs)
+                return self._first_call(again, kwargs)
             # It uses text or elements of a data set, or creates arrays of sizes that depend on
             # values.
             except NeedsPython:
-                self._in_python = True
+                self._in_python, args = True, again
         if self._in_python or run_eagerly:
             return self._by_python(args, kwargs)
         if called is not None:
@@ -313,6 +315,14 @@ class Function:
 
     def __repr__(self) -> str:
         return f"<tf.function of {self.python_function.__qualname__}>"
+
+
+_ITERATORS = tuple(type(iter(x)) for x in ([], (), range(0), "", b"", set(), {}, {}.values()))
+
+
+def _copied(args: tuple) -> tuple:
+    """The arguments with copies of Python's iterators, where these can be copied."""
+    return tuple([copy.copy(arg) if isinstance(arg, _ITERATORS) else arg for arg in args])
 
 
 class _Method:

@@ -285,7 +285,9 @@ def for_stmt(
         values = convert_to_tensor(iter_)
         if not values.shape:
             raise TypeError("A scalar tensor cannot be iterated over.")
-        count, item = values._value.shape[0], values.__getitem__
+        count = values._value.shape[0]
+        # The body of a loop over nothing is traced as well, for what it returns.
+        item = values.__getitem__ if count else lambda _: ops.zeros(values.shape[1:], values.dtype)
     else:
         _python_for(iter_, extra_test, body, get_state, set_state, symbol_names)
         return
