@@ -290,6 +290,34 @@ def test_names_that_only_a_loop_sets_are_zeros_before_it(function, expected):
         function(tf.constant(0))
 
 
+@tf.function
+def last_of(values):
+    for value in values:
+        last = value
+    return last
+
+
+@tf.function
+def digits(first, then):
+    number = 0
+    for i in first:
+        number = number * 10 + i
+    for i in then:
+        number = number * 10 + i
+    return number
+
+
+def test_loops_over_nothing_and_over_iterators():
+    data = tf.data.Dataset.from_tensor_slices(tf.constant([3, 4]))
+    nothing = tf.constant([], tf.int32)
+    assert int(digits(nothing, tf.constant([1, 2]))) == 12
+    assert int(digits(nothing, nothing)) == 0
+    with pytest.raises(tf.errors.InvalidArgumentError, match="must iterate at least once"):
+        last_of(nothing)
+    # The trace stops at the iterator of a data set, after it has advanced that of Python.
+    assert int(digits(iter([1, 2]), iter(data))) == 1234
+
+
 def test_a_branch_or_a_loop_makes_a_variable_a_tensor():
     v, w = tf.Variable(2.0), tf.Variable(1.0)
 
