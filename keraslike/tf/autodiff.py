@@ -131,9 +131,19 @@ def _along(node: Node, tangents: list[Tensor]) -> list[Tensor]:
     count = len(node.inputs)
     places = [i for i, o in enumerate(node.outputs) if _smooth(o)]
 
-    def along(*values: Any) -> list[Any]:
-        _, out = jax.jvp(node.again, values[:count], values[count:])
+    def smooth(*values: Any) -> list[Any]:
+        out = node.again(*values)
         return [out[i] for i in places]
+
+    def along(*values: Any) -> list[Any]:
+        try:
+            return jax.jvp(smooth, values[:count], values[count:])[1]
+        except TypeError as error:  # part of it, such as a loop, has gradients in reverse mode only
+            if "custom_vjp" not in str(error):
+                raise
+        out, pullback = jax.vjp(smooth, *values[:count])
+        _, transposed = jax.vjp(pullback, [jnp.zeros_like(x) for x in out])
+        return transposed(values[count:])[0]
 
     with precision(node.taken):
         return run(along, [*node.inputs, *tangents], lasting=False)

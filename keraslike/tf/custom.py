@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from keraslike.core import context, lowering, operation, symbolic
 from keraslike.core.boxed import unbox
 from keraslike.core.context import trace_state_clean
+from keraslike.core.jax_internals import current_trace
 from keraslike.tf.autodiff import ForwardAccumulator
 from keraslike.tf.calls import Reader
 from keraslike.tf.conversion import _as_operand, convert_to_tensor
@@ -23,15 +24,18 @@ from keraslike.tf.tensor import Tensor, _identity, _is_inexact, raw, run, wrap
 
 
 class _Watcher(Reader):
-    """Notes which trainable variables are read, and which tensors that an outer tape follows."""
+    """Notes which trainable variables are read, and which tensors of the enclosing trace, or that an
+    outer tape follows."""
 
-    def __init__(self, tapes: tuple[Any, ...]) -> None:
+    def __init__(self, tapes: tuple[Any, ...], around: Any, known: set[int]) -> None:
         super().__init__()
-        self._tapes = tapes
+        self._tapes, self._around, self._known = tapes, around, known
 
     def _follows(self, x: Any) -> bool:
         if isinstance(x, Tensor):
-            if any(tape._follows(x) for tape in self._tapes):
+            trace = getattr(x._value, "_trace", None)
+            outer = trace is self._around is not current_trace()
+            if (outer and id(x._value) not in self._known) or any(tape._follows(x) for tape in self._tapes):
                 self.tensors[id(x)] = x
             return False
         return super()._follows(x)
@@ -41,8 +45,8 @@ def custom_gradient(f: Callable | None = None) -> Callable:
     """A decorator for a function that returns `(outputs, grad_fn)`, whose gradient is `grad_fn`.
 
     Args:
-        f: a function of tensors. `grad_fn(*upstream)` takes a tensor for each output, and returns
-            one for each argument. If `f` reads trainable variables, it is called as
+        f: a function of tensors, or of lists and dicts of them. `grad_fn(*upstream)` takes a
+            tensor for each output, and returns one for each tensor of the arguments. If `f` reads trainable variables, it is called as
             `grad_fn(*upstream, variables=variables)`, and returns the gradients with respect to
             arguments and those with respect to variables.
 
@@ -66,6 +70,9 @@ def custom_gradient(f: Callable | None = None) -> Callable:
     def decorated(*args: Any, **kwargs: Any) -> Any:
         if symbolic.is_symbolic(args, kwargs):
             return operation.FunctionOperation(decorated)(*args, **kwargs)
+        if any(isinstance(a, (list, tuple, dict)) or hasattr(a, "with_flat_values") for a in args):
+            flat = custom_gradient(lambda *leaves: f(*rebuilt(args, iter(leaves)), **kwargs))
+            return flat(*leaves_of(args))
         tensors = [_as_operand(a) for a in args]
         if trace_state_clean():
             return _run_eagerly(f, tensors, kwargs)
@@ -124,16 +131,17 @@ def recompute_grad(f: Callable) -> Callable:
         def once(*args: Any) -> Any:
             def gradient(*upstream: Any, variables: Any = None) -> Any:
                 every = list(variables or ())
+                ours = leaves_of(args)
                 with GradientTape() as tape:
-                    tape.watch([*args, *every])
+                    tape.watch([*ours, *every])
                     again = f(*args, **kwargs)
-                found = tape.gradient(again, [*args, *every], rebuilt(again, iter(upstream)))
-                ours, theirs = found[: len(args)], found[len(args) :]
+                found = tape.gradient(again, [*ours, *every], rebuilt(again, iter(upstream)))
+                ours, theirs = found[: len(ours)], found[len(ours) :]
                 return ours if variables is None else (ours, theirs)
 
             return f(*args, **kwargs), gradient
 
-        return once(*map(convert_to_tensor, args))
+        return once(*args)
 
     return recomputed
 
@@ -174,11 +182,12 @@ def _of_arrays(
         asks: whether `_Constant` is raised if a gradient is None.
     """
     variables = [x for x in read if not isinstance(x, Tensor)]
+    around, arrays = current_trace(), {id(x._value) for x in read if isinstance(x, Tensor)}
     known = {id(x) for x in read}
 
     @contextlib.contextmanager
     def holding(state: dict[int, Any]) -> Iterator[None]:
-        watcher = _Watcher(tapes)
+        watcher = _Watcher(tapes, around, arrays)
         with (
             lowering.holding(read, [state[id(x)] for x in read]),
             context.using(tapes=(watcher,)),
@@ -241,7 +250,7 @@ def _gradients(grad_fn: Callable, seeds: list[Any], count: int, variables: list[
         grads, by_variables = grad_fn(*seeds, variables=variables)
     else:
         grads = grad_fn(*seeds)
-    flat: list[Any] = list(grads) if isinstance(grads, (list, tuple)) else [grads]
+    flat = leaves_of(grads)
     if len(flat) != count:
         raise ValueError(
             f"The gradient function must return {count} gradients, one for each argument. "
@@ -274,7 +283,7 @@ def _run_eagerly(f: Callable, tensors: list[Any], kwargs: dict[str, Any]) -> Any
         and any(t._follows(x) and _is_inexact(raw(x)) for x in inputs)
     ]  # fmt: skip
     with context.using(tapes=tuple(t for t in tapes if t not in own)):
-        results = [run(_identity, (x,)) for x in leaves_of(out)]
+        results = [run(_identity, (convert_to_tensor(x),)) for x in leaves_of(out)]
 
     def gradients(seeds: list[Tensor | None]) -> list[Tensor | None]:
         seeds = [Tensor(zero(r._value)) if s is None else s for s, r in zip(seeds, results)]

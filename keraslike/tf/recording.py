@@ -140,17 +140,21 @@ def leaves_of(tree: Any) -> list[Any]:
         return [leaf for item in tree for leaf in leaves_of(item)]
     if isinstance(tree, dict):
         return [leaf for key in sorted(tree) for leaf in leaves_of(tree[key])]
-    return [tree]
+    return [tree.flat_values if hasattr(tree, "with_flat_values") else tree]
 
 
 def rebuilt(tree: Any, leaves: Iterator[Any]) -> Any:
+    """The structure with other leaves. A ragged tensor has one leaf, its values."""
     if isinstance(tree, (list, tuple)):
         items = [rebuilt(item, leaves) for item in tree]
         return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
     if isinstance(tree, dict):
         made = {key: rebuilt(tree[key], leaves) for key in sorted(tree)}
         return {key: made[key] for key in tree}
-    return next(leaves)
+    leaf = next(leaves)
+    if leaf is not None and hasattr(tree, "with_flat_values"):
+        return tree.with_flat_values(leaf)
+    return leaf
 
 
 # -- operations on arrays -----------------------------------------------------------------------

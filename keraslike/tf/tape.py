@@ -319,6 +319,8 @@ class GradientTape:
             with precision((basis, *map(raw, found))), contextlib.suppress(NotImplementedError):
                 stacked = iter(jax.vmap(row)(basis))
                 return [Tensor(next(stacked)) if c else None for c in connected]
+        if not len(basis):
+            return [Tensor(np.zeros((0, *raw(x).shape), raw(x).dtype)) for x in found]
         rows = [self._back([target], [Tensor(b)], found) for b in basis]
         return [
             None if column[0] is None else run(_stacked, column)

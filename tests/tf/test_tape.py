@@ -525,3 +525,61 @@ def test_gradients_by_rows_are_clipped_by_rows_and_applied_as_a_whole():
         y = tf.gather(v, [0]) ** 2
     assert tape.jacobian(y, v).shape == (1, 2, 3, 2)
     assert tf.Variable(v).shape == (3, 2)
+
+
+def test_ragged_tensors_and_structures_of_tensors_have_gradients():
+    x = tf.ragged.constant([[1.0], [2.0, 3.0]])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = x * x
+    assert tape.gradient(y, x).to_list() == [[2.0], [4.0, 6.0]]
+
+    @tf.custom_gradient
+    def product(named, listed):
+        return named["a"] * named["b"] + listed[0], lambda dy: (10 * dy, 20 * dy, 30 * dy)
+
+    v = tf.Variable(1.0)
+    with tf.GradientTape() as tape:
+        y = product({"a": v, "b": 2 * v}, [3 * v])
+    assert float(tape.gradient(y, v)) == 10 + 20 * 2 + 30 * 3
+
+
+def test_a_custom_gradient_may_read_a_tensor_of_the_enclosing_trace():
+    v = tf.Variable(2.0)
+
+    @tf.function
+    def scaled(x):
+        @tf.custom_gradient
+        def once():
+            def gradient(dy, variables=None):
+                return (), [dy * x]
+
+            return v * x, gradient
+
+        return once()
+
+    with tf.GradientTape() as tape:
+        y = scaled(tf.constant(3.0))
+    assert float(tape.gradient(y, v)) == 3.0
+
+
+def test_forward_derivatives_of_loops():
+    def power(n, x):
+        return tf.while_loop(lambda i, y: i < n, lambda i, y: (i + 1, y * x), (0, x))[1]
+
+    for function in (power, tf.function(power)):
+        x = tf.constant(2.0)
+        with tf.autodiff.ForwardAccumulator(x, tf.constant(1.0)) as accumulator:
+            y = function(tf.constant(3), x)
+        assert float(accumulator.jvp(y)) == 32.0
+
+
+def test_jacobians_of_nothing():
+    @tf.function
+    def jacobian(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = x**2
+        return tape.batch_jacobian(y, x)
+
+    assert jacobian(tf.zeros([1, 0])).shape == (1, 0, 0)
