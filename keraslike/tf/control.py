@@ -27,7 +27,7 @@ from keraslike.core.errors import NeedsPython
 from keraslike.core.structures import in_order, map_leaves
 from keraslike.core.variable import every_variable
 from keraslike.distribution import devices
-from keraslike.tf import loops
+from keraslike.tf import effects, loops
 from keraslike.tf.autograph import converted
 from keraslike.tf.calls import Reader, constant_when_assigned
 from keraslike.tf.concrete import _unflatten, wrap_values
@@ -240,6 +240,12 @@ def case(
 ) -> Any:
     """The function of the first pair whose predicate holds, or `default`.
 
+    Args:
+        exclusive: whether at most one predicate may hold.
+
+    Raises InvalidArgumentError if several predicates hold although they are exclusive, or none
+    holds and there is no `default`; TypeError for a predicate that is not a boolean.
+
     >>> x = tf.constant(3)
     >>> tf.case(
     ...     [(x < 0, lambda: "negative"), (x > 0, lambda: "positive")], default=lambda: "zero"
@@ -247,9 +253,21 @@ def case(
     'positive'
     """
     pairs = list(pred_fn_pairs.items() if isinstance(pred_fn_pairs, dict) else pred_fn_pairs)
-    (pred, fn), rest = pairs[0], pairs[1:]
-    otherwise = functools.partial(case, rest, default) if rest else default or fn
-    return cond(pred, fn, otherwise)
+    preds = [_as_operand(pred) for pred, _ in pairs if not callable(pred)]
+    if len(preds) < len(pairs) or any(raw(pred).dtype != bool for pred in preds):
+        raise TypeError(f"tf.case: the predicates must be booleans. Received: {pairs}")
+
+    def check(*holding: Any) -> None:
+        count = sum(map(bool, holding))
+        if count > 1 and exclusive or not count and default is None:
+            raise InvalidArgumentError(f"tf.case: {count} of {len(holding)} predicates hold.")
+
+    if exclusive or default is None:
+        effects.required(check, *map(raw, preds))
+    chosen = default or pairs[-1][1]
+    for pred, (_, fn) in reversed([*zip(preds, pairs)]):
+        chosen = functools.partial(cond, pred, fn, chosen)
+    return chosen()
 
 
 def switch_case(
@@ -277,8 +295,12 @@ def switch_case(
                 f"{[i for i, _ in fns]}"
             )
         fns = [fn for _, fn in fns]
+    if not fns:
+        raise ValueError("branch_fns must have at least one function.")
     fns = [*fns, *([] if default is None else [default])]
     index = _as_operand(branch_index)
+    if not np.issubdtype(raw(index).dtype, np.integer):
+        raise TypeError(f"branch_index must be an integer. Received: {index}")
     if not is_traced(index):
         i = int(index)
         return fns[i if 0 <= i < len(fns) else -1]()
@@ -384,6 +406,8 @@ def while_loop(
     def as_var(value: Any) -> Any:
         return value if isinstance(value, kept) or is_composite(value) else convert_to_tensor(value)
 
+    if not loop_vars:
+        raise ValueError("loop_vars must have at least one value.")
     if isinstance(loop_vars, dict):  # the keys are passed, as in TensorFlow
         start = [convert_to_tensor(v) for v in loop_vars]
     else:

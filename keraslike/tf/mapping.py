@@ -53,7 +53,7 @@ def map_fn(
         expected = nest.map_structure(_slice_spec, elems) if signature is None else signature
         fn = fn if trace_state_clean() else converted(fn)
         return one_by_one(functools.partial(_fitting, fn, expected), elems, expected)
-    elems = _tensors(elems)
+    elems = _elements(elems)
     expected = nest.map_structure(_slice_spec, elems) if signature is None else signature
     fn = functools.partial(_fitting, converted(fn), expected)
     return _unless_python(lambda: _looped(fn, elems), fn, elems, expected)
@@ -159,7 +159,7 @@ def scan(
     [1, 3, 6]
     """
     rest, state = _first(elems, initializer, reverse)
-    fn = converted(fn)
+    fn = _keeping(converted(fn), state)
     states = _over(rest, lambda each, s: (fn(s, each),) * 2, state, reverse)[1]
     if initializer is not None:
         return states
@@ -207,12 +207,31 @@ def foldr(
 
 def _fold(fn: Callable, elems: Any, initializer: Any, reverse: bool) -> Any:
     elems, state = _first(elems, initializer, reverse)
-    fn = converted(fn)
+    fn = _keeping(converted(fn), state)
     return _over(elems, lambda each, s: (fn(s, each), None), state, reverse)[0]
 
 
+def _keeping(fn: Callable, state: Any) -> Callable:
+    """The function of a state and a slice, if its result has the structure of the state."""
+
+    def keeping(before: Any, each: Any) -> Any:
+        after = fn(before, each)
+        nest.assert_same_structure(state, after)
+        return after
+
+    return keeping
+
+
+def _elements(elems: Any) -> Any:
+    """The structure as tensors. Raises ValueError if there is none, or one has no first axis."""
+    flat = [] if isinstance(elems, list) and not elems else _flat(elems := _tensors(elems))[0]
+    if not flat or any(not t._value.shape for t in flat):
+        raise ValueError(f"elems must be tensors of one or more axes. Received: {elems}")
+    return elems
+
+
 def _first(elems: Any, initializer: Any, reverse: bool) -> tuple[Any, Any]:
-    elems = _tensors(elems)
+    elems = _elements(elems)
     if initializer is not None:
         return elems, _tensors(initializer)
     rest, first = (slice(None, -1), -1) if reverse else (slice(1, None), 0)

@@ -232,8 +232,19 @@ class Variable(core.Variable, Dispatching, metaclass=_Kind):
     def assign(
         self, value: Any, use_locking: bool = False, name: Any = None, read_value: bool = True
     ):
-        """Replaces the value by one of the same shape and dtype."""
-        return self._put(_as_operand(value, self.dtype))
+        """Replaces the value by one of the same shape and dtype. Returns None, like the other
+        methods that assign, if `read_value` is False."""
+        put = self._put(_as_operand(value, self.dtype))
+        return put if read_value else None
+
+    def _alike(self, delta: Any) -> Any:
+        delta = _as_operand(delta, self.dtype)
+        if tuple(delta.shape) != tuple(self._raw_value.shape):
+            raise InvalidArgumentError(
+                f"Cannot update variable '{self.name}' of shape {self.shape} by a tensor of shape "
+                f"{delta.shape}: the shapes must be equal."
+            )
+        return delta
 
     def _put(self, tensor: Any) -> _Unread:
         value = tensor._value if isinstance(tensor, Tensor) else tensor._raw_value
@@ -260,16 +271,18 @@ class Variable(core.Variable, Dispatching, metaclass=_Kind):
     def assign_add(
         self, delta: Any, use_locking: bool = False, name: Any = None, read_value: bool = True
     ):
-        """Adds to the value."""
+        """Adds to the value. The shapes must be equal."""
         with updating:
-            return self._put(_now(self) + _as_operand(delta, self.dtype))
+            put = self._put(_now(self) + self._alike(delta))
+        return put if read_value else None
 
     def assign_sub(
         self, delta: Any, use_locking: bool = False, name: Any = None, read_value: bool = True
     ):
-        """Subtracts from the value."""
+        """Subtracts from the value. The shapes must be equal."""
         with updating:
-            return self._put(_now(self) - _as_operand(delta, self.dtype))
+            put = self._put(_now(self) - self._alike(delta))
+        return put if read_value else None
 
     def scatter_nd_update(self, indices: Any, updates: Any, name: Any = None) -> _Unread:
         """Sets the elements at `indices[i]` to `updates[i]`."""

@@ -51,6 +51,13 @@ def test_as_tensorflow(names, expression, dtype, shape, values):
         ("tf.sqrt(4)", "InvalidArgumentError", "sqrt.*int32"),
         ("tf.matmul(t, t)", "InvalidArgumentError", r"\(2, 3\) and \(2, 3\)"),
         ("tf.matmul(t, [1., 2., 3.])", "InvalidArgumentError", "2 axes"),
+        ("tf.case([(tf.constant(False), lambda: 1)])", "InvalidArgumentError", "0 of 1"),
+        (
+            "tf.case([(tf.constant(True), lambda: 1)] * 2, lambda: 2, exclusive=True)",
+            "InvalidArgumentError",
+            "2 of 2",
+        ),
+        ("tf.Variable([0, 1]).assign_add(1)", "InvalidArgumentError", "must be equal"),
     ],
 )
 def test_what_does_not_fit(names, expression, error, match):
@@ -82,6 +89,14 @@ def test_what_does_not_fit(names, expression, error, match):
         ("tf.boolean_mask(t, [True, False, True])", ValueError, "mask"),
         ("tf.image.resize(im, [2, 2], 'area!')", ValueError, "method"),
         ("tf.random.uniform([2], dtype=tf.int32)", ValueError, "maxval"),
+        ("tf.case([(tf.constant(1), lambda: 1)], lambda: 2)", TypeError, "booleans"),
+        ("tf.switch_case(tf.constant(1.0), [lambda: 1, lambda: 2])", TypeError, "integer"),
+        ("tf.switch_case(tf.constant(0), [])", ValueError, "at least one"),
+        ("tf.while_loop(lambda: False, lambda: 1, [])", ValueError, "at least one"),
+        ("tf.scan(lambda s, x: (s, x), t, tf.zeros([3]))", ValueError, "nested"),
+        ("tf.foldl(lambda s, x: [s[0], x], t, (tf.zeros([3]),) * 2)", TypeError, "tuple and list"),
+        ("tf.map_fn(lambda x: x, [t, 1])", ValueError, "one or more axes"),
+        ("tf.map_fn(lambda x: x, [])", ValueError, "one or more axes"),
     ],
 )
 def test_bad_arguments(names, expression, error, match):

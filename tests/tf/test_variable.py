@@ -203,3 +203,10 @@ def test_sizes_that_a_variable_leaves_open_may_change():
     assert tape.gradient(y, v).numpy().tolist() == [2.0, 4.0] * 4
     with pytest.raises(ValueError, match="of shape .None,. a value of shape .1, 1."):
         v.assign([[1.0]])
+
+
+def test_assignments_return_nothing_if_the_value_is_not_read():
+    v = tf.Variable([1.0, 2.0])
+    for assign in (v.assign, v.assign_add, v.assign_sub):
+        assert assign([1.0, 1.0], read_value=False) is None
+    assert v.numpy().tolist() == [1.0, 1.0]
