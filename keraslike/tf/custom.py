@@ -18,14 +18,14 @@ from keraslike.core.jax_internals import current_trace
 from keraslike.tf.autodiff import ForwardAccumulator
 from keraslike.tf.calls import Reader
 from keraslike.tf.conversion import _as_operand, convert_to_tensor
-from keraslike.tf.recording import GivenNode, leaves_of, rebuilt, zero
+from keraslike.tf.recording import GivenNode, is_ragged, leaves_of, rebuilt, zero
 from keraslike.tf.tape import GradientTape
 from keraslike.tf.tensor import Tensor, _identity, _is_inexact, raw, run, wrap
 
 
 class _Watcher(Reader):
-    """Notes which trainable variables are read, and which tensors of the enclosing trace, or that an
-    outer tape follows."""
+    """Notes which trainable variables are read, and which tensors of the enclosing trace, or of an
+    outer tape."""
 
     def __init__(self, tapes: tuple[Any, ...], around: Any, known: set[int]) -> None:
         super().__init__()
@@ -35,7 +35,8 @@ class _Watcher(Reader):
         if isinstance(x, Tensor):
             trace = getattr(x._value, "_trace", None)
             outer = trace is self._around is not current_trace()
-            if (outer and id(x._value) not in self._known) or any(tape._follows(x) for tape in self._tapes):
+            outer = outer and id(x._value) not in self._known
+            if outer or any(tape._follows(x) for tape in self._tapes):
                 self.tensors[id(x)] = x
             return False
         return super()._follows(x)
@@ -46,9 +47,9 @@ def custom_gradient(f: Callable | None = None) -> Callable:
 
     Args:
         f: a function of tensors, or of lists and dicts of them. `grad_fn(*upstream)` takes a
-            tensor for each output, and returns one for each tensor of the arguments. If `f` reads trainable variables, it is called as
-            `grad_fn(*upstream, variables=variables)`, and returns the gradients with respect to
-            arguments and those with respect to variables.
+            tensor for each output, and returns one for each tensor of the arguments. If `f` reads
+            trainable variables, it is called as `grad_fn(*upstream, variables=variables)`, and
+            returns the gradients with respect to arguments and those with respect to variables.
 
     Raises TypeError if `f` reads trainable variables and `grad_fn` does not accept them.
 
@@ -70,7 +71,7 @@ def custom_gradient(f: Callable | None = None) -> Callable:
     def decorated(*args: Any, **kwargs: Any) -> Any:
         if symbolic.is_symbolic(args, kwargs):
             return operation.FunctionOperation(decorated)(*args, **kwargs)
-        if any(isinstance(a, (list, tuple, dict)) or hasattr(a, "with_flat_values") for a in args):
+        if any(isinstance(a, (list, tuple, dict)) or is_ragged(a) for a in args):
             flat = custom_gradient(lambda *leaves: f(*rebuilt(args, iter(leaves)), **kwargs))
             return flat(*leaves_of(args))
         tensors = [_as_operand(a) for a in args]

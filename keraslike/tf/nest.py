@@ -1,13 +1,20 @@
-"""`tf.nest`: structures of tensors, over the functions of `keraslike.tree`."""
+"""`tf.nest`: structures of tensors.
+
+In contrast to `keraslike.tree`, every sequence and mapping is a structure, also those of users'
+classes, and the parts of each mapping are in the sorted order of its keys.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import collections
+from collections.abc import Callable, Mapping, MappingView, Sequence
 from typing import Any
 
-from keraslike import tree
+from keraslike.tf.dtypes import TensorShape
+from keraslike.tf.extension_type import ExtensionType
+from keraslike.tf.ragged_tensor import RaggedTensor
 from keraslike.tf.slices import IndexedSlices
-from keraslike.tree import is_nested as _is_nested
+from keraslike.tf.sparse_tensor import SparseTensor
 
 __all__ = ["assert_same_structure", "flatten", "is_nested", "map_structure", "pack_sequence_as"]
 
@@ -18,71 +25,102 @@ def is_nested(seq: Any) -> bool:
     >>> tf.nest.is_nested([1, 2]), tf.nest.is_nested(1)
     (True, False)
     """
-    return _is_nested(seq)
+    if isinstance(seq, (Sequence, Mapping, MappingView)):
+        return not isinstance(seq, (str, bytes, bytearray, TensorShape))
+    return _is_object(seq) or hasattr(type(seq), "__attrs_attrs__")
+
+
+def _is_object(x: Any) -> bool:
+    """Whether it is an object of a user's class that names its parts itself."""
+    return hasattr(x, "__tf_flatten__") and not isinstance(x, (ExtensionType, type))
+
+
+def _is_structure(x: Any, expand_composites: bool) -> bool:
+    composites = (ExtensionType, RaggedTensor, SparseTensor, IndexedSlices)
+    return is_nested(x) or (expand_composites and isinstance(x, composites))
+
+
+def _sorted(mapping: Mapping) -> list[Any]:
+    try:
+        return sorted(mapping)
+    except TypeError:
+        raise TypeError(f"The keys of a dict must be sortable. Received: {[*mapping]}") from None
+
+
+def _parts(x: Any) -> list[Any]:
+    if isinstance(x, Mapping):
+        return [x[key] for key in _sorted(x)]
+    if hasattr(type(x), "__attrs_attrs__"):
+        return [getattr(x, field.name) for field in x.__attrs_attrs__]
+    if hasattr(x, "__tf_flatten__"):
+        return list(x.__tf_flatten__()[1])
+    if isinstance(x, RaggedTensor):
+        return [x.flat_values, *x.nested_row_splits]
+    if isinstance(x, SparseTensor):
+        return [x.indices, x.values, x.dense_shape]
+    if isinstance(x, IndexedSlices):
+        return [p for p in (x.values, x.indices, x.dense_shape) if p is not None]
+    return list(x)
+
+
+def _of_parts(x: Any, parts: list[Any]) -> Any:
+    """A structure like `x` of other parts."""
+    kind: Any = type(x)
+    if isinstance(x, Mapping):
+        found = dict(zip(_sorted(x), parts, strict=True))
+        pairs = [(key, found[key]) for key in x]
+        if isinstance(x, collections.defaultdict):
+            return collections.defaultdict(x.default_factory, pairs)
+        return kind(pairs)
+    if hasattr(kind, "__attrs_attrs__"):
+        return kind(*parts)
+    if hasattr(x, "__tf_flatten__"):
+        return kind.__tf_unflatten__(x.__tf_flatten__()[0], tuple(parts))
+    if isinstance(x, RaggedTensor):
+        return x._with_parts(*parts)
+    if isinstance(x, (SparseTensor, IndexedSlices)) or hasattr(kind, "_fields"):
+        return kind(*parts)
+    return parts if isinstance(x, (MappingView, range)) else kind(parts)
 
 
 def flatten(structure: Any, expand_composites: bool = False) -> list[Any]:
     """The leaves in order; those of a dict in the sorted order of its keys.
 
+    Args:
+        expand_composites: whether sparse and ragged tensors, `IndexedSlices` and extension types
+            are structures of their tensors.
+
     >>> flatten({"b": 1, "a": [2, (3,)]})
     [2, 3, 1]
     """
-    leaves = tree.flatten(structure)
-    if not expand_composites:
-        return leaves
-    return [part for leaf in leaves for part in _parts_of(leaf)]
-
-
-def _parts_of(leaf: Any) -> list[Any]:
-    """The component tensors of a sparse or ragged tensor or of `IndexedSlices`; any other leaf
-    unchanged."""
-    if isinstance(leaf, IndexedSlices):
-        parts = [leaf.values, leaf.indices, leaf.dense_shape]
-        return parts if parts[-1] is not None else parts[:-1]
-    if hasattr(leaf, "__tf_flatten__"):
-        return flatten(list(leaf.__tf_flatten__()[1]), expand_composites=True)
-    if hasattr(leaf, "nested_row_splits"):
-        return [leaf.flat_values, *leaf.nested_row_splits]
-    if hasattr(leaf, "dense_shape"):
-        return [leaf.indices, leaf.values, leaf.dense_shape]
-    return [leaf]
-
-
-def _with_parts(leaf: Any, parts: list[Any]) -> Any:
-    """A composite tensor like `leaf` of other component tensors; a plain leaf is its one part."""
-    if isinstance(leaf, IndexedSlices):
-        return IndexedSlices(*parts)
-    if hasattr(leaf, "__tf_flatten__"):
-        metadata, fields = leaf.__tf_flatten__()
-        made = pack_sequence_as(list(fields), parts, expand_composites=True)
-        return leaf.__tf_unflatten__(metadata, tuple(made))
-    if hasattr(leaf, "nested_row_splits"):
-        return leaf._with_parts(*parts)
-    if hasattr(leaf, "dense_shape"):
-        return type(leaf)(*parts)
-    return parts[0]
+    if not _is_structure(structure, expand_composites):
+        return [structure]
+    return [leaf for part in _parts(structure) for leaf in flatten(part, expand_composites)]
 
 
 def map_structure(func: Callable, *structure: Any, **kwargs: Any) -> Any:
     """The structure of the results of a function for the leaves of one or several structures.
 
+    Raises TypeError or ValueError for structures that differ: see `assert_same_structure`, which
+    has the same options.
+
     >>> map_structure(lambda x, y: x + y, (1, [2]), (3, [4]))
     (4, [6])
     """
-    kwargs.pop("check_types", None)
+    if not callable(func):
+        raise TypeError(f"func must be callable. Received: {func!r}")
+    if not structure:
+        raise ValueError("map_structure() needs at least one structure.")
+    check_types = kwargs.pop("check_types", True)
     expand = kwargs.pop("expand_composites", False)
     if kwargs:
         raise ValueError(
             f"map_structure() takes check_types, expand_composites. Received: {kwargs}"
         )
-    if not expand:
-        return tree.map_structure(func, *structure)
-
-    def call(*leaves: Any) -> Any:
-        parts = zip(*map(_parts_of, leaves), strict=True)
-        return _with_parts(leaves[0], [func(*part) for part in parts])
-
-    return tree.map_structure(call, *structure)
+    for other in structure[1:]:
+        assert_same_structure(structure[0], other, check_types, expand)
+    leaves = zip(*[flatten(s, expand) for s in structure], strict=True)
+    return pack_sequence_as(structure[0], [func(*each) for each in leaves], expand)
 
 
 def assert_same_structure(
@@ -91,49 +129,62 @@ def assert_same_structure(
     """Raises ValueError if two structures differ, TypeError if only their types differ.
 
     Args:
-        check_types: whether a list differs from a tuple.
+        check_types: whether a list differs from a tuple. All dicts are of the same type; so are all
+            lists, and named tuples of the same name and fields.
 
     >>> assert_same_structure([1, {"a": 2}], [3, {"a": 4}])
     >>> assert_same_structure([1], (1,), check_types=False)
     """
-    if _is_nested(nest1) is not _is_nested(nest2):
+    nested = _is_structure(nest1, expand_composites)
+    if nested is not _is_structure(nest2, expand_composites):
         raise ValueError(f"One structure is nested, the other is not: {nest1!r} and {nest2!r}.")
-    if not _is_nested(nest1):
+    if not nested:
         return
-    dicts = isinstance(nest1, dict) and isinstance(nest2, dict)
-    if check_types and not dicts and type(nest1) is not type(nest2):
+    dicts = isinstance(nest1, Mapping) and isinstance(nest2, Mapping)
+    if check_types and not dicts and _kind(nest1) != _kind(nest2):
         raise TypeError(
             f"The structures are of types {type(nest1).__name__} and {type(nest2).__name__}: "
             f"{nest1!r} and {nest2!r}."
         )
     if dicts and set(nest1) != set(nest2):
         raise ValueError(f"The keys differ: {list(nest1)} and {list(nest2)}.")
-    pairs = [
-        list(n.values()) if isinstance(n, dict) else list(n)
-        for n in (nest1, {k: nest2[k] for k in nest1} if dicts else nest2)
-    ]
-    if len(pairs[0]) != len(pairs[1]):
+    parts = _parts(nest1), _parts(nest2)
+    if len(parts[0]) != len(parts[1]):
         raise ValueError(f"The numbers of elements differ: {nest1!r} and {nest2!r}.")
-    for one, other in zip(*pairs, strict=True):
+    for one, other in zip(*parts, strict=True):
         assert_same_structure(one, other, check_types, expand_composites)
+
+
+def _kind(x: Any) -> Any:
+    if isinstance(x, list):
+        return list
+    fields = getattr(x, "_fields", None)
+    return type(x) if fields is None else (type(x).__name__, fields)
 
 
 def pack_sequence_as(structure: Any, flat_sequence: Any, expand_composites: bool = False) -> Any:
     """The leaves, packed into a structure.
 
+    Raises ValueError for another number of leaves, TypeError for leaves that are no sequence.
+
     >>> pack_sequence_as({"b": None, "a": [None]}, [1, 2])
     {'b': 2, 'a': [1]}
     """
-    if not expand_composites:
-        return tree.pack_sequence_as(structure, flat_sequence)
-    given, packed = list(flat_sequence), []
-    for leaf in tree.flatten(structure):
-        count = len(_parts_of(leaf))
-        if len(given) < count:
-            break
-        packed.append(_with_parts(leaf, given[:count]))
-        given = given[count:]
-    return tree.pack_sequence_as(structure, packed + given)  # checks their number
+    if not is_nested(flat_sequence):
+        raise TypeError(f"flat_sequence must be a sequence. Received: {flat_sequence!r}")
+    count = len(flatten(structure, expand_composites))
+    if len(flat_sequence) != count:
+        raise ValueError(
+            f"The structure has {count} leaves. Received: {len(flat_sequence)} leaves."
+        )
+    leaves = iter(flat_sequence)
+
+    def packed(x: Any) -> Any:
+        if not _is_structure(x, expand_composites):
+            return next(leaves)
+        return _of_parts(x, [packed(part) for part in _parts(x)])
+
+    return packed(structure)
 
 
 def __dir__() -> list[str]:

@@ -16,6 +16,8 @@ from keraslike.core import context
 from keraslike.core.boxed import is_recorded
 from keraslike.core.context import trace_state_clean
 from keraslike.tf import dependence, derivatives
+from keraslike.tf.conversion import convert_to_tensor
+from keraslike.tf.structure import Structure
 from keraslike.tf.tensor import Tensor, _is_inexact, pass_on, precision, wrap
 
 
@@ -140,7 +142,12 @@ def leaves_of(tree: Any) -> list[Any]:
         return [leaf for item in tree for leaf in leaves_of(item)]
     if isinstance(tree, dict):
         return [leaf for key in sorted(tree) for leaf in leaves_of(tree[key])]
-    return [tree.flat_values if hasattr(tree, "with_flat_values") else tree]
+    return [tree.flat_values if is_ragged(tree) else tree]
+
+
+def is_ragged(x: Any) -> bool:
+    """Whether it is a ragged tensor, whose gradients are those of its values."""
+    return isinstance(x, Structure) and hasattr(x, "with_flat_values")
 
 
 def rebuilt(tree: Any, leaves: Iterator[Any]) -> Any:
@@ -152,8 +159,8 @@ def rebuilt(tree: Any, leaves: Iterator[Any]) -> Any:
         made = {key: rebuilt(tree[key], leaves) for key in sorted(tree)}
         return {key: made[key] for key in tree}
     leaf = next(leaves)
-    if leaf is not None and hasattr(tree, "with_flat_values"):
-        return tree.with_flat_values(leaf)
+    if leaf is not None and is_ragged(tree):
+        return tree.with_flat_values(convert_to_tensor(leaf))
     return leaf
 
 

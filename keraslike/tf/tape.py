@@ -26,20 +26,8 @@ from keraslike.tf import calls, recording
 from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.recording import Node, leaves_of, rebuilt, trains
 from keraslike.tf.slices import IndexedSlices, by_rows
-from keraslike.tf.structure import Structure
+from keraslike.tf.sparse_tensor import SparseTensor
 from keraslike.tf.tensor import Tensor, _is_inexact, pass_on, precision, raw, run
-
-
-def _elements(x: Any) -> Any:
-    """The flat values of a ragged tensor, which a tape follows; anything else unchanged."""
-    return x.flat_values if isinstance(x, Structure) and hasattr(x, "flat_values") else x
-
-
-def _like(source: Any, gradient: Any) -> Any:
-    """The gradient of a source; that of a ragged tensor is ragged."""
-    if gradient is None or _elements(source) is source:
-        return gradient
-    return source.with_flat_values(convert_to_tensor(gradient))
 
 
 class UnconnectedGradients:
@@ -126,7 +114,8 @@ class GradientTape:
         Raises ValueError for anything but tensors and variables, or lists and dicts of them.
         """
         recording = bool(context.state.tapes)
-        for x in map(_elements, leaves_of(tensor)):
+        for x in leaves_of(tensor):
+            x = x.values if isinstance(x, SparseTensor) else x
             if not isinstance(x, (Tensor, nnx.Variable)):
                 raise ValueError(
                     f"A tape can only watch tensors and variables. Received: {type(x).__name__}. "
@@ -230,11 +219,9 @@ class GradientTape:
         target that is not a tensor.
         """
         self._use()
-        leaves = leaves_of(sources)
-        targets, found = list(map(_elements, leaves_of(target))), list(map(_elements, leaves))
+        targets, found = leaves_of(target), leaves_of(sources)
         self._check(targets, found, unconnected_gradients)
         given = [None] * len(targets) if output_gradients is None else leaves_of(output_gradients)
-        given = list(map(_elements, given))
         if len(given) != len(targets):
             raise ValueError(
                 f"output_gradients must have {len(targets)} tensors, like target. "
@@ -246,8 +233,7 @@ class GradientTape:
         ]
         grads = self._back(targets, seeds, found, by_rows=True)
         self._forget()
-        filled = self._filled(grads, found, unconnected_gradients)
-        return rebuilt(sources, map(_like, leaves, filled))
+        return rebuilt(sources, iter(self._filled(grads, found, unconnected_gradients)))
 
     @entry
     def jacobian(

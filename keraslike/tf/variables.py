@@ -31,6 +31,7 @@ from keraslike.tf.tensor import (
     array_in,
     name_of_device,
     precision,
+    raw,
     read,
     shown_value,
 )
@@ -239,7 +240,7 @@ class Variable(core.Variable, Dispatching, metaclass=_Kind):
 
     def _alike(self, delta: Any) -> Any:
         delta = _as_operand(delta, self.dtype)
-        if tuple(delta.shape) != tuple(self._raw_value.shape):
+        if tuple(raw(delta).shape) != tuple(self._raw_value.shape):
             raise InvalidArgumentError(
                 f"Cannot update variable '{self.name}' of shape {self.shape} by a tensor of shape "
                 f"{delta.shape}: the shapes must be equal."

@@ -3,6 +3,8 @@
 The numbers are what TensorFlow 2.21 printed.
 """
 
+import collections
+
 import jax
 import numpy as np
 import pytest
@@ -208,3 +210,19 @@ def test_structures_are_compared_with_their_types_or_without():
     for other in ([1, 2], 1, {"a": 1}):
         with pytest.raises(ValueError):
             same([1], other, check_types=False) if other != {"a": 1} else same({"b": 1}, other)
+
+
+def test_structures_are_those_of_tensorflow():
+    nest, ordered = tf.nest, collections.OrderedDict(b=1, a=2)
+    assert nest.flatten([ordered, range(2), {"d": 5}.values(), None]) == [2, 1, 0, 1, 5, None]
+    packed = nest.pack_sequence_as(ordered, ["a", "b"])
+    assert list(packed.items()) == [("b", "b"), ("a", "a")]
+    ragged = tf.ragged.constant([[1], [2, 3]])
+    doubled = nest.map_structure(lambda x: x * 2, ragged, expand_composites=True)
+    assert doubled.flat_values.numpy().tolist() == [2, 4, 6]
+    with pytest.raises(TypeError, match="tuple and list"):
+        nest.map_structure(lambda x, y: x, (1, 2), [1, 2])
+    with pytest.raises(TypeError, match="sequence"):
+        nest.pack_sequence_as([1, 2], "ab")
+    with pytest.raises(TypeError, match="sortable"):
+        nest.flatten({1: 2, "a": 3})
