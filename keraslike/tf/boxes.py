@@ -354,6 +354,14 @@ def non_max_suppression_overlaps(
     return found[: int(static(valid))]
 
 
+# TensorFlow's colors where none are given: yellow, blue, red, lime, purple, olive, maroon, navy,
+# aqua and fuchsia.
+_PALETTE = (
+    *((1, 1, 0, 1), (0, 0, 1, 1), (1, 0, 0, 1), (0, 1, 0, 1), (0.5, 0, 0.5, 1)),
+    *((0.5, 0.5, 0, 1), (0.5, 0, 0, 1), (0, 0, 0.5, 1), (0, 1, 1, 1), (1, 0, 1, 1)),
+)
+
+
 def draw_bounding_boxes(images: Any, boxes: Any, colors: Any, name: Any = None) -> Tensor:
     """Images with the outlines of boxes, one pixel wide.
 
@@ -370,7 +378,9 @@ def draw_bounding_boxes(images: Any, boxes: Any, colors: Any, name: Any = None) 
     found, places = (host(v, "Drawing boxes", _TRACED) for v in given)
     out = np.array(found)
     rows, columns = out.shape[1] - 1, out.shape[2] - 1
-    palette = [[1.0, 1.0, 0.0, 1.0]] if colors is None else np.asarray(_as_operand(colors))
+    palette = np.asarray(_PALETTE if colors is None else _as_operand(colors))
+    if colors is None and out.shape[-1] == 1:
+        palette = np.ones((1, 1))
     for picture, own in zip(out, places):
         for number, box in enumerate(own):
             top, left, bottom, right = (

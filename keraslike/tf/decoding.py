@@ -88,7 +88,7 @@ def _ctc_of_sparse(
     ignore_longer: bool,
 ) -> Any:
     logits = jnp.swapaxes(logits, 0, 1) if time_major else logits
-    losses = ctc.ctc_loss(labels, logits, lengths, steps, blank)
+    losses = ctc.ctc_loss(labels, logits, lengths, steps, blank).astype(logits.dtype)
     # If there are fewer steps than labels and the blanks between equal labels, the loss is infinite
     # and its gradient is the softmax.
     counts = jnp.arange(labels.shape[1]) < lengths[:, None]
@@ -126,7 +126,7 @@ def _dense(labels: SparseTensor) -> tuple[Tensor, Tensor]:
 
 def _ctc(logits: Any, labels: Any, lengths: Any, steps: Any, time_major: bool, blank: int) -> Any:
     logits = jnp.swapaxes(logits, 0, 1) if time_major else logits
-    return ctc.ctc_loss(labels, logits, lengths, steps, blank)
+    return ctc.ctc_loss(labels, logits, lengths, steps, blank).astype(logits.dtype)
 
 
 def _checked(inputs: Any, sequence_length: Any) -> tuple[Any, Any]:

@@ -40,6 +40,7 @@ from keraslike.tf.distribute_values import (
     InputContext,
     PerReplica,
 )
+from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.signatures import is_leaf
 from keraslike.tf.tensor import Tensor, precision
 
@@ -365,7 +366,14 @@ def compute_average_loss(
         global_batch_size = loss.shape[0] * get_strategy().num_replicas_in_sync
     if sample_weight is not None:
         loss = loss * ops.cast(sample_weight, loss.dtype)
-    return table.reduce_sum(loss) / ops.cast(global_batch_size, loss.dtype)
+    size = convert_to_tensor(global_batch_size)
+    if size.ndim:
+        raise ValueError(f"global_batch_size must be a number. Received: {global_batch_size}")
+    if not size.dtype.is_integer:
+        raise TypeError(f"global_batch_size must be an integer. Received: {global_batch_size}")
+    if isinstance(global_batch_size, int) and global_batch_size < 0:
+        raise InvalidArgumentError(f"global_batch_size must be >= 0, not {global_batch_size}")
+    return table.divide_no_nan(table.reduce_sum(loss), ops.cast(size, loss.dtype))
 
 
 def scale_regularization_loss(regularization_loss: Any) -> Tensor:

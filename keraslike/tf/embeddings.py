@@ -32,6 +32,10 @@ def embedding_lookup(params: Any, ids: Any, max_norm: Any = None, name: Any = No
 
 @operates
 def _looked_up(params: Any, ids: Any, strategy: str = "div", max_norm: Any = None) -> Tensor:
+    if params is None:
+        raise ValueError("params must be a table, or a list of at least one.")
+    if max_norm is not None and isinstance(ids, RaggedTensor):
+        return ids.with_flat_values(_looked_up(params, ids.flat_values, strategy, max_norm))
     rows = partitioned(params, ids, strategy)
     if max_norm is None:
         return rows

@@ -10,7 +10,7 @@ from keraslike.ops import image as colors
 from keraslike.ops import image_transforms
 from keraslike.tf import derivatives, documentation, dtypes
 from keraslike.tf.conversion import _as_operand, static
-from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.errors import InvalidArgumentError, UnimplementedError
 from keraslike.tf.operation import operation
 from keraslike.tf.ops import cast
 from keraslike.tf.pictures import convert_image_dtype
@@ -63,8 +63,46 @@ def extract_patches(
     ... ).numpy().tolist()
     [[[[0, 1, 2, 3]]]]
     """
-    given = tuple(static(n)[1:3] for n in (sizes, strides, rates))
-    return run(_patches, (_as_operand(images),), (*given, padding.lower()))
+    return _patches_of("image.extract_patches", 2, images, sizes, strides, rates, padding)
+
+
+def extract_volume_patches(
+    input: Any, ksizes: Any, strides: Any, padding: str, name: Any = None
+) -> Tensor:
+    """Patches of volumes, whose values become channels.
+
+    Args:
+        input: `(batch, planes, rows, columns, channels)`.
+        ksizes, strides: `[1, planes, rows, columns, 1]`, as in `tf.image.extract_patches`.
+        padding: `"VALID"` or `"SAME"`.
+
+    >>> volume = tf.reshape(tf.range(4), [1, 1, 2, 2, 1])
+    >>> ones = [1, 1, 1, 1, 1]
+    >>> tf.extract_volume_patches(volume, [1, 1, 2, 2, 1], ones, "VALID").numpy().ravel().tolist()
+    [0, 1, 2, 3]
+    """
+    ones = [1, 1, 1, 1, 1]
+    return _patches_of("extract_volume_patches", 3, input, ksizes, strides, ones, padding)
+
+
+def _patches_of(name: str, rank: int, x: Any, *given: Any) -> Tensor:
+    sizes, padding = [static(v) for v in given[:-1]], given[-1]
+    x = _as_operand(x)
+    if any(len(n) != rank + 2 for n in (x.shape, *sizes)):
+        raise InvalidArgumentError(
+            f"tf.{name}: the input must have {rank + 2} axes, and all sizes a number for each. "
+            f"Received: a shape {tuple(x.shape)} and {sizes}"
+        )
+    if any((n[0], n[-1]) != (1, 1) for n in sizes):
+        raise UnimplementedError(
+            f"tf.{name}: sizes must be 1 along the batch and the channels. Received: {sizes}"
+        )
+    if padding not in ("SAME", "VALID") or min(map(min, sizes)) < 1:
+        raise InvalidArgumentError(
+            f"tf.{name}: padding must be 'SAME' or 'VALID', and all sizes above 0. Received: "
+            f"{padding!r}, {sizes}"
+        )
+    return run(_patches, (x,), (*[n[1:-1] for n in sizes], padding.lower()))
 
 
 def _patches(x: Any, size: Any, strides: Any, rates: Any, padding: str) -> Any:

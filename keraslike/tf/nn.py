@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import types
 from collections.abc import Callable
 from typing import Any
@@ -35,7 +36,7 @@ from keraslike.tf.segments import isotonic_regression
 from keraslike.tf.sorting import top_k
 from keraslike.tf.structure import operates
 from keraslike.tf.table import l2_normalize, reduce_sum, sigmoid, softplus, softsign, square, tanh
-from keraslike.tf.tensor import Tensor, run
+from keraslike.tf.tensor import Tensor, raw, run
 from keraslike.tf.windows import _format, either_order
 
 _MODULES = (blocks, candidates, decoding, embeddings, pooling, windows)
@@ -54,8 +55,10 @@ for _module in _MODULES:
 
 _FROM_OPS = ["relu", "relu6", "selu"]
 for _name in _FROM_OPS:
-    globals()[_name] = operation(f"nn.{_name}", "features")(table.plain(_name))
-elu = operation("nn.elu", "features")(derivatives.elu)
+    globals()[_name] = operation(f"nn.{_name}", "features")(
+        table.checked(f"nn.{_name}", table.plain(_name), _name == "selu")
+    )
+elu = operation("nn.elu", "features")(table.checked("nn.elu", derivatives.elu, True))
 
 
 @operation("nn.silu", "features", named=False)
@@ -65,6 +68,7 @@ def silu(x: Any, beta: float = 1.0) -> Any:
     >>> tf.nn.silu([0.0, 2.0]).numpy().round(4)
     array([0.    , 1.7616], dtype=float32)
     """
+    table.check_kind("nn.silu", x, "bui")
     return x * jax.nn.sigmoid(beta * x)
 
 
@@ -78,6 +82,7 @@ def gelu(x: Any, approximate: bool = False) -> Any:
     >>> tf.nn.gelu([-1.0, 1.0]).numpy().round(4)
     array([-0.1587,  0.8413], dtype=float32)
     """
+    table.check_kind("nn.gelu", x, "buic")
     return jax.nn.gelu(x, approximate=approximate)
 
 
@@ -88,6 +93,7 @@ def leaky_relu(x: Any, alpha: float = 0.2) -> Any:
     >>> tf.nn.leaky_relu([-1.0, 2.0], 0.5).numpy().tolist()
     [-0.5, 2.0]
     """
+    x = x.astype("float32") if x.dtype.kind in "ui" else x
     return derivatives.leaky_relu(x, alpha)
 
 
@@ -108,6 +114,7 @@ def softmax(x: Any, axis: Any = None) -> Any:
     >>> tf.math.softmax([0.0, 0.0]).numpy().tolist()
     [0.5, 0.5]
     """
+    table.check_kind("nn.softmax", x, "buic")
     return jax.nn.softmax(x, -1 if axis is None else axis)
 
 
@@ -118,10 +125,20 @@ def log_softmax(x: Any, axis: Any = None) -> Any:
     >>> tf.math.log_softmax([0.0, 0.0]).numpy().round(4)
     array([-0.6931, -0.6931], dtype=float32)
     """
+    table.check_kind("nn.log_softmax", x, "buic")
     return jax.nn.log_softmax(x, -1 if axis is None else axis)
 
 
 # -- losses -------------------------------------------------------------------------------------
+
+
+def _alike(name: str, targets: Any, logits: Any) -> tuple[Any, Any]:
+    if targets.shape != logits.shape:
+        raise ValueError(
+            f"tf.nn.{name}: both must have the same shape, not {targets.shape} and {logits.shape}"
+        )
+    table.check_kind(f"nn.{name}", logits, "bui")
+    return targets, logits
 
 
 @operates
@@ -135,9 +152,11 @@ def sigmoid_cross_entropy_with_logits(
     ... ).numpy().round(4)
     array([0.6931, 0.6931], dtype=float32)
     """
-    return run(
-        derivatives.sigmoid_loss, operands("nn.sigmoid_cross_entropy_with_logits", labels, logits)
-    )
+    return run(_sigmoid_loss, operands("nn.sigmoid_cross_entropy_with_logits", labels, logits))
+
+
+def _sigmoid_loss(y: Any, z: Any) -> Any:
+    return derivatives.sigmoid_loss(*_alike("sigmoid_cross_entropy_with_logits", y, z))
 
 
 def softmax_cross_entropy_with_logits(
@@ -151,7 +170,12 @@ def softmax_cross_entropy_with_logits(
     logits = _as_operand(logits)  # the labels get its dtype if possible
     labels = labels if is_tensor(labels) else convert_to_tensor(labels, dtype_hint=logits.dtype)
     given = operands("nn.softmax_cross_entropy_with_logits", labels, logits)
-    return run(derivatives.softmax_loss, given, (static(axis),))
+    return run(_softmax_loss, given, (static(axis),))
+
+
+def _softmax_loss(y: Any, z: Any, axis: int) -> Any:
+    table.check_kind("nn.softmax_cross_entropy_with_logits", z, "buic")
+    return derivatives.softmax_loss(y, z, axis)
 
 
 def sparse_softmax_cross_entropy_with_logits(labels: Any, logits: Any, name: Any = None) -> Tensor:
@@ -171,6 +195,7 @@ def sparse_softmax_cross_entropy_with_logits(labels: Any, logits: Any, name: Any
 
 
 def _sparse_loss(z: Any, labels: Any) -> Any:
+    table.check_kind("nn.sparse_softmax_cross_entropy_with_logits", z, "buic")
     found = jnp.take_along_axis(jax.nn.log_softmax(z), labels[..., None], -1)
     return -found[..., 0]
 
@@ -181,6 +206,7 @@ def l2_loss(t: Any, name: Any = None) -> Tensor:
     >>> tf.nn.l2_loss([1.0, 3.0]).numpy().tolist()
     5.0
     """
+    table.check_kind("nn.l2_loss", raw(_as_operand(t)), "buic")
     return reduce_sum(square(t)) / 2
 
 
@@ -200,11 +226,11 @@ def moments(
 
 
 def _moments(x: Any, axes: Any, keepdims: bool) -> Any:
-    # TensorFlow treats the mean as a constant in the variance, which affects second derivatives
-    # only.
-    mean = jnp.mean(x, axes, keepdims=True)
-    variance = jnp.mean(jnp.square(x - jax.lax.stop_gradient(mean)), axes, keepdims=keepdims)
-    return jnp.mean(x, axes, keepdims=keepdims), variance
+    # As in TensorFlow, the variance takes the mean as a constant, for second derivatives.
+    wide = x.astype("float32") if x.dtype.itemsize == 2 and x.dtype.kind not in "ui" else x
+    mean = jnp.mean(wide, axes, keepdims=True).astype(wide.dtype)  # integers have integer means
+    variance = jnp.mean(jnp.square(wide - jax.lax.stop_gradient(mean)), axes, keepdims=keepdims)
+    return jnp.mean(wide, axes, keepdims=keepdims).astype(x.dtype), variance.astype(x.dtype)
 
 
 def batch_normalization(
@@ -223,9 +249,9 @@ def batch_normalization(
     ... ).numpy().tolist()
     [-1.0, 1.0]
     """
+    x = _as_operand(x)
     factor = table.rsqrt(_as_operand(variance) + variance_epsilon)
     factor = factor if scale is None else factor * scale
-    x = _as_operand(x)
     shift = -mean * factor if offset is None else offset - mean * factor
     return x * ops.cast(factor, x.dtype) + ops.cast(shift, x.dtype)
 
@@ -237,7 +263,9 @@ def bias_add(x: Any, bias: Any, data_format: str | None = None) -> Any:
     >>> tf.nn.bias_add([[1.0, 2.0]], [10.0, 20.0]).numpy().tolist()
     [[11.0, 22.0]]
     """
-    if data_format and data_format.startswith("NC"):
+    if x.ndim < 2 or (data_format and not re.fullmatch("N[DHW.]*C|NC[DHW.]*", data_format)):
+        raise InvalidArgumentError(f"value: {x.shape} does not fit data_format={data_format!r}.")
+    if data_format and data_format.startswith("NC") and x.ndim > 2:
         bias = bias.reshape(-1, *(1,) * (x.ndim - 2))
     elif bias.shape != x.shape[-1:]:
         raise InvalidArgumentError(
@@ -375,6 +403,7 @@ def weighted_cross_entropy_with_logits(y: Any, z: Any, pos_weight: Any) -> Any:
     >>> tf.nn.weighted_cross_entropy_with_logits([1.0, 0.0], [0.0, 0.0], 2.0).numpy().round(4)
     array([1.3863, 0.6931], dtype=float32)
     """
+    _alike("weighted_cross_entropy_with_logits", y, z)
     weight = 1 + (pos_weight - 1) * y
     return (1 - y) * z + weight * (jnp.log1p(jnp.exp(-jnp.abs(z))) + jnp.maximum(-z, 0))
 
@@ -390,6 +419,9 @@ def local_response_normalization(
     ... ).numpy().round(4)
     array([[[[0.25  , 0.1538]]]], dtype=float32)
     """
+    table.check_kind("nn.local_response_normalization", x, "buic")
+    if x.ndim != 4:
+        raise InvalidArgumentError(f"input must have 4 axes. Received shape: {x.shape}")
     width = 2 * depth_radius + 1
     window = (1,) * (x.ndim - 1) + (width,)
     room = [(0, 0)] * (x.ndim - 1) + [(depth_radius, depth_radius)]
@@ -407,6 +439,7 @@ def log_poisson_loss(y: Any, z: Any, compute_full_loss: bool = False) -> Any:
     >>> tf.nn.log_poisson_loss([1.0, 2.0], [0.0, 0.0]).numpy().tolist()
     [1.0, 1.0]
     """
+    _alike("log_poisson_loss", y, z)
     loss = jnp.exp(z) - z * y
     if not compute_full_loss:
         return loss
@@ -430,8 +463,9 @@ def weighted_moments(
 def _weighted_moments(x: Any, weights: Any, axes: Any, keepdims: bool) -> Any:
     weights = jnp.broadcast_to(weights, x.shape)
     total = jnp.sum(weights, axes, keepdims=True)
-    mean = jnp.sum(weights * x, axes, keepdims=True) / total
-    variance = jnp.sum(weights * jnp.square(x - mean), axes, keepdims=True) / total
+    divisor = jnp.where(total == 0, 1, total)
+    mean = jnp.sum(weights * x, axes, keepdims=True) / divisor
+    variance = jnp.sum(weights * jnp.square(x - mean), axes, keepdims=True) / divisor
     return tuple(v if keepdims else jnp.squeeze(v, axes) for v in (mean, variance))
 
 

@@ -14,18 +14,47 @@ from keraslike.ops.cpu import pads_of
 from keraslike.tf import documentation, dtypes, random
 from keraslike.tf.blocks import with_space_to_batch
 from keraslike.tf.conversion import _as_operand, static
-from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.errors import InvalidArgumentError, UnimplementedError
 from keraslike.tf.operation import operands
 from keraslike.tf.ops import cast, reverse
 from keraslike.tf.tensor import Tensor, run
-from keraslike.tf.windows import _FORMATS, _format, _sizes, either_order, steps_and_rates
+from keraslike.tf.windows import (
+    _FORMATS,
+    _format,
+    _padding,
+    _sizes,
+    all_sizes,
+    either_order,
+    steps_and_rates,
+)
 
 
-def _window(value: Any, rank: int) -> tuple[int, ...]:
-    """The window sizes for all axes; of four sizes for images, the last one is for channels."""
-    value = static(value)
-    given = () if isinstance(value, int) else tuple(value)
-    return given if len(given) == rank + 2 else (1, *_sizes(value, rank), 1)
+def _windows(name: str, ksize: Any, strides: Any, rank: int) -> tuple[tuple[int, ...], ...]:
+    """The sizes and steps of windows for all axes. Windows of images may be those of channels
+    only, in steps of their size."""
+    window, steps = all_sizes(ksize, rank), all_sizes(strides, rank)
+    alone = max(*window[:-1], *steps[:-1]) == 1 and window[-1] == steps[-1]
+    if (window[0], steps[0]) != (1, 1) or (
+        (window[-1], steps[-1]) != (1, 1) and not (alone and rank < 3)
+    ):
+        raise UnimplementedError(
+            f"tf.nn.{name}: windows and steps must be 1 along the batch and the channels. "
+            f"Received: ksize={ksize}, strides={strides}"
+        )
+    return window, steps
+
+
+def _pads(name: str, padding: Any, rank: int) -> Any:
+    if isinstance(padding, str) or name.startswith("max_pool"):
+        pads = _padding(padding, rank)
+        if not isinstance(pads, str):
+            pads = ((0, 0), *pads, (0, 0))
+            if pads != tuple(map(tuple, static(padding))):
+                raise InvalidArgumentError(
+                    f"padding must be 0 for the batch and the channels. Received: {padding}"
+                )
+        return pads
+    raise TypeError(f"tf.nn.{name}: padding must be a str. Received: {padding}")
 
 
 def _pool(name_of: str, rank: int, average: bool) -> Callable:
@@ -38,7 +67,8 @@ def _pool(name_of: str, rank: int, average: bool) -> Callable:
         name: Any = None,
     ) -> Tensor:
         _format(name_of, data_format)
-        rest = (_window(ksize, rank), _window(strides, rank), static(padding), average)
+        windows = _windows(name_of, ksize, strides, rank)
+        rest = (*windows, _pads(name_of, padding, rank), average)
         return run(_pooled, (_as_operand(input),), rest)
 
     pool.__name__ = pool.__qualname__ = name_of
@@ -49,12 +79,16 @@ def _pool(name_of: str, rank: int, average: bool) -> Callable:
 def _check_window(shape: Any, window: Any, padding: Any) -> None:
     """Raises ValueError if there is no padding and the window is larger than the input."""
     if padding == "VALID" and any(
-        isinstance(n, int) and w > n for n, w in zip(shape[1:-1], window, strict=False)
+        isinstance(n, int) and w > n for n, w in zip(shape[1:-1], window[1:], strict=False)
     ):
         raise ValueError(f"ksize={window} is larger than the images. Received shape: {shape}")
 
 
 def _pooled(x: Any, window: Any, strides: Any, padding: str, average: bool) -> Any:
+    if x.ndim != len(window) or x.shape[-1] % window[-1]:
+        raise InvalidArgumentError(f"ksize={window} does not fit an input of shape {x.shape}.")
+    if not isinstance(padding, str) and any(max(p) >= w for p, w in zip(padding, window)):
+        raise InvalidArgumentError(f"padding={padding} must be less than ksize={window}.")
     _check_window(x.shape, window, padding)
     if not average:
         return cpu_pool.max_pool(x, window, strides, padding)
@@ -174,7 +208,7 @@ def _part(x: Any, rows: Any, columns: Any) -> Any:
 
 def _window_4d(name: str, given: Any, of: str) -> tuple[int, int]:
     sizes = static(given)
-    if len(sizes) != 4 or sizes[0] != 1 or sizes[3] != 1:
+    if len(sizes) != 4 or sizes[0] != 1 or sizes[3] != 1 or min(sizes) < 1:
         raise InvalidArgumentError(
             f"tf.nn.{name}: {of} must be [1, rows, columns, 1]. Received: {given}"
         )
@@ -345,9 +379,11 @@ def _ratios(name: str, given: Any, average: bool) -> tuple[float, float]:
         raise TypeError(f"tf.nn.{name}: pooling_ratio must be a list. Received: {given}")
     if average and len(ratio) != 4:
         raise InvalidArgumentError(f"tf.nn.{name}: pooling_ratio must be four numbers, not {given}")
+    if average and ratio[::3] != (1, 1):
+        raise UnimplementedError(f"tf.nn.{name}: the first and last ratio must be 1, not {given}")
     ratio = {1: ratio * 2, 2: ratio}.get(len(ratio), ratio[1:3] if ratio[::3] == (1, 1) else ())
     if not ratio or min(ratio) < 1:
-        raise ValueError(
+        raise InvalidArgumentError(
             f"tf.nn.{name}: pooling_ratio must be one or two numbers, or four of which the first "
             f"and last are 1, at least 1. Received: {given}"
         )
@@ -370,7 +406,9 @@ def _pooled_between(x: Any, rows: Any, columns: Any, least: Any, overlapping: bo
             best, total, number = value, jnp.zeros_like(value), jnp.zeros(here.shape, x.dtype)
         best = jnp.where(here & (value > best), value, best)
         total, number = total + jnp.where(here, value, 0), number + here
-    return total / number if average else best
+    if not average:
+        return best
+    return total / number if jnp.issubdtype(x.dtype, jnp.floating) else total // number
 
 
 fractional_max_pool = _fractional("fractional_max_pool", False)

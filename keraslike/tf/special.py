@@ -87,7 +87,7 @@ def _with_slope(function: Callable, slope: Callable) -> Callable:
 _OF = {name: _with_slope(*entry) for name, entry in _FUNCTIONS.items()}
 for _name, _function in _OF.items():
     globals()[_name] = operation(f"math.special.{_name}", "x")(
-        table._checked(f"math.special.{_name}", _function, True)
+        table.checked(f"math.special.{_name}", _function, True)
     )
 _OF_TABLE = ("bessel_i0", "bessel_i0e", "bessel_i1", "bessel_i1e")
 globals().update({_name: getattr(table, _name) for _name in _OF_TABLE})

@@ -62,7 +62,7 @@ _REFUSED = {
 }
 
 
-def _check(name: str, x: Any, refused: str) -> None:
+def check_kind(name: str, x: Any, refused: str) -> None:
     if x.dtype.kind in refused:
         raise InvalidArgumentError(
             f"tf.{name} does not accept tensors of {dtypes.as_dtype(x.dtype).name}. Nothing is "
@@ -70,11 +70,11 @@ def _check(name: str, x: Any, refused: str) -> None:
         )
 
 
-def _checked(name: str, fn: Callable, floats: bool) -> Callable:
+def checked(name: str, fn: Callable, floats: bool) -> Callable:
     refused = "buiO" if floats else _REFUSED.get(name, "")
 
     def run_on(x: Any) -> Any:
-        _check(name, x, refused)
+        check_kind(name, x, refused)
         return fn(x)
 
     return run_on
@@ -93,7 +93,7 @@ def _reduction(name: str, fn: Callable) -> Callable:
     refused = _REFUSED.get(name, "")
 
     def reduce(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-        _check(name, x, refused)
+        check_kind(name, x, refused)
         if x.size == 0 and name in _OF_NOTHING and x.dtype.kind in "uif":
             info = jnp.finfo(x.dtype) if x.dtype.kind == "f" else jnp.iinfo(x.dtype)
             ends = (-jnp.inf, jnp.inf) if x.dtype.kind == "f" else (info.min, info.max)
@@ -123,7 +123,7 @@ def _from_table() -> dict[str, Callable]:
                 )
             else:
                 made[name] = operation(name, kind.split()[0], constant)(
-                    _checked(name, fn, kind.endswith("float"))
+                    checked(name, fn, kind.endswith("float"))
                 )
             made[name].__doc__ = documentation.of_math(name)
             made[name].__module__ = "keraslike.tf"
@@ -214,7 +214,7 @@ def _two(name: str, fn: Callable) -> Callable:
 
     # A separate function object for each name, by which errors and caches distinguish them.
     def two(x: Any, y: Any) -> Any:
-        _check(name, x, refused)
+        check_kind(name, x, refused)
         if of_pictures is not None and _are_pictures(x, y):
             return _on_host(of_pictures, x, y)
         return (of_text if x.dtype.kind == "O" else fn)(x, y)
@@ -264,7 +264,7 @@ def _l2_normalize(
     x: Any, axis: Any = None, epsilon: float = 1e-12, name: str | None = None, dim: Any = None
 ) -> Any:
     axis = dim if axis is None else axis
-    _check("l2_normalize", x, "bui")
+    check_kind("l2_normalize", x, "bui")
     squares = jnp.real(x * jnp.conj(x)) if x.dtype.kind == "c" else jnp.square(x)
     total = jnp.sum(squares, axis, keepdims=True)
     return x * jax.lax.rsqrt(derivatives.maximum(total, epsilon))

@@ -8,21 +8,43 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from keraslike.ops import cpu_conv
 from keraslike.tf import documentation
 from keraslike.tf.conversion import _as_operand, static
-from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.errors import InvalidArgumentError, UnimplementedError
 from keraslike.tf.operation import operands
 from keraslike.tf.ops import transpose
-from keraslike.tf.tensor import Tensor, run
+from keraslike.tf.tensor import WIDE, Tensor, run
+
+
+def all_sizes(value: Any, rank: int) -> tuple[int, ...]:
+    """Sizes for all axes, of which those of the batch and of the channels are 1 by default."""
+    value = static(value)
+    sizes = (value,) if isinstance(value, int) else tuple(value)
+    if len(sizes) not in (1, rank, rank + 2):
+        raise ValueError(f"Expected 1, {rank} or {rank + 2} numbers. Received: {value}")
+    sizes = sizes if len(sizes) == rank + 2 else (1, *(sizes * rank)[:rank], 1)
+    if min(sizes) < 1:
+        raise InvalidArgumentError(f"Sizes of windows and steps must be > 0. Received: {value}")
+    return sizes
 
 
 def _sizes(value: Any, rank: int) -> tuple[int, ...]:
-    value = static(value)
-    sizes = (value,) if isinstance(value, int) else tuple(value)
-    sizes = sizes * rank if len(sizes) == 1 else sizes
-    return sizes[1:-1] if len(sizes) == rank + 2 else sizes
+    first, *sizes, last = all_sizes(value, rank)
+    if (first, last) != (1, 1):
+        raise UnimplementedError(
+            f"Windows and steps must be 1 along the batch and the channels. Received: {value}"
+        )
+    return tuple(sizes)
+
+
+def _vector(sizes: Any) -> tuple[int, ...]:
+    sizes = static(sizes)
+    if not isinstance(sizes, tuple):
+        raise InvalidArgumentError(f"A shape must be a list of sizes. Received: {sizes}")
+    return sizes
 
 
 def steps_and_rates(
@@ -76,9 +98,15 @@ def either_order(function: Callable) -> Callable:
     return call
 
 
-def _padding(padding: Any) -> Any:
+def _padding(padding: Any, rank: int) -> Any:
     if not isinstance(padding, str):
-        return tuple(map(tuple, static(padding)[1:-1]))
+        pairs = tuple(map(tuple, static(padding)))
+        if len(pairs) != rank + 2 or any(n < 0 for pair in pairs for n in pair):
+            raise ValueError(
+                f"padding must be two numbers >= 0 for each of {rank + 2} axes, or a name. "
+                f"Received: {padding}"
+            )
+        return pairs[1:-1]
     if padding not in ("SAME", "VALID"):
         raise InvalidArgumentError(f"padding must be 'SAME' or 'VALID'. Received: {padding!r}")
     return padding
@@ -100,7 +128,7 @@ def _convolution(rank: int) -> Callable:
         _format(f"conv{rank}d", data_format)
         given = operands(f"nn.conv{rank}d", input, filters)
         dilation = (1,) * rank if dilations is None else _sizes(dilations, rank)
-        return run(_convolved, given, (_sizes(strides, rank), _padding(padding), dilation))
+        return run(_convolved, given, (_sizes(strides, rank), _padding(padding, rank), dilation))
 
     conv.__name__ = conv.__qualname__ = f"conv{rank}d"
     conv.__doc__ = f"Convolution over {rank} axes, channels last."
@@ -111,6 +139,18 @@ def _convolved(x: Any, kernel: Any, strides: Any, padding: Any, dilations: Any) 
     """A convolution of images with any number of batch axes."""
     inner = kernel.ndim - 1
     batch = x.shape[:-inner]
+    if not batch or kernel.ndim != len(strides) + 2 or 0 in kernel.shape[:-1]:
+        raise InvalidArgumentError(
+            f"A convolution over {len(strides)} axes needs an input of at least {len(strides) + 2} "
+            f"axes, and filters of as many, which are not empty. Received shapes: {x.shape}, "
+            f"{kernel.shape}"
+        )
+    if padding == "VALID":
+        reach = [(k - 1) * d for k, d in zip(kernel.shape, dilations)]
+        if any(isinstance(n, int) and r > n for n, r in zip(x.shape[-inner:], reach)):
+            raise InvalidArgumentError(
+                f"The filters are larger than the input: {kernel.shape}, {x.shape}"
+            )
     if len(batch) == 1:
         return cpu_conv.conv(x, kernel, strides, padding, dilations)
     out = cpu_conv.conv(x.reshape(-1, *x.shape[-inner:]), kernel, strides, padding, dilations)
@@ -199,7 +239,12 @@ def depthwise_conv2d(
     _format("depthwise_conv2d", data_format)
     given = operands("nn.depthwise_conv2d", input, filter)
     dilation = (1, 1) if dilations is None else _sizes(dilations, 2)
-    return run(_depthwise, given, (_sizes(strides, 2), _padding(padding), dilation))
+    steps = _sizes(strides, 2)
+    if max(steps) > 1 and max(dilation) > 1:
+        raise ValueError(
+            f"strides must be 1 with dilations. Received: strides={steps}, dilations={dilation}"
+        )
+    return run(_depthwise, given, (steps, _padding(padding, 2), dilation))
 
 
 def _depthwise(x: Any, kernel: Any, strides: Any, padding: Any, dilations: Any) -> Any:
@@ -223,8 +268,8 @@ def _transposed(rank: int) -> Callable:
     ) -> Tensor:
         _format(conv_transpose.__name__, data_format)
         spread = (1,) * rank if dilations is None else _sizes(dilations, rank)
-        size = tuple(static(output_shape))[-rank - 1 : -1]
-        rest = (size, _sizes(strides, rank), _padding(padding), spread)
+        shape = _vector(output_shape)
+        rest = (shape, _sizes(strides, rank), _padding(padding, rank), spread)
         return run(_conv_transposed, (_as_operand(input), _as_operand(filters)), rest)
 
     conv_transpose.__name__ = conv_transpose.__qualname__ = name
@@ -232,15 +277,25 @@ def _transposed(rank: int) -> Callable:
     return either_order(conv_transpose)
 
 
-def _conv_transposed(x: Any, kernel: Any, size: Any, *rest: Any) -> Any:
+def _conv_transposed(x: Any, kernel: Any, shape: Any, *rest: Any) -> Any:
     """The gradient of a convolution with respect to its input, for outputs of the shape of `x`."""
-    shape = (x.shape[0], *size, kernel.shape[-2])
-    return _gradient(lambda y: _convolved(y, kernel, *rest), shape, x)
+    shape = (x.shape[0], *shape[1:]) if shape[0] in (-1, None) else shape
+    return _gradient(lambda y: _convolved(y, kernel.astype(y.dtype), *rest), shape, x)
 
 
 def _gradient(linear: Callable, shape: Any, output: Any) -> Any:
     """The gradient of a linear function with an input of this shape, given that of its output."""
-    return jax.linear_transpose(linear, jax.ShapeDtypeStruct(shape, output.dtype))(output)[0]
+    if not jnp.issubdtype(output.dtype, jnp.inexact):  # JAX does not transpose these functions.
+        with WIDE(True):
+            return _gradient(linear, shape, output.astype("float64")).astype(output.dtype)
+    given = jax.ShapeDtypeStruct(shape, output.dtype)
+    expected = jax.eval_shape(linear, given).shape
+    if expected != output.shape:
+        raise InvalidArgumentError(
+            f"A convolution of an input of shape {tuple(shape)} has outputs of shape {expected}. "
+            f"Received an output of shape {output.shape}."
+        )
+    return jax.linear_transpose(linear, given)(output)[0]
 
 
 conv1d_transpose, conv2d_transpose, conv3d_transpose = map(_transposed, (1, 2, 3))
@@ -313,8 +368,8 @@ def _backprops(depthwise: bool, rank: int = 2) -> tuple[Callable, Callable]:
     ) -> Tensor:
         _format("conv_backprop_input", data_format)
         given = operands("nn.conv_backprop_input", filter, out_backprop)
-        rest = (_sizes(strides, rank), _padding(padding), _sizes(dilations, rank))
-        return run(by_input, given, (tuple(static(input_sizes)), *rest))
+        rest = (_sizes(strides, rank), _padding(padding, rank), _sizes(dilations, rank))
+        return run(by_input, given, (_vector(input_sizes), *rest))
 
     def conv_backprop_filter(
         input: Any,
@@ -328,8 +383,8 @@ def _backprops(depthwise: bool, rank: int = 2) -> tuple[Callable, Callable]:
     ) -> Tensor:
         _format("conv_backprop_filter", data_format)
         given = operands("nn.conv_backprop_filter", input, out_backprop)
-        rest = (_sizes(strides, rank), _padding(padding), _sizes(dilations, rank))
-        return run(by_filter, given, (tuple(static(filter_sizes)), *rest))
+        rest = (_sizes(strides, rank), _padding(padding, rank), _sizes(dilations, rank))
+        return run(by_filter, given, (_vector(filter_sizes), *rest))
 
     for function in (conv_backprop_input, conv_backprop_filter):
         of = "depthwise_conv" if depthwise else "conv"
@@ -366,6 +421,12 @@ def separable_conv2d(
     [[[[8.0]]]]
     """
     _format("separable_conv2d", data_format)
+    pointwise_filter = _as_operand(pointwise_filter)
+    if tuple(pointwise_filter.shape)[:2] != (1, 1):
+        raise ValueError(
+            "pointwise_filter must have a window of size 1. Received shape: "
+            f"{tuple(pointwise_filter.shape)}"
+        )
     each = depthwise_conv2d(input, depthwise_filter, strides, padding, dilations=dilations)
     return conv2d(each, pointwise_filter, 1, "VALID")
 

@@ -403,3 +403,14 @@ def test_a_tuple_within_a_key_is_an_index_array_in_numpys_behavior():
     for key in ((slice(None), (True, False, True)), (1, (0, 0, 1), np.array([0, 1, 1]))):
         found = numpy_shapes.get_item(tf.constant(x), key)
         np.testing.assert_array_equal(found, x[key])
+
+
+def test_targets_have_the_shape_of_the_logits():
+    logits, targets = tf.ones([3]), tf.ones([2, 3])
+    for loss in (
+        tf.nn.sigmoid_cross_entropy_with_logits,
+        tf.nn.log_poisson_loss,
+        lambda y, z: tf.nn.weighted_cross_entropy_with_logits(y, z, 2.0),
+    ):
+        with pytest.raises(ValueError, match="same shape"):
+            loss(targets, logits)
