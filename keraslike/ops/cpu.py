@@ -68,6 +68,8 @@ def _compiled(**calls: Call) -> Callable:
 
 @_choice.def_impl
 def _(*args: Any, **calls: Call) -> Any:
+    if jax.config.jax_disable_jit:  # type: ignore[attr-defined]
+        return calls["plain"](*args)
     return _compiled(**calls)(*args)
 
 
