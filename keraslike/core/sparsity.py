@@ -20,6 +20,11 @@ def is_sparse(x: Any) -> bool:
     return sparse is not None and isinstance(x, sparse.JAXSparse)
 
 
+def is_bcoo(x: Any) -> bool:
+    """Whether a value is a `BCOO`."""
+    return is_sparse(x) and isinstance(x, _sparse().BCOO)
+
+
 def _sparse() -> Any:
     from jax.experimental import sparse
 

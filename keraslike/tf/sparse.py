@@ -9,7 +9,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.experimental.sparse import BCOO
 
 from keraslike.tf import documentation, dtypes, indexing, ops, segments, table
 from keraslike.tf.conversion import constant, convert_to_tensor, mismatch, static
@@ -232,6 +231,8 @@ def _matmul(values: Any, b: Any, indices: Any, sizes: tuple, of_a: bool, of_b: b
         indices = indices.astype(np.int32)
     if of_a:
         values, indices, sizes = values.conj(), indices[:, ::-1], sizes[::-1]
+    from jax.experimental.sparse import BCOO  # imported here, because its import is slow
+
     return BCOO((values, indices), shape=sizes) @ (b.conj().T if of_b else b)
 
 

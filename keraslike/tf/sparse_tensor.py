@@ -13,8 +13,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.experimental.sparse import BCOO
 
+from keraslike.core import sparsity
 from keraslike.tf import dtypes, indexing, ops, table
 from keraslike.tf.conversion import constant, convert_to_tensor, static
 from keraslike.tf.dtypes import TensorShape
@@ -69,7 +69,7 @@ class SparseTensor(Structure):
     @classmethod
     def from_value(cls, sparse_tensor_value: Any) -> SparseTensor:
         """A SparseTensor from a SparseTensor or from JAX's `BCOO`."""
-        if isinstance(sparse_tensor_value, BCOO):
+        if sparsity.is_bcoo(sparse_tensor_value):
             given = sparse_tensor_value
             if given.n_batch or given.n_dense:
                 raise ValueError("A BCOO with batch or dense axes cannot become a SparseTensor.")
@@ -111,8 +111,10 @@ class SparseTensor(Structure):
         """A sparse tensor with the same indices and other values."""
         return SparseTensor(self.indices, new_values, self._sizes)
 
-    def to_bcoo(self) -> BCOO:
-        """JAX's sparse array of the same contents."""
+    def to_bcoo(self) -> Any:
+        """JAX's sparse array of the same contents, a `BCOO`."""
+        from jax.experimental.sparse import BCOO  # imported here, because its import is slow
+
         indices = ops.cast(self._indices, dtypes.int32)  # the dtype of indices in JAX
         return BCOO((self._values.__jax_array__(), indices._value), shape=self._sizes)
 

@@ -131,6 +131,11 @@ def test_who_wants_plain_python_gets_it():
         layer = layers.Dense(2)
         for _ in range(4):
             layer(X)
+        x = np.ones((1, 4, 4, 3), "float32")
+        conv, attention = layers.Conv2D(2, 3), layers.MultiHeadAttention(1, 2)
+        images, tokens = conv(x), attention(x[0], x[0])
+    np.testing.assert_allclose(conv(x), images, rtol=1e-5)
+    np.testing.assert_allclose(attention(x[0], x[0]), tokens, rtol=1e-5)
     for _ in range(4):
         model(X)
     assert not any(map(programs_of, [layer, model, *model.layers]))
