@@ -33,7 +33,8 @@ class ForwardAccumulator:
         primals: a tensor or variable, or a structure of them.
         tangents: the direction, a tensor for each of these.
 
-    Raises ValueError for tangents that differ from the primals in number, shape or dtype.
+    Raises ValueError for tangents that differ from the primals in number, shape or dtype, and for
+    a primal that is given several times.
 
     >>> x = tf.constant([2.0, 3.0])
     >>> with ForwardAccumulator(x, tf.constant([1.0, 0.0])) as accumulator:
@@ -48,6 +49,8 @@ class ForwardAccumulator:
         found, along = leaves_of(primals), [convert_to_tensor(t) for t in leaves_of(tangents)]
         if len(found) != len(along):
             raise ValueError(f"There are {len(found)} primals and {len(along)} tangents.")
+        if len(set(map(id, found))) < len(found):
+            raise ValueError("A primal was given several times: add up its tangents instead.")
         self._tangents: dict[int, Tensor] = {}
         self._primals: dict[int, Any] = {}  # the objects keep their ids
         for x, tangent in zip(found, along):

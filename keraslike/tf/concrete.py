@@ -312,7 +312,10 @@ class ConcreteFunction:
         """The leaves of the arguments of the signature. Arguments other than tensors are
         optional."""
         bound = inspect.signature(self._of).bind_partial(*args, **kwargs)
-        ours, theirs = jax.tree.unflatten(self.structure, self.leaves)
+        traced = list(self.leaves)
+        for i, spec in zip(self.tensors, self.specs, strict=True):  # in place of tensors
+            traced[i] = spec
+        ours, theirs = jax.tree.unflatten(self.structure, traced)
         names = [n for n in inspect.signature(self._of).parameters if n not in theirs]
         filled = list(bound.args) + [
             bound.arguments.get(name, value)

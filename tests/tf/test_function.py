@@ -636,6 +636,15 @@ def test_what_is_known_of_a_function_of_unknown_rank():
         square(tf.constant(10.0), b=3)
 
 
+def test_a_concrete_function_needs_all_tensors():
+    function = tf.function(lambda x, y: x + y)
+    traced = function.get_concrete_function(tf.constant(1), tf.constant(2))
+    assert int(traced(tf.constant(3), y=tf.constant(5))) == 8
+    for arguments in ({"x": tf.constant(3)}, {"y": tf.constant(3)}):
+        with pytest.raises(TypeError, match="traced for"):
+            traced(**arguments)
+
+
 def test_a_concrete_function_of_text_runs_in_python():
     @tf.function
     def longest(x):

@@ -572,6 +572,8 @@ def test_forward_derivatives_of_loops():
         with tf.autodiff.ForwardAccumulator(x, tf.constant(1.0)) as accumulator:
             y = function(tf.constant(3), x)
         assert float(accumulator.jvp(y)) == 32.0
+    with pytest.raises(ValueError, match="several times"):
+        tf.autodiff.ForwardAccumulator([x, x], [tf.constant(1.0)] * 2)
 
 
 def test_jacobians_of_nothing():
