@@ -31,7 +31,7 @@ def embedding_lookup(params: Any, ids: Any, max_norm: Any = None, name: Any = No
 
 
 @operates
-def _looked_up(params: Any, ids: Any, strategy: str = "div", max_norm: Any = None) -> Tensor:
+def _looked_up(params: Any, ids: Any, strategy: str = "div", max_norm: Any = None) -> Any:
     if params is None:
         raise ValueError("params must be a table, or a list of at least one.")
     if max_norm is not None and isinstance(ids, RaggedTensor):

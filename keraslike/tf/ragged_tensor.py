@@ -228,12 +228,10 @@ class RaggedTensor(Partitioned):
 
     # -- internals --------------------------------------------------------------------------------
 
-    def _with_parts(self, flat_values: Any, *splits: Any) -> RaggedTensor:
+    def _with_parts(self, flat_values: Any, outer: Any, *inner: Any) -> RaggedTensor:
         """Other values and splits, of which uniform rows keep their length."""
-        values = flat_values
-        if len(splits) > 1:
-            values = self._values._with_parts(flat_values, *splits[1:])
-        made = self.from_row_splits(values, splits[0], validate=False)
+        values = self._values._with_parts(flat_values, *inner) if inner else flat_values
+        made = self.from_row_splits(values, outer, validate=False)
         made._uniform = self._uniform
         return made
 
