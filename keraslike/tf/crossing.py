@@ -18,6 +18,7 @@ from keraslike.tf.structure import host
 from keraslike.tf.tensor import Tensor
 
 _KEY = 0xDECAFCAFFE  # TensorFlow's default
+_MASK = 2**64 - 1
 
 
 def _combinations(inputs: Sequence[Any], allowed: tuple[type, ...]) -> tuple[Any, np.ndarray]:
@@ -66,7 +67,7 @@ def _hashed(parts: np.ndarray, num_buckets: Any, hash_key: Any) -> Tensor:
     out = np.full(len(parts), key, np.uint64)
     for column in parts.T:
         texts = any(isinstance(v, bytes) for v in column)
-        integers = lambda: np.array(column, np.int64).view(np.uint64)  # noqa: B023, E731
+        integers = lambda: np.array([v & _MASK for v in column], np.uint64)  # noqa: B023, E731
         features = hashing.hashed(hashing.farm, column.tolist()) if texts else integers()
         out = hashing.combined(out, features)
     return constant((out % np.uint64(buckets or 2**63 - 1)).astype(np.int64))

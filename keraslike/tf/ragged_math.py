@@ -262,12 +262,14 @@ def _segments(function: Callable, data: Any, segment_ids: Any, num_segments: Any
     return _aggregate(function, data, known, count)
 
 
-def _segment_mean(function: Callable, data: Any, ids: Any, num_segments: Any, **_: Any) -> Any:
+def _segment_mean(
+    function: Callable, data: Any, segment_ids: Any, num_segments: Any, **_: Any
+) -> Any:
     if not isinstance(data, RaggedTensor):
-        return _segments(function, data, ids, num_segments)
-    total = _segments(segments.unsorted_segment_sum, data, ids, num_segments)
+        return _segments(function, data, segment_ids, num_segments)
+    total = _segments(segments.unsorted_segment_sum, data, segment_ids, num_segments)
     ones = data.with_flat_values(table.ones_like(data.flat_values))
-    return total / _segments(segments.unsorted_segment_sum, ones, ids, num_segments)
+    return total / _segments(segments.unsorted_segment_sum, ones, segment_ids, num_segments)
 
 
 def _mean(x: Any, axis: Any, keepdims: Any) -> Any:
@@ -277,8 +279,15 @@ def _mean(x: Any, axis: Any, keepdims: Any) -> Any:
 
 
 def _variance(x: Any, axis: Any, keepdims: Any) -> Any:
-    mean = _mean(x, axis, keepdims)
-    return _mean(x * x, axis, keepdims) - mean * mean
+    mean = _mean(x, axis, True)
+    apart = _minus(ops.cast(x, mean.dtype), mean)
+    return _mean(apart * apart, axis, keepdims)
+
+
+def _minus(x: RaggedTensor, reduced: Any) -> RaggedTensor:
+    """Elements minus what was computed of their group, with `keepdims`."""
+    of = _aligned if isinstance(reduced, RaggedTensor) else _spread
+    return x.with_flat_values(x.flat_values - of(x, reduced, exact=False))
 
 
 def _std(x: Any, axis: Any, keepdims: Any) -> Any:
@@ -287,9 +296,7 @@ def _std(x: Any, axis: Any, keepdims: Any) -> Any:
 
 def _logsumexp(x: Any, axis: Any, keepdims: Any) -> Any:
     largest = lambda keepdims: _reduce("reduce_max", table.reduce_max, x, axis, keepdims)  # noqa: E731
-    shift = largest(True)  # so that exp does not overflow
-    of = _aligned if isinstance(shift, RaggedTensor) else _spread
-    powers = x.with_flat_values(table.exp(x.flat_values - _finite(of(x, shift, exact=False))))
+    powers = table.exp(_minus(x, _finite(largest(True))))  # so that exp does not overflow
     total = _reduce("reduce_sum", table.reduce_sum, powers, axis, keepdims)
     return table.log(total) + _finite(largest(keepdims))
 
@@ -559,6 +566,7 @@ _ELEMENTWISE += [
     *("squared_difference", "xlogy", "xdivy", "lgamma"),
     *("multiply_no_nan", "digamma", "clip_by_value", "stop_gradient", "identity"),
     *("bitcast", "check_numerics", "encode_base64", "decode_base64"),
+    "sigmoid_cross_entropy_with_logits",
     *("bitwise.bitwise_and", "bitwise.bitwise_or", "bitwise.bitwise_xor"),
     *[f"nn.{n}" for n in ("relu", "relu6", "leaky_relu", "elu", "selu", "gelu", "silu")],
 ]

@@ -429,6 +429,25 @@ PAIRS = [[[1, 2], [3]], [[4], [5]], [[6], []]]  # as pairs of rows, of shape (3,
         ),
         (lambda: tf.reduce_logsumexp(ragged([[1000.0], [-9.0, -1000.0]]), 0), [1000, -1000]),
         (lambda: tf.cumsum(ragged([[1, 2], [3]]), 0), [[1, 2], [4]]),
+        (lambda: tf.math.reduce_std(ragged([[0.1, 0.1, 0.1], [1e4, 1e4]]), 1), [0.0, 0.0]),
+        (lambda: tf.math.reduce_variance(ragged([[3, 1], [4]]), 1), [1.0, 0.0]),
+        (lambda: tf.math.reduce_variance(ragged([[[1.0], [3.0]], []]), 1), [[1.0], []]),
+        (
+            lambda: tf.nn.sigmoid_cross_entropy_with_logits(
+                labels=ragged([[1.0]]), logits=ragged([[100.0]])
+            ),
+            [[0.0]],
+        ),
+        (
+            lambda: tf.math.unsorted_segment_mean(
+                data=ragged([[2], [4]]), segment_ids=[0, 0], num_segments=1
+            ),
+            [[3.0]],
+        ),
+        (
+            lambda: tf.ragged.cross_hashed([tf.constant([[2**64 - 7]], tf.uint64)], 100),
+            [[62]],
+        ),
         (lambda: tf.bitcast(ragged([[1.0], []]), tf.int32), [[1065353216], []]),
         (lambda: tf.reshape(ragged([[1, 2], [3, 4]]), [4, 1]), [[1], [2], [3], [4]]),
         (lambda: tf.dynamic_partition(ragged([[1], [2, 3]]), [1, 1], 2)[1], [[1], [2, 3]]),
