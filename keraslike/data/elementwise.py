@@ -272,13 +272,15 @@ class Elementwise(Pipeline):
 
         def repeated(start: Start) -> Start:
             def make() -> Iterator[Any]:
-                for epoch in itertools.count() if times < 0 else range(times):
+                produced = False  # whether any epoch had an element
+                for _ in itertools.count() if times < 0 else range(times):
                     given = False
                     for element in tried(start(0)):
                         given = True
+                        produced = produced or type(element) is not Failed
                         yield element
                     # As in TensorFlow, where a shuffle and its endless repetition are one.
-                    endless = times < 0 and (self._seeds is None or not epoch)
+                    endless = times < 0 and (self._seeds is None or not produced)
                     if not given and (endless or self._count == 0):
                         return
                 # At the end TensorFlow starts the input once more, which advances the seeds of a

@@ -50,6 +50,8 @@ class TensorArray:
     ([3.0, 4.0], [[1.0, 2.0], [0.0, 0.0]])
     """
 
+    _apart = False  # whether writes leave this array as it is, outside of traces too
+
     def __init__(
         self,
         dtype: Any,
@@ -230,8 +232,14 @@ class TensorArray:
     def _next(self) -> TensorArray:
         out = object.__new__(TensorArray)
         vars(out).update(vars(self))
-        if out._slots is not None and not trace_state_clean():
+        if out._slots is not None and (self._apart or not trace_state_clean()):
             out._slots = list(out._slots)
+        return out
+
+    def _kept(self) -> TensorArray:
+        """An array of the same elements, which writes leave as it is, as in traced functions."""
+        self._apart, shared = True, self._apart
+        out, self._apart = self._next(), shared
         return out
 
     def _length(self) -> int:

@@ -1,7 +1,9 @@
 """`tf.data`: elements, orders, specs and lengths are TensorFlow's."""
 
+import contextlib
 import json
 import os
+import sqlite3
 import types
 
 import numpy as np
@@ -949,3 +951,22 @@ def test_ragged_batches_of_ragged_and_sparse_elements():
     assert dense.to_list() == [[1], [2, 2]]
     assert ragged.to_list() == [[[1], [1, 1]], [[2], [2, 2]]]
     assert sparse.indices.numpy().tolist() == [[0, 1], [1, 2]]
+
+
+def test_rows_of_a_data_base(tmp_path):
+    file = str(tmp_path / "data.sqlite")
+    with contextlib.closing(sqlite3.connect(file)) as database, database:
+        database.execute("CREATE TABLE t (a DOUBLE, b TEXT)")
+        database.execute("INSERT INTO t VALUES (19.95, '7'), (1331241.3213421323, '8')")
+    rows = lambda query, types: tf.data.experimental.SqlDataset("sqlite", file, query, types)  # noqa: E731
+    assert values(rows("SELECT a FROM t", tf.float64)) == [19.95, 1331241.3213421323]
+    assert values(rows("SELECT b, b FROM t", (tf.int32, tf.string))) == [[7, "7"], [8, "8"]]
+    for query in ("SELECT c FROM t", "DELETE FROM t"):
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            list(rows(query, tf.int32))
+
+
+def test_states_of_tensor_arrays_begin_anew_with_each_iteration():
+    start = tf.TensorArray(tf.int64, 0, dynamic_size=True).write(0, -1)
+    grown = D.range(2).scan(start, lambda a, x: (a.write(a.size(), x), a.stack()))
+    assert [values(grown) for _ in range(2)] == [[[-1], [-1, 0]]] * 2  # as in TensorFlow

@@ -136,6 +136,8 @@ def test_iteration_goes_on_after_an_error(name):
 
 
 def test_what_is_shuffled_or_kept_loses_only_what_raised(tmp_path):
+    nothing = R(2, 3).map(checked).cache().shuffle(9).repeat()
+    assert outcomes(nothing) == ["E"]
     assert sorted(outcomes(broken().shuffle(3, seed=1).ignore_errors())) == [0, 1, 3, 4, 5, 7]
     kept = broken().cache().ignore_errors()
     assert outcomes(kept) == outcomes(kept) == [0, 1, 3, 4, 5, 7]

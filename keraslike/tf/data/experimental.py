@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import enum
 import inspect
@@ -9,7 +10,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any
 
-from keraslike.core.structures import map_leaves
+from keraslike.core.structures import iter_leaves, map_leaves
 from keraslike.data import dataset as _dataset
 from keraslike.data import elements, files, options, pipeline, records, sources
 from keraslike.tf import documentation, dtypes, face, lookup, parsing
@@ -182,9 +183,24 @@ def SqlDataset(  # noqa: N802
     if driver != "sqlite":
         raise InvalidArgumentError(f"driver_name must be 'sqlite'. Received: {driver!r}")
 
+    several = isinstance(output_types, tuple)
+    numeric = [dtypes.as_dtype(t) is not dtypes.string for t in iter_leaves(output_types)]
+
     def rows() -> Any:
         with contextlib.closing(sqlite3.connect(source)) as database:
-            yield from database.execute(text)
+            try:
+                found = database.execute(text)
+            except sqlite3.Error as error:
+                raise ValueError(f"{source}: {error}") from error
+            if found.description is None:
+                raise ValueError(f"query must select rows. Received: {text!r}")
+            for row in found:
+                # Numbers may be stored as text.
+                pairs = zip(row, numeric, strict=True)
+                row = tuple(
+                    ast.literal_eval(x) if n and isinstance(x, str) else x for x, n in pairs
+                )
+                yield row if several else row[0]
 
     shapes = map_leaves(lambda _: (), output_types)
     return Dataset.from_generator(rows, output_types, shapes)
@@ -476,7 +492,7 @@ def make_batched_features_dataset(
 _OTHERS = {"Any", "Callable", "Dataset", "annotations", "elements", "enum", "face", "files"}
 _OTHERS |= {"documentation", "dtypes", "inspect", "lookup", "options", "parsing", "records"}
 _OTHERS |= {"InvalidArgumentError", "OutOfRangeError", "applied", "contextlib", "sqlite3"}
-_OTHERS |= {"map_leaves", "pipeline", "sources", "view"}
+_OTHERS |= {"ast", "iter_leaves", "map_leaves", "pipeline", "sources", "view"}
 documentation.describe(globals(), "data.experimental")
 __all__ = sorted(name for name in dir() if name[0] != "_" and name not in _OTHERS)
 __dir__ = __all__.copy

@@ -114,7 +114,8 @@ class TensorView(View):
             return leaf
         return Tensor(_on_device(np.asarray(leaf)))
 
-    given = show
+    def given(self, leaf: Any) -> Any:
+        return leaf._kept() if isinstance(leaf, TensorArray) else self.show(leaf)
 
     def function(self, function: Callable) -> Function:
         return Traced(function, self)
