@@ -284,7 +284,7 @@ def _variance(x: Any, axis: Any, keepdims: Any) -> Any:
     return _mean(apart * apart, axis, keepdims)
 
 
-def _minus(x: RaggedTensor, reduced: Any) -> RaggedTensor:
+def _minus(x: RaggedTensor, reduced: Any) -> Any:
     """Elements minus what was computed of their group, with `keepdims`."""
     of = _aligned if isinstance(reduced, RaggedTensor) else _spread
     return x.with_flat_values(x.flat_values - of(x, reduced, exact=False))
