@@ -248,7 +248,7 @@ def _as_spec(spec: Any) -> Any:
     """An `ArraySpec` for a spec of another type, such as `tf.TensorSpec`."""
     if isinstance(spec, list):
         raise TypeError(f"output_signature must have tuples for lists. Received: {spec}")
-    if hasattr(spec, "value_type") and hasattr(spec, "in_parts"):  # of a user's class
+    if hasattr(spec, "in_parts") and not hasattr(spec, "rows"):  # of a user's class
         return apart(spec.in_parts(), _as_spec)
     if isinstance(spec, ArraySpec) or not hasattr(spec, "dtype") or hasattr(spec, "rows"):
         return spec

@@ -970,3 +970,11 @@ def test_states_of_tensor_arrays_begin_anew_with_each_iteration():
     start = tf.TensorArray(tf.int64, 0, dynamic_size=True).write(0, -1)
     grown = D.range(2).scan(start, lambda a, x: (a.write(a.size(), x), a.stack()))
     assert [values(grown) for _ in range(2)] == [[[-1], [-1, 0]]] * 2  # as in TensorFlow
+
+
+def test_a_generator_of_ragged_tensors():
+    spec = tf.RaggedTensorSpec([2, None], tf.int32)
+    rows = D.from_generator(
+        lambda: iter([tf.ragged.constant([[1], [2, 3]])]), output_signature=spec
+    )
+    assert [row.to_list() for row in rows] == [[[1], [2, 3]]] and rows.element_spec == spec
