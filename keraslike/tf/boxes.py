@@ -354,6 +354,29 @@ def non_max_suppression_overlaps(
     return found[: int(static(valid))]
 
 
+def check_box(name: str, shape: Any, room: Any, top: int, left: int, *ends: int) -> None:
+    """Raises ValueError unless the box (the top left corner, the ends of rows and columns) is not
+    empty, and within `room` (rows, columns, channels)."""
+    if len(shape) not in (3, 4) or any(n == 0 for n in shape[-3:]):
+        raise ValueError(
+            f"tf.image.{name}: an image has 3 axes, with 4 for a batch of them, and is not empty. "
+            f"Received shape: {tuple(shape)}"
+        )
+    bottom, right = ends
+    inside = 0 <= top < bottom <= room[-3] and 0 <= left < right <= room[-2]
+    if not inside:
+        raise ValueError(
+            f"tf.image.{name}: rows {top} to {bottom} and columns {left} to {right} are not within "
+            f"{tuple(room)}, or empty."
+        )
+
+
+def check_padding(name: str, shape: Any, top: int, left: int, height: int, width: int) -> None:
+    """Raises ValueError unless images fit into a size at this corner."""
+    ends = [n + first for n, first in zip(shape[-3:], (top, left))]
+    check_box(name, shape, (height, width, 1), top, left, *ends)
+
+
 # TensorFlow's colors where none are given: yellow, blue, red, lime, purple, olive, maroon, navy,
 # aqua and fuchsia.
 _PALETTE = (

@@ -13,7 +13,16 @@ import numpy as np
 from keraslike.core.context import trace_state_clean
 from keraslike.data import resizing
 from keraslike.ops import image as colors
-from keraslike.tf import boxes, distorted, documentation, dtypes, image_measures, pictures, random
+from keraslike.tf import (
+    boxes,
+    distorted,
+    documentation,
+    dtypes,
+    effects,
+    image_measures,
+    pictures,
+    random,
+)
 from keraslike.tf.conversion import _as_operand, convert_to_tensor, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.indexing import where
@@ -22,7 +31,7 @@ from keraslike.tf.ops import cast, concat, pad, reverse
 from keraslike.tf.pictures import convert_image_dtype
 from keraslike.tf.structure import operates
 from keraslike.tf.table import maximum, reduce_mean, reduce_std, reduce_sum, rsqrt
-from keraslike.tf.tensor import Tensor, run
+from keraslike.tf.tensor import Tensor, raw, run
 
 for _module in (boxes, distorted, image_measures, pictures):
     globals().update({_name: getattr(_module, _name) for _name in _module.__all__})
@@ -149,6 +158,8 @@ def central_crop(x: Any, central_fraction: float) -> Any:
         raise ValueError(
             f"central_fraction must be above 0 and at most 1. Received: {central_fraction}"
         )
+    if x.ndim not in (3, 4):
+        raise ValueError(f"image must have 3 or 4 axes. Received shape: {x.shape}")
     rows, columns = (int((n - n * central_fraction) / 2) for n in x.shape[-3:-1])
     return x[..., rows : x.shape[-3] - rows, columns : x.shape[-2] - columns, :]
 
@@ -165,11 +176,8 @@ def crop_to_bounding_box(
     [[[1], [2]], [[4], [5]]]
     """
     bottom, right = offset_height + target_height, offset_width + target_width
-    if min(offset_height, offset_width) < 0 or bottom > x.shape[-3] or right > x.shape[-2]:
-        raise ValueError(
-            f"tf.image.crop_to_bounding_box: rows {offset_height} to {bottom} and columns "
-            f"{offset_width} to {right} are not within an image of shape {tuple(x.shape)}."
-        )
+    corner = offset_height, offset_width
+    boxes.check_box("crop_to_bounding_box", x.shape, x.shape, *corner, bottom, right)
     return x[..., offset_height:bottom, offset_width:right, :]
 
 
@@ -182,6 +190,8 @@ def pad_to_bounding_box(
     [[[0], [5], [0]]]
     """
     image = _as_operand(image)
+    given = static((offset_height, offset_width, target_height, target_width))
+    boxes.check_padding("pad_to_bounding_box", tuple(image.shape), *given)
     rows = (offset_height, target_height - offset_height - image.shape[-3])
     columns = (offset_width, target_width - offset_width - image.shape[-2])
     return pad(image, [(0, 0)] * (len(image.shape) - 3) + [rows, columns, (0, 0)])
@@ -250,6 +260,8 @@ def adjust_contrast(images: Any, contrast_factor: Any) -> Tensor:
         mean = reduce_mean(x, (-3, -2), keepdims=True)
         return (x - mean) * contrast_factor + mean
 
+    if len(_as_operand(contrast_factor).shape) or len(_as_operand(images).shape) < 3:
+        raise InvalidArgumentError("images must have 3 axes, and contrast_factor none.")
     return _in_floats(change, images)
 
 
@@ -274,7 +286,16 @@ def adjust_gamma(image: Any, gamma: float = 1, gain: float = 1) -> Tensor:
     >>> tf.image.adjust_gamma([[[0.5]]], gamma=2.0).numpy().tolist()
     [[[0.25]]]
     """
+    _check_range("gamma", gamma, 0, np.inf)
     return _in_floats(lambda x: gain * x**gamma, image)
+
+
+def _check_range(name: str, value: Any, least: float, most: float) -> None:
+    def check(v: Any) -> None:
+        if not ((v >= least) & (v <= most)).all():
+            raise InvalidArgumentError(f"{name} must be from {least} to {most}. Received: {v}")
+
+    effects.checked(check, raw(_as_operand(value)))
 
 
 def _to_hsv(x: Any) -> Any:
@@ -292,19 +313,20 @@ def _turned(x: Any, delta: Any) -> Any:
     r, g, b = x[..., 0], x[..., 1], x[..., 2]
     after = jnp.where(b < r, 1, jnp.where(b > g, 3, 2))
     sector = jnp.where(r < g, after, jnp.where(b < g, 0, jnp.where(b > r, 4, 5)))
-    most = jnp.choose(sector, [r, g, g, b, b, r])
-    middle = jnp.choose(sector, [g, r, b, g, r, b])
-    least = jnp.choose(sector, [b, b, r, r, g, g])
+    orders = ([r, g, g, b, b, r], [g, r, b, g, r, b], [b, b, r, r, g, g])
+    most, middle, least = (jnp.choose(sector, of, mode="clip") for of in orders)
     part = (middle - least) / jnp.where(most == least, 1, most - least)
     hue = jnp.where(most == least, 0, sector + jnp.where(sector % 2 == 0, part, 1 - part))
     hue = jnp.mod(hue + delta * 6, 6)
     sector = jnp.where(jnp.isnan(hue), 5, jnp.clip(hue, 0, 5.5)).astype(sector.dtype)
     part = jnp.where(sector % 2 == 0, hue - sector, 1 - (hue - sector))
     middle = least + part * (most - least)
-    red = jnp.choose(sector, [most, middle, least, least, middle, most])
-    green = jnp.choose(sector, [middle, most, most, middle, least, least])
-    blue = jnp.choose(sector, [least, least, middle, most, most, middle])
-    return jnp.stack([red, green, blue], -1).astype(x.dtype)
+    orders = (
+        [most, middle, least, least, middle, most],
+        [middle, most, most, middle, least, least],
+    )
+    orders = (*orders, [least, least, middle, most, most, middle])
+    return jnp.stack([jnp.choose(sector, of, mode="clip") for of in orders], -1).astype(x.dtype)
 
 
 @operation("image.adjust_saturation", "image factor")
@@ -319,6 +341,7 @@ def adjust_hue(image: Any, delta: Any, name: Any = None) -> Tensor:
     >>> tf.image.adjust_hue([[[1.0, 0.0, 0.0]]], 0.5).numpy().round(4).tolist()
     [[[0.0, 1.0, 1.0]]]
     """
+    _check_range("delta", delta, -1, 1)
     return _in_floats(lambda x: _turned(x, delta), image)
 
 

@@ -98,7 +98,12 @@ def frame(
     >>> tf.signal.frame([1, 2, 3, 4], 2, 1).numpy().tolist()
     [[1, 2], [2, 3], [3, 4]]
     """
-    rest = (static(frame_length), static(frame_step), pad_end, pad_value, axis)
+    rest = (static(frame_length), static(frame_step), pad_end, static(pad_value), axis)
+    if any(isinstance(v, tuple) for v in rest) or not len(_as_operand(signal).shape):
+        raise ValueError(
+            "signal must have an axis, and the other arguments must be numbers. Received: "
+            f"{signal}, frame_length={frame_length}, frame_step={frame_step}, pad_value={pad_value}"
+        )
     return run(_frame, (_as_operand(signal),), rest)
 
 

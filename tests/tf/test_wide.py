@@ -158,3 +158,23 @@ def test_hues_with_nan():
     images = np.float32([[[np.nan, 0.5, 0.2], [0.5, np.nan, 0.2], [0.5, 0.9, np.nan]]])
     expected = np.float32([[[np.nan, 0.2, np.nan], [0.5, np.nan, np.nan], [0.9, 0.5, np.nan]]])
     np.testing.assert_array_equal(tf.image.adjust_hue(images, 0.1).numpy(), expected)
+    turned = tf.function(tf.image.adjust_hue)(images, tf.constant(0.1))
+    np.testing.assert_array_equal(turned.numpy(), expected)
+
+
+def test_arguments_of_images_are_checked():
+    x = tf.ones([4, 4, 3])
+    for call in (
+        lambda: tf.image.adjust_gamma(x, -1),
+        lambda: tf.image.adjust_hue(x, 2.0),
+        lambda: tf.image.adjust_contrast(x, [1.0, 2.0]),
+        lambda: tf.image.central_crop(x[0], 0.5),
+        lambda: tf.image.crop_to_bounding_box(x, 0, 0, 0, 3),
+        lambda: tf.image.crop_to_bounding_box(x[:0], 0, 0, 0, 1),
+        lambda: tf.image.pad_to_bounding_box(x[0], 0, 0, 5, 5),
+        lambda: tf.image.pad_to_bounding_box(x[:0], 0, 0, 5, 5),
+        lambda: tf.image.pad_to_bounding_box(x, 1, 1, 5191549470, 5191549470),
+        lambda: tf.signal.frame([1], [1], 1),
+    ):
+        with pytest.raises(ValueError):
+            call()
