@@ -12,6 +12,7 @@ import numpy as np
 
 from keraslike.core import context
 from keraslike.core.jax_internals import current_trace
+from keraslike.tf.errors import InvalidArgumentError
 
 _failed: list[Exception] = []  # errors of the running function
 _waiting = 0  # the number of blocks that wait for running programs
@@ -99,6 +100,16 @@ def checked(check: Callable, *values: Any) -> None:
         noted(check, values)
     elif not context.state.symbolic:
         check(*map(np.asarray, values))
+
+
+def check_range(name: str, value: Any, least: float, most: float) -> None:
+    """Raises InvalidArgumentError, as `checked` does, for an array with values out of a range."""
+
+    def check(given: Any) -> None:
+        if not ((given >= least) & (given <= most)).all():
+            raise InvalidArgumentError(f"{name} must be from {least} to {most}. Received: {given}")
+
+    checked(check, value)
 
 
 def required(check: Callable, *values: Any) -> None:

@@ -286,16 +286,8 @@ def adjust_gamma(image: Any, gamma: float = 1, gain: float = 1) -> Tensor:
     >>> tf.image.adjust_gamma([[[0.5]]], gamma=2.0).numpy().tolist()
     [[[0.25]]]
     """
-    _check_range("gamma", gamma, 0, np.inf)
+    effects.check_range("gamma", raw(_as_operand(gamma)), 0, np.inf)
     return _in_floats(lambda x: gain * x**gamma, image)
-
-
-def _check_range(name: str, value: Any, least: float, most: float) -> None:
-    def check(v: Any) -> None:
-        if not ((v >= least) & (v <= most)).all():
-            raise InvalidArgumentError(f"{name} must be from {least} to {most}. Received: {v}")
-
-    effects.checked(check, raw(_as_operand(value)))
 
 
 def _to_hsv(x: Any) -> Any:
@@ -341,7 +333,7 @@ def adjust_hue(image: Any, delta: Any, name: Any = None) -> Tensor:
     >>> tf.image.adjust_hue([[[1.0, 0.0, 0.0]]], 0.5).numpy().round(4).tolist()
     [[[0.0, 1.0, 1.0]]]
     """
-    _check_range("delta", delta, -1, 1)
+    effects.check_range("delta", raw(_as_operand(delta)), -1, 1)
     return _in_floats(lambda x: _turned(x, delta), image)
 
 
