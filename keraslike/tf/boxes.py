@@ -367,7 +367,7 @@ def check_box(name: str, shape: Any, room: Any, top: int, left: int, *ends: int)
     if not inside:
         raise ValueError(
             f"tf.image.{name}: rows {top} to {bottom} and columns {left} to {right} are not within "
-            f"{tuple(room)}, or empty."
+            f"an image of shape {tuple(room)}, or are empty."
         )
 
 
