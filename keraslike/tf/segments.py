@@ -17,7 +17,7 @@ from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.indexing import _concrete
 from keraslike.tf.ops import _check_size, cast
 from keraslike.tf.structure import operates
-from keraslike.tf.tensor import Tensor, raw, run
+from keraslike.tf.tensor import WIDE, Tensor, raw, run
 
 
 def _check_ids(count: int, ids: Any) -> None:
@@ -28,14 +28,24 @@ def _check_ids(count: int, ids: Any) -> None:
 
 
 def _segment(
-    name: str, kind: str, fn: Callable, of_none: Callable | None = None, prefix: str = ""
+    name: str,
+    kind: str,
+    fn: Callable,
+    of_none: Callable | None = None,
+    prefix: str = "",
+    refused: str = "",
 ) -> Callable:
-    """A segment reduction. Args: of_none: gives the value of empty segments for a dtype."""
+    """A segment reduction.
+
+    Args:
+        of_none: gives the value of empty segments for a dtype.
+        refused: the kinds of dtypes that are not accepted.
+    """
 
     def segment(data: Any, segment_ids: Any, name: Any = None) -> Tensor:
         ids = _as_operand(segment_ids)
         known, data = _concrete(f"math.segment_{kind}", ids), _as_operand(data)
-        if known.size and known[0] < 0 or (np.diff(known) < 0).any():
+        if known.ndim != 1 or known.size and known[0] < 0 or (np.diff(known) < 0).any():
             raise InvalidArgumentError(
                 f"segment_ids must be numbers from 0 on that do not decrease. Received: {known}"
             )
@@ -49,6 +59,16 @@ def _segment(
         return run(of, (_as_operand(data), ids), (count,))
 
     def of(data: Any, ids: Any, count: int) -> Any:
+        if ids.shape != data.shape[: ids.ndim]:
+            raise InvalidArgumentError(
+                "The shape of data must begin with the shape of segment_ids. "
+                f"Received shapes: {data.shape} and {ids.shape}"
+            )
+        if data.dtype.kind in refused:
+            raise InvalidArgumentError(
+                f"tf.math.{prefix}segment_{name} does not accept tensors of {data.dtype.name}."
+            )
+        data, ids = data.reshape(ids.size, *data.shape[ids.ndim :]), ids.reshape(-1)
         out = fn(data, ids, num_segments=count)
         if of_none is None:
             return out
@@ -72,27 +92,40 @@ def _segment_mean(data: Any, ids: Any, num_segments: int) -> Any:
     return jax.lax.div(total, count) if data.dtype.kind in "ui" else total / count
 
 
+def _unsorted_segment_mean(data: Any, ids: Any, num_segments: int) -> Any:
+    if data.dtype.kind not in "ui":
+        return _segment_mean(data, ids, num_segments)
+    total, count = jax.ops.segment_sum(data, ids, num_segments), _count(data, ids, num_segments)
+    with WIDE(True):
+        wide = np.float32 if data.dtype.itemsize < 4 else np.float64
+        return jnp.asarray(total).astype(wide) / jnp.asarray(count).astype(wide)
+
+
 def _segment_sqrt_n(data: Any, ids: Any, num_segments: int) -> Any:
     return jax.ops.segment_sum(data, ids, num_segments) / jnp.sqrt(_count(data, ids, num_segments))
 
 
-_lowest = lambda dtype: jnp.finfo(dtype).min if dtype.kind != "i" else jnp.iinfo(dtype).min  # noqa: E731
-_highest = lambda dtype: jnp.finfo(dtype).max if dtype.kind != "i" else jnp.iinfo(dtype).max  # noqa: E731
+def _limits(dtype: Any) -> Any:
+    return jnp.iinfo(dtype) if dtype.kind in "ui" else jnp.finfo(dtype)
+
+
+_lowest = lambda dtype: _limits(dtype).min  # noqa: E731
+_highest = lambda dtype: _limits(dtype).max  # noqa: E731
 _nothing = lambda dtype: 0  # noqa: E731
 segment_sum = _segment("sum", "sum", jax.ops.segment_sum)
 segment_prod = _segment("prod", "product", segment_product)
 segment_mean = _segment("mean", "mean", _segment_mean)
-segment_max = _segment("max", "max", jax.ops.segment_max, _nothing)
-segment_min = _segment("min", "min", jax.ops.segment_min, _nothing)
+segment_max = _segment("max", "max", jax.ops.segment_max, _nothing, refused="c")
+segment_min = _segment("min", "min", jax.ops.segment_min, _nothing, refused="c")
 
 _unsorted = functools.partial(_segment, prefix="unsorted_")
 unsorted_segment_sum = _unsorted("sum", "sum", jax.ops.segment_sum)
 unsorted_segment_prod = _unsorted("prod", "product", segment_product)
-unsorted_segment_mean = _unsorted("mean", "mean", _segment_mean)
-unsorted_segment_max = _unsorted("max", "max", jax.ops.segment_max, _lowest)
-unsorted_segment_min = _unsorted("min", "min", jax.ops.segment_min, _highest)
+unsorted_segment_mean = _unsorted("mean", "mean", _unsorted_segment_mean, refused="c")
+unsorted_segment_max = _unsorted("max", "max", jax.ops.segment_max, _lowest, refused="c")
+unsorted_segment_min = _unsorted("min", "min", jax.ops.segment_min, _highest, refused="c")
 unsorted_segment_sqrt_n = _unsorted(
-    "sqrt_n", "sum, divided by the root of the number,", _segment_sqrt_n
+    "sqrt_n", "sum, divided by the root of the number,", _segment_sqrt_n, refused="uic"
 )
 
 
