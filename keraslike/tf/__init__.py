@@ -159,7 +159,6 @@ from keraslike.tf.ops import (
     eye,
     fill,
     identity,
-    linspace,
     meshgrid,
     ones,
     pad,

@@ -134,6 +134,7 @@ def _zero_where(zero: Any, value: Any) -> Any:
 maximum = _two(jnp.maximum, lambda out, x, t, y, s: jnp.where(x >= y, t, s))
 minimum = _two(jnp.minimum, lambda out, x, t, y, s: jnp.where(x <= y, t, s))
 power = _two(jnp.power, _power_tangent)
+nextafter = _two(jnp.nextafter, lambda out, x, t, y, s: t + 0 * s)
 multiply_no_nan = _two(
     lambda x, y: jnp.where(y == 0, 0, x * y),
     lambda out, x, t, y, s: _zero_where(y == 0, y) * t + x * s,

@@ -20,7 +20,7 @@ from keraslike.tf import dtypes, effects, indexing, messages, ops
 from keraslike.tf.conversion import _as_operand, constant, convert_to_tensor, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.moves import moves
-from keraslike.tf.operation import operation
+from keraslike.tf.operation import operands, operation
 from keraslike.tf.python import run_by_python
 from keraslike.tf.structure import host, operates
 from keraslike.tf.tensor import WIDE, Tensor, raw, run
@@ -42,6 +42,25 @@ def inside_function() -> bool:
     False
     """
     return not trace_state_clean()
+
+
+def linspace(start: Any, stop: Any, num: Any, name: str | None = None, axis: int = 0) -> Tensor:
+    """`num` evenly spaced numbers, both ends included.
+
+    >>> tf.linspace(0.0, 1.0, 5).numpy().tolist()
+    [0.0, 0.25, 0.5, 0.75, 1.0]
+    """
+    start, stop = operands("linspace", start, stop)
+    return run(_linspace, (start, stop), (int(ops._only_number(static(num))), axis))
+
+
+def _linspace(start: Any, stop: Any, num: int, axis: int) -> Any:
+    if start.dtype.kind in "ui":
+        wide = np.float32 if start.dtype.itemsize < 4 else np.float64
+        with WIDE(True):
+            start, stop = (jnp.asarray(v).astype(wide) for v in (start, stop))
+            return jnp.linspace(start, stop, num, axis=axis)
+    return jnp.linspace(start, stop, num, axis=axis)
 
 
 @contextlib.contextmanager
@@ -472,7 +491,7 @@ def _one_hot(indices: Any, on: Any, off: Any, depth: int, axis: int) -> Any:
 
 __all__ = [
     *("broadcast_dynamic_shape", "broadcast_static_shape", "edit_distance", "ensure_shape"),
-    "is_symbolic_tensor",
+    *("is_symbolic_tensor", "linspace"),
     *("bitcast", "control_dependencies", "dynamic_partition", "dynamic_stitch"),
     *("executing_eagerly", "get_current_name_scope", "get_static_value", "group"),
     *("histogram_fixed_width", "histogram_fixed_width_bins", "identity_n", "init_scope"),

@@ -22,7 +22,7 @@ from keraslike.tf.conversion import (
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.moves import is_text, moves
 from keraslike.tf.operation import operands, operation
-from keraslike.tf.ops import reshape, zeros
+from keraslike.tf.ops import cast, reshape, zeros
 from keraslike.tf.structure import host, operates
 from keraslike.tf.tensor import Tensor, array_in, raw, run
 
@@ -314,8 +314,15 @@ def _gather_nd(params: Any, indices: Any, batch_dims: int) -> Any:
 
 def _scatter(name: str, method: str) -> Callable:
     def place(x: Any, updates: Any, indices: Any) -> Any:
-        indices = jnp.asarray(indices)
-        return getattr(jnp.asarray(x).at[tuple(jnp.moveaxis(indices, -1, 0))], method)(updates)
+        indices, x = jnp.asarray(indices), jnp.asarray(x)
+        wanted = (*indices.shape[:-1], *x.shape[indices.shape[-1] :])
+        if updates.shape != wanted:
+            raise InvalidArgumentError(
+                f"tf.{scatter.__name__}: updates must have the shape {wanted} for a tensor of the "
+                f"shape {x.shape} and indices of the shape {indices.shape}. "
+                f"Received shape: {updates.shape}"
+            )
+        return getattr(x.at[tuple(jnp.moveaxis(indices, -1, 0))], method)(updates)
 
     def scatter(
         tensor: Any,
@@ -399,6 +406,9 @@ def scatter_nd(
     [0, 5, 0, 6]
     """
     updates = _as_operand(updates)
+    if updates.dtype is dtypes.bool_:
+        counts = scatter_nd(indices, cast(updates, dtypes.int32), shape, bad_indices_policy)
+        return cast(counts, dtypes.bool_)
     zero = zeros(shape, updates.dtype)
     return tensor_scatter_nd_add(zero, indices, updates, bad_indices_policy)
 

@@ -237,7 +237,7 @@ _TABLE = {
     "det": jnp.linalg.det,
     "slogdet": lambda x: LogMatrixDeterminant(*[v.astype(x.dtype) for v in jnp.linalg.slogdet(x)]),
     "logdet": lambda x: 2 * jnp.sum(jnp.log(jnp.real(_diagonal(derivatives.cholesky(x)))), -1),
-    "trace": lambda x: jnp.trace(x, axis1=-2, axis2=-1),
+    "trace": lambda x: jnp.trace(x, axis1=-2, axis2=-1, dtype=x.dtype),
     "cholesky": derivatives.cholesky,
     "qr": lambda x, full_matrices=False: Qr(
         *jnp.linalg.qr(x, "complete" if full_matrices else "reduced")

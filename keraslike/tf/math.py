@@ -65,6 +65,7 @@ def cumulative_logsumexp(
     >>> tf.math.cumulative_logsumexp([0.0, 0.0]).numpy().round(4)
     array([0.    , 0.6931], dtype=float32)
     """
+    table.check_kind("math.cumulative_logsumexp", x, "buicO")
     if exclusive:
         edge = [(0, 0)] * x.ndim
         edge[axis] = (0, 1) if reverse else (1, 0)

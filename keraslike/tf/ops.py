@@ -34,7 +34,7 @@ from keraslike.tf.conversion import (
 )
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.moves import moves
-from keraslike.tf.operation import operands, operation
+from keraslike.tf.operation import operation
 from keraslike.tf.structure import Structure, operates
 from keraslike.tf.table import not_equal, reduce_sum
 from keraslike.tf.tensor import WIDE, Tensor, run
@@ -103,14 +103,18 @@ def saturate_cast(value: Any, dtype: Any, name: str | None = None) -> Tensor:
     [0, 255]
     """
     value, wanted = convert_to_tensor(value), dtypes.as_dtype(dtype)
-    value = value if wanted.is_complex else cast(value, value.dtype.real_dtype)
+    if wanted.is_complex and value.dtype.is_complex:
+        parts = [run(part, (value,)) for part in (jnp.real, jnp.imag)]
+        return run(jax.lax.complex, [saturate_cast(p, wanted.real_dtype) for p in parts])
     if wanted.is_complex:
-        return cast(value, wanted)
+        return cast(saturate_cast(value, wanted.real_dtype), wanted)
+    value = cast(value, value.dtype.real_dtype)
     low, high = (max(wanted.min, value.dtype.min), min(wanted.max, value.dtype.max))
     low, high = (np.asarray(float(v) if value.dtype.is_floating else int(v)) for v in (low, high))
     low, high = (v.astype(value.dtype.as_numpy_dtype) for v in (low, high))
-    if value.dtype.is_floating and wanted.is_integer and int(high) > wanted.max:
-        high = np.nextafter(high, low)
+    if value.dtype.is_floating and float(high) > float(wanted.max):
+        low = np.asarray(jnp.nextafter(low, high)) if float(low) < float(wanted.min) else low
+        high = np.asarray(jnp.nextafter(high, low))
     clipped = run(derivatives.clip, (value, Tensor(low), Tensor(high)), name="saturate_cast")
     return cast(clipped, wanted)
 
@@ -235,24 +239,6 @@ def _only_number(value: Any) -> np.ndarray:
     if array.shape not in ((), (1,)):
         raise InvalidArgumentError(f"A single number was expected. Received: {value}")
     return array.reshape(())
-
-
-def linspace(start: Any, stop: Any, num: Any, name: str | None = None, axis: int = 0) -> Tensor:
-    """`num` evenly spaced numbers, both ends included.
-
-    >>> tf.linspace(0.0, 1.0, 5).numpy().tolist()
-    [0.0, 0.25, 0.5, 0.75, 1.0]
-    """
-    start, stop = operands("linspace", start, stop)
-    return run(_linspace, (start, stop), (int(_only_number(static(num))), axis))
-
-
-def _linspace(start: Any, stop: Any, num: int, axis: int) -> Any:
-    if start.dtype.kind in "ui":
-        with WIDE(True):
-            start, stop = (jnp.asarray(v).astype(np.float64) for v in (start, stop))
-            return jnp.linspace(start, stop, num, axis=axis)
-    return jnp.linspace(start, stop, num, axis=axis)
 
 
 # -- reductions that are not in `table.py` ---------------------------------------------------------
@@ -498,6 +484,17 @@ def pad(
     [[0, 0, 0], [1, 2, 0]]
     """
     tensor = _as_operand(tensor)
+    sizes = np.shape(static(paddings))
+    if sizes not in ((tensor.shape.rank, 2), (0,)[: 1 - tensor.shape.rank]):
+        raise InvalidArgumentError(
+            f"tf.pad: paddings must have the shape ({tensor.shape.rank}, 2). Received: {sizes}"
+        )
+    if mode.lower() not in ("constant", "reflect", "symmetric"):
+        raise ValueError(
+            f"tf.pad: mode must be CONSTANT, REFLECT or SYMMETRIC. Received: mode={mode!r}"
+        )
+    if not tensor.shape.rank:
+        return tensor
     rest = (static(paddings), mode.lower())
     if dtypes.as_dtype(tensor.dtype) is dtypes.string:
         text = _as_operand("" if isinstance(constant_values, int) else constant_values)

@@ -325,7 +325,7 @@ _MORE: dict[str, tuple[Callable, str]] = {
     "CheckNumerics": (debugging.check_numerics, "tensor message"),
     "Complex": (math.complex, "real imag Tout=[complex64]"),
     "Conj": (table.conj, "input=x"),
-    "LinSpace": (ops.linspace, "start stop num"),
+    "LinSpace": (general.linspace, "start stop num"),
     "Bitcast": (general.bitcast, "input type"),
     **{name: (getattr(bitwise, _of), "x y") for name, _of in _BITWISE.items()},
     "Invert": (bitwise.invert, "x"),

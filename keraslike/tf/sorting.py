@@ -190,8 +190,8 @@ def bincount(
         rows, sizes = np.asarray(indices)[:, 0], tuple(arr.shape)
         arr, weights = arr.values, getattr(weights, "values", weights)
     values = _concrete("math.bincount", _as_operand(arr))
-    if values.dtype.kind not in "iu":
-        values = values.astype(np.int32)
+    if values.dtype.kind != "i":
+        values = values.astype(np.int64)
     w = None if weights is None else _concrete("math.bincount", _as_operand(weights))
     if values.size and values.min() < 0:
         raise InvalidArgumentError(f"arr must not have negative numbers. Received: {values.min()}")

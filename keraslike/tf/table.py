@@ -5,6 +5,7 @@ Numbers take the dtype of the other operand; tensors of two dtypes raise Invalid
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -293,11 +294,29 @@ _MORE = {  # name: (function, tensors, those by which no gradient is taken)
     "igamma": (special.gammainc, "a x", ""),
     "igammac": (special.gammaincc, "a x", ""),
     "lbeta": (lambda x: jnp.sum(special.gammaln(x), -1) - special.gammaln(jnp.sum(x, -1)), "x", ""),
-    "nextafter": (jnp.nextafter, "x1 x2", "x1 x2"),
-    "is_non_decreasing": (lambda x: jnp.all(jnp.diff(x.ravel()) >= 0), "x", "x"),
-    "is_strictly_increasing": (lambda x: jnp.all(jnp.diff(x.ravel()) > 0), "x", "x"),
+    "nextafter": (derivatives.nextafter, "x1 x2", ""),
+    "is_non_decreasing": (lambda x: jnp.all(x.ravel()[1:] >= x.ravel()[:-1]), "x", "x"),
+    "is_strictly_increasing": (lambda x: jnp.all(x.ravel()[1:] > x.ravel()[:-1]), "x", "x"),
 }
+# Those that accept integers. l2_normalize refuses them itself.
+_OF_INTEGERS = (
+    *("squared_difference", "invert_permutation", "is_non_decreasing", "is_strictly_increasing"),
+    "l2_normalize",
+)
+
+
+def _of_floats(name: str, fn: Callable) -> Callable:
+    @functools.wraps(fn)
+    def of_floats(x: Any, *rest: Any) -> Any:
+        check_kind(name, x, "buiO")
+        return fn(x, *rest)
+
+    return of_floats
+
+
 for _name, (_function, _tensors, _constant) in _MORE.items():
+    if _name not in _OF_INTEGERS:
+        _function = _of_floats(_name, _function)
     globals()[_name] = operation(_name, _tensors, _constant)(_function)
     globals()[_name].__doc__ = documentation.of_math(_name)
     globals()[_name].__module__ = "keraslike.tf"

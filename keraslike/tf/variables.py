@@ -325,23 +325,23 @@ class Variable(core.Variable, Dispatching, metaclass=_Kind):
         self, sparse_delta: IndexedSlices, use_locking: Any = False, name: Any = None
     ):
         """Replaces rows."""
-        return self.scatter_nd_update(*_rows(sparse_delta))
+        return self.scatter_nd_update(*_rows(self, sparse_delta))
 
     def scatter_add(self, sparse_delta: IndexedSlices, use_locking: Any = False, name: Any = None):
         """Adds to rows."""
-        return self.scatter_nd_add(*_rows(sparse_delta))
+        return self.scatter_nd_add(*_rows(self, sparse_delta))
 
     def scatter_sub(self, sparse_delta: IndexedSlices, use_locking: Any = False, name: Any = None):
         """Subtracts from rows."""
-        return self.scatter_nd_sub(*_rows(sparse_delta))
+        return self.scatter_nd_sub(*_rows(self, sparse_delta))
 
     def scatter_max(self, sparse_delta: IndexedSlices, use_locking: Any = False, name: Any = None):
         """Replaces rows by their elementwise maximum with given ones."""
-        return self.scatter_nd_max(*_rows(sparse_delta))
+        return self.scatter_nd_max(*_rows(self, sparse_delta))
 
     def scatter_min(self, sparse_delta: IndexedSlices, use_locking: Any = False, name: Any = None):
         """Replaces rows by their elementwise minimum with given ones."""
-        return self.scatter_nd_min(*_rows(sparse_delta))
+        return self.scatter_nd_min(*_rows(self, sparse_delta))
 
     def scatter_mul(self, sparse_delta: IndexedSlices, use_locking: Any = False, name: Any = None):
         """Multiplies rows by the updates."""
@@ -370,7 +370,7 @@ class Variable(core.Variable, Dispatching, metaclass=_Kind):
     ):
         """Replaces elements at indices along one axis, separately for each position of the
         preceding axes."""
-        _rows(sparse_delta)
+        _rows(self, sparse_delta)
         places = np.asarray(sparse_delta.indices._value)
         leading = np.indices(places.shape)[:-1]
         places = np.stack([*leading, places], -1).astype(np.int32)
@@ -480,7 +480,10 @@ def _refuse_zeros(values: Any) -> None:
         raise InvalidArgumentError("scatter_div: updates must not contain 0.")
 
 
-def _rows(delta: Any) -> tuple[Tensor, Tensor]:
+def _rows(variable: Any, delta: Any) -> tuple[Tensor, Tensor]:
     if not isinstance(delta, IndexedSlices):
         raise TypeError(f"sparse_delta must be IndexedSlices. Received: {type(delta).__name__}")
-    return ops.expand_dims(delta.indices, -1), delta.values
+    indices, values = ops.expand_dims(delta.indices, -1), delta.values
+    if values.shape.rank == 0:
+        values = ops.broadcast_to(values, (*delta.indices.shape, *variable.shape[1:]))
+    return indices, values

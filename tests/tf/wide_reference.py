@@ -39,6 +39,7 @@ def names(tf):
         "Q": tf.quantization,
         "grad": gradients,
         "slope": slope,
+        "U": tf.constant([1, 3], tf.uint8),
         "seeded": lambda draw: (tf.random.set_seed(3), list(draw()))[1],
         "total": lambda x: tf.reduce_sum(x**2),
         "im": tf.constant(rng.random((5, 4, 2)).astype("float32")),
@@ -188,6 +189,18 @@ tf.math.squared_difference([1.0 + 2.0j], [2.0 - 1.0j])
 tf.clip_by_value([1.0], [1.0, 2.0], 3.0)
 tf.math.segment_sum(np.ones([1, 10, 1]), [1676240524292489355])
 tf.zeros([10**10, 10**10])
+tf.math.unsorted_segment_max(tf.reshape(tf.range(12.0), [2, 3, 2]), [[0, 1, 0], [2, -1, 1]], 4)
+[tf.math.unsorted_segment_mean([3, 4], [0, 0], 2), tf.math.unsorted_segment_min(U, [1, 1], 2)]
+[L.trace([U, U]), tf.linspace(U[0], U[1], 3), tf.math.is_non_decreasing(U[::-1])]
+tf.saturate_cast([-np.inf, np.nan, 1e30], tf.half)
+[tf.saturate_cast(tf.constant([-1e300], tf.float64), t) for t in (tf.complex64, tf.half)]
+[tf.pad(7, np.zeros([0, 2], int)), tf.scatter_nd([[1], [1]], [True, True], [3])]
+tf.pad([[1, 2]], [1, 2])
+tf.pad([1], [[1, 0]], "weird")
+tf.tensor_scatter_nd_add([0.0, 0.0], [[0], [1]], [5.0])
+tf.nn.softmax(U)
+tf.math.lgamma(2)
+grad(tf.math.nextafter, [1.0, 2.0], [2.0, 1.0])
 """.strip().splitlines()
 
 
