@@ -355,7 +355,7 @@ class Variable(core.Variable, Dispatching, metaclass=_Kind):
         return self._scatter_rows(sparse_delta, "divide")
 
     def _scatter_rows(self, delta: Any, how: str) -> _Unread:
-        places, rows = _rows(delta)
+        places, rows = _rows(self, delta)
         indexing.check_places("indices", delta.indices, self._raw_value.shape[0])
         with precision((self._raw_value,)):
             value, at = self._raw_value, array_in(places)[..., 0]
