@@ -148,30 +148,41 @@ class Batching(Pipeline):
         self, batch_size: Any, drop_remainder: bool = False, name: str | None = None
     ) -> Any:
         """The rows of all batches, regrouped into batches of another size, or of sizes in turn."""
-        if as_int(batch_size) is not None:
-            made = self.unbatch().batch(batch_size, drop_remainder)
-            made._count = UNKNOWN
-            return made
         error = self._view.error
-        sizes = [positive("batch_size", n, 0, error) for n in batch_size]
+        one = as_int(batch_size)
+        sizes = [
+            positive("batch_size", n, 0, error) for n in ([one] if one is not None else batch_size)
+        ]
         if not any(sizes):
             raise error(f"batch_size must have a positive number. Received: {batch_size!r}")
         rows = self.unbatch()
+        if len(set(sizes)) == 1:
+            inputs = [getattr(spec, "shape", None) or (None,) for spec in iter_leaves(self._spec())]
+            divided = all(shape[0] is not None and shape[0] % sizes[0] == 0 for shape in inputs)
+            made = rows.batch(sizes[0], drop_remainder or divided)
+            made._count = UNKNOWN
+            return made
 
         def make() -> Iterator[Any]:
             elements, turns = rows._start(0), itertools.cycle(sizes)
-            ahead: list[Any] = []  # an empty batch does not tell whether there is another element
+            ahead: list[Any] = []
+            row: Any = None  # one that was read: an empty batch is like it
+            ended = False
 
             def following() -> Any:
-                if not ahead:
-                    ahead.append(next(elements))
+                nonlocal row, ended
                 size = next(turns)
-                if not size:
-                    return self._nothing_of(ahead[0])
-                group = [*ahead, *itertools.islice(elements, size - 1)]
+                if not size and not ended:
+                    if row is None:
+                        row = next(elements)
+                        ahead.append(row)
+                    return self._nothing_of(row)
+                group = [] if ended else [*ahead, *itertools.islice(elements, size - len(ahead))]
                 ahead.clear()
-                if drop_remainder and len(group) < size:
+                ended = len(group) < size
+                if not group or (drop_remainder and ended):
                     raise StopIteration
+                row = group[-1]
                 return self._stacked(group)
 
             return Steps(following)

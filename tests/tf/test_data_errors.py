@@ -254,6 +254,10 @@ def test_arguments_that_do_not_fit(tmp_path):
 def test_sizes_of_batches_in_turn_and_numbers_of_rows():
     batches = R(6).batch(4).rebatch([0, 4])
     assert [b.numpy().tolist() for b in batches] == [[], [0, 1, 2, 3], [], [4, 5]]
+    pairs = R(2).batch(2, drop_remainder=True)
+    assert [b.numpy().tolist() for b in pairs.rebatch([1, 0])] == [[0], [], [1], []]
+    assert pairs.rebatch([1, 1]).element_spec.shape == [1]
+    assert pairs.rebatch(3).element_spec.shape == [None]
     assert len(D.from_tensors(([1, 2], [[3], [4]])).unbatch()) == 2
     assert len(R(6).batch(2, drop_remainder=True).unbatch()) == 6
 
