@@ -113,7 +113,6 @@ def main() -> None:
         NAMES.parent.mkdir(exist_ok=True)
         command = [given.python, str(HERE / "names.py"), str(sources), str(NAMES)]
         subprocess.run(command, check=True)
-    table = rows()
     for path in given.paths or DIRECTORIES:
         place = sources / FOLDER / path
         if not place.exists():
@@ -122,7 +121,7 @@ def main() -> None:
         names = [str(file.relative_to(sources / FOLDER)) for file in files]
         row = run(sources, path, names)
         if given.write and place.is_dir():
-            write(table := {**table, path: row})
+            write({**rows(), path: row})
 
 
 if __name__ == "__main__":
