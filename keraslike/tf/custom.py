@@ -34,7 +34,7 @@ class _Watcher(Reader):
     def _follows(self, x: Any) -> bool:
         if isinstance(x, Tensor):
             trace = getattr(x._value, "_trace", None)
-            outer = trace is self._around is not current_trace()
+            outer = trace is not None and trace is self._around is not current_trace()
             outer = outer and id(x._value) not in self._known
             if outer or any(tape._follows(x) for tape in self._tapes):
                 self.tensors[id(x)] = x
@@ -187,8 +187,10 @@ def _of_arrays(
     known = {id(x) for x in read}
 
     @contextlib.contextmanager
-    def holding(state: dict[int, Any]) -> Iterator[None]:
-        watcher = _Watcher(tapes, around, arrays)
+    def holding(state: dict[int, Any], within: Any) -> Iterator[None]:
+        # Where JAX calls `f` in the enclosing trace itself, that is also the trace of what `f`
+        # computes, which its gradient may read.
+        watcher = _Watcher(tapes, None if within is around else around, arrays)
         with (
             lowering.holding(read, [state[id(x)] for x in read]),
             context.using(tapes=(watcher,)),
@@ -201,8 +203,8 @@ def _of_arrays(
 
     def of_arrays(*given: Any) -> Any:
         values = tuple(map(jnp.asarray, given))  # JAX may pass Python numbers
-        state = dict(zip(map(id, read), values[count:]))
-        with holding(state):
+        state, within = dict(zip(map(id, read), values[count:])), current_trace()
+        with holding(state, within):
             out, grad_fn = f(*[Tensor(v) for v in values[:count]], **kwargs)
             _check(grad_fn, variables)
         if asks:
@@ -216,7 +218,7 @@ def _of_arrays(
                 )
 
         def rule(upstream: Any) -> Any:
-            with holding(state):
+            with holding(state, within):
                 found = _gradients(grad_fn, leaves_of(wrap(upstream)), count, variables)
             by_read = dict(zip(map(id, variables), found[count:]))
             found = [*found[:count], *(by_read.get(id(x)) for x in read)]
