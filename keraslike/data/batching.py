@@ -148,11 +148,9 @@ class Batching(Pipeline):
         self, batch_size: Any, drop_remainder: bool = False, name: str | None = None
     ) -> Any:
         """The rows of all batches, regrouped into batches of another size, or of sizes in turn."""
-        error = self._view.error
-        one = as_int(batch_size)
-        sizes = [
-            positive("batch_size", n, 0, error) for n in ([one] if one is not None else batch_size)
-        ]
+        error, one = self._view.error, as_int(batch_size)
+        sizes = batch_size if one is None else [one]
+        sizes = [positive("batch_size", n, 0, error) for n in sizes]
         if not any(sizes):
             raise error(f"batch_size must have a positive number. Received: {batch_size!r}")
         rows = self.unbatch()
@@ -174,8 +172,7 @@ class Batching(Pipeline):
                 size = next(turns)
                 if not size and not ended:
                     if row is None:
-                        row = next(elements)
-                        ahead.append(row)
+                        ahead.append(row := next(elements))
                     return self._nothing_of(row)
                 group = [] if ended else [*ahead, *itertools.islice(elements, size - len(ahead))]
                 ahead.clear()

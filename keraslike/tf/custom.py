@@ -188,9 +188,11 @@ def _of_arrays(
 
     @contextlib.contextmanager
     def holding(state: dict[int, Any], within: Any) -> Iterator[None]:
-        # Where JAX calls `f` in the enclosing trace itself, that is also the trace of what `f`
-        # computes, which its gradient may read.
-        watcher = _Watcher(tapes, None if within is around else around, arrays)
+        # Only in a trace to a jaxpr of its own, which has a frame, do all values that `f` computes
+        # belong to that trace. Where JAX calls `f` in the enclosing trace or to differentiate it,
+        # values that it computes of constants belong to the enclosing trace.
+        separate = within is not around and hasattr(within, "frame")
+        watcher = _Watcher(tapes, around if separate else None, arrays)
         with (
             lowering.holding(read, [state[id(x)] for x in read]),
             context.using(tapes=(watcher,)),

@@ -27,11 +27,12 @@ from typing import Any
 import pytest
 
 from keraslike import tf
+from keraslike.data.pipeline import DatasetIterator
 from tests.conformance.harness import Absent
 from tests.tensorflow import stand_ins
 
-SOURCES = pathlib.Path(os.environ["TENSORFLOW_SOURCES"])
-TABLE = json.loads(pathlib.Path(os.environ["TENSORFLOW_NAMES"]).read_text())
+SOURCES = pathlib.Path(os.environ.get("TENSORFLOW_SOURCES", ""))
+TABLE: dict[str, dict] = {}  # of `names.py`
 # Python modules of TensorFlow that serve its tests; all others are made of the table.
 FROM_SOURCES = re.compile(
     r"tensorflow\.python\.(.*_test|.*\.\w*_?test_base|framework\.(test_)?combinations"
@@ -166,6 +167,8 @@ class Root(Module):
 
 def pytest_addoption() -> None:
     """Called as soon as the plugin has been imported, before any test file is."""
+    TABLE.update(json.loads(pathlib.Path(os.environ["TENSORFLOW_NAMES"]).read_text()))
+    DatasetIterator._next_internal = DatasetIterator.get_next  # type: ignore[attr-defined]
     sys.meta_path.insert(0, Finder())
     sys.modules["tensorflow"] = Root("tensorflow")
 

@@ -23,7 +23,6 @@ import numpy as np
 
 from keraslike import tf
 from keraslike.core.structures import iter_leaves, map_leaves
-from keraslike.data.pipeline import DatasetIterator
 from tests.conformance.harness import Absent
 
 PYTHON = "tensorflow.python"
@@ -279,7 +278,6 @@ def _check_same(*structures: Any, **_: Any) -> None:
     tf.nest.assert_same_structure(*plain)
 
 
-DatasetIterator._next_internal = DatasetIterator.get_next  # type: ignore[attr-defined]
 _DATASETS = f"{PYTHON}.data.ops.dataset_ops"
 _OPS = f"{PYTHON}.framework.ops"
 _GRAPHS = (
