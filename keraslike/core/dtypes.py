@@ -111,6 +111,20 @@ def is_float(dtype: Any) -> bool:
     return found
 
 
+def lowest(dtype: Any) -> Any:
+    """The value that changes no maximum: minus infinity, the smallest integer, or False."""
+    if is_float(dtype):
+        return -np.inf
+    return False if np.dtype(dtype).kind == "b" else jnp.iinfo(dtype).min
+
+
+def highest(dtype: Any) -> Any:
+    """The value that changes no minimum: infinity, the largest integer, or True."""
+    if is_float(dtype):
+        return np.inf
+    return True if np.dtype(dtype).kind == "b" else jnp.iinfo(dtype).max
+
+
 def is_half(dtype: Any) -> bool:
     """Whether a dtype is float16 or bfloat16, which are too imprecise for sums."""
     return dtype in ("float16", "bfloat16")

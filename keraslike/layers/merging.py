@@ -183,9 +183,7 @@ class Maximum(_MaskedMerge):
 
     _combine = staticmethod(numpy.maximum)
 
-    @staticmethod
-    def _neutral(dtype: Any) -> float:
-        return -jnp.inf if dtypes.is_float(dtype) else jnp.iinfo(dtype).min
+    _neutral = staticmethod(dtypes.lowest)
 
 
 class Minimum(_MaskedMerge):
@@ -197,9 +195,7 @@ class Minimum(_MaskedMerge):
 
     _combine = staticmethod(numpy.minimum)
 
-    @staticmethod
-    def _neutral(dtype: Any) -> float:
-        return jnp.inf if dtypes.is_float(dtype) else jnp.iinfo(dtype).max
+    _neutral = staticmethod(dtypes.highest)
 
 
 class Concatenate(Merge):

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from keraslike.core import dtypes
 from keraslike.ops.cpu import Call, is_small, known, on_cpu, pad, pads_of
 
 
@@ -75,9 +76,8 @@ def _plain_sum(x: jax.Array, size: tuple, strides: tuple, padding: Any) -> jax.A
 
 
 def _lowest(dtype: Any) -> Any:
-    if jnp.issubdtype(dtype, jnp.floating):
-        return -jnp.inf
-    return np.array(False if dtype == jnp.bool_ else jnp.iinfo(dtype).min, dtype)
+    value = dtypes.lowest(dtype)
+    return value if dtypes.is_float(dtype) else np.array(value, dtype)
 
 
 def _slices_pay(w: _Windows) -> bool:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from keraslike.core import context, lowering, operation, symbolic
 from keraslike.core.boxed import unbox
 from keraslike.core.context import trace_state_clean
-from keraslike.core.jax_internals import current_trace
+from keraslike.core.jax_internals import TRANSPARENT, current_trace
 from keraslike.tf.autodiff import ForwardAccumulator
 from keraslike.tf.calls import Reader
 from keraslike.tf.conversion import _as_operand, convert_to_tensor
@@ -188,10 +188,9 @@ def _of_arrays(
 
     @contextlib.contextmanager
     def holding(state: dict[int, Any], within: Any) -> Iterator[None]:
-        # Only in a trace to a jaxpr of its own, which has a frame, do all values that `f` computes
-        # belong to that trace. Where JAX calls `f` in the enclosing trace or to differentiate it,
-        # values that it computes of constants belong to the enclosing trace.
-        separate = within is not around and hasattr(within, "frame")
+        # What `f` computes itself belongs to the enclosing trace, too, where JAX calls it in that
+        # trace, or within a transparent one.
+        separate = within is not around and not isinstance(within, TRANSPARENT)
         watcher = _Watcher(tapes, around if separate else None, arrays)
         with (
             lowering.holding(read, [state[id(x)] for x in read]),

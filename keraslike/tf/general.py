@@ -271,11 +271,7 @@ def histogram_fixed_width_bins(
     ... ).numpy().tolist()
     [0, 0, 1, 2, 4, 4]
     """
-    if nbins <= 0 or bounds.shape != (2,):
-        raise InvalidArgumentError(
-            "nbins must be above 0, and value_range must have 2 numbers. "
-            f"Received: nbins={nbins}, value_range of shape {bounds.shape}"
-        )
+    _check_bins(nbins, bounds)
     share = (x - bounds[0]) / (bounds[1] - bounds[0])
     return jnp.clip(jnp.floor(share * nbins), 0, nbins - 1).astype("int32")
 
@@ -293,13 +289,17 @@ def histogram_fixed_width(
     values = _as_operand(values)
     bounds = convert_to_tensor(value_range, dtype_hint=values.dtype)
     count = int(static(nbins))
-    if count <= 0 or tuple(bounds.shape) != (2,):
+    _check_bins(count, bounds)
+    effects.checked(_check_histogram, raw(values), raw(bounds))
+    return ops.cast(run(_counted, (values, bounds), (count,)), dtype)
+
+
+def _check_bins(nbins: int, bounds: Any) -> None:
+    if nbins <= 0 or tuple(bounds.shape) != (2,):
         raise InvalidArgumentError(
             "nbins must be above 0, and value_range must have 2 numbers. "
             f"Received: nbins={nbins}, value_range of shape {bounds.shape}"
         )
-    effects.checked(_check_histogram, raw(values), raw(bounds))
-    return ops.cast(run(_counted, (values, bounds), (count,)), dtype)
 
 
 def _check_histogram(values: Any, bounds: Any) -> None:

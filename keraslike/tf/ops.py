@@ -508,9 +508,7 @@ def _pad(x: Any, value: Any, paddings: Any, mode: str) -> Any:
     short = mode != "constant" and any(max(p) > n for p, n in zip(paddings, most))
     if len(paddings) != x.ndim or short:
         raise ValueError(f"{mode}: paddings={paddings} do not fit an array of shape {x.shape}.")
-    sizes = [n + sum(p) for n, p in zip(x.shape, paddings) if isinstance(n, int)]
-    if math.prod(sizes) >= 2**63:  # XLA would end the process
-        raise InvalidArgumentError(f"A tensor cannot have the shape {sizes}.")
+    _check_size([n + sum(p) for n, p in zip(x.shape, paddings) if isinstance(n, int)])
     return jnp.pad(x, paddings, mode, **({"constant_values": value} if mode == "constant" else {}))
 
 

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import export, lax
+from jax.interpreters.partial_eval import dce_jaxpr
 
 from keraslike.core import dtypes
 
@@ -153,12 +154,14 @@ class _Run:
         return x
 
     def jaxpr(self, jaxpr: Any, consts: Sequence[Any], args: Sequence[Any]) -> list[Any]:
+        # Operations whose results are not used may be unknown here.
+        jaxpr, _ = dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars), instantiate=True)
         values = dict(zip(jaxpr.constvars, consts)) | dict(zip(jaxpr.invars, args))
 
         def read(v: Any) -> Any:
             return v.val if hasattr(v, "val") else values[v]
 
-        for eqn in _needed(jaxpr):
+        for eqn in jaxpr.eqns:
             given = [read(v) for v in eqn.invars]
             out = self.operation(eqn, given) if _is_sized(eqn) else _plain(eqn, given)
             values.update(zip(eqn.outvars, out if eqn.primitive.multiple_results else [out]))
@@ -258,17 +261,6 @@ def _plain(eqn: Any, given: Sequence[Any], **changed: Any) -> Any:
     return eqn.primitive.bind(*given, **eqn.primitive.get_bind_params({**eqn.params, **changed}))
 
 
-def _needed(jaxpr: Any) -> list[Any]:
-    """The equations on which the results depend."""
-    used = {v for v in jaxpr.outvars if not hasattr(v, "val")}
-    eqns = []
-    for eqn in reversed(jaxpr.eqns):
-        if not used.isdisjoint(eqn.outvars):
-            eqns.append(eqn)
-            used.update([v for v in eqn.invars if not hasattr(v, "val")])
-    return eqns[::-1]
-
-
 def _is_sized(value: Any) -> bool:
     """Whether a size that is not known occurs in an equation, or in a parameter of one."""
     if export.is_symbolic_dim(value):
@@ -287,28 +279,16 @@ def _is_sized(value: Any) -> bool:
     return False
 
 
-def _least(dtype: Any) -> Any:
-    if np.dtype(dtype).kind == "b":
-        return False
-    return -np.inf if jnp.issubdtype(dtype, jnp.floating) else jnp.iinfo(dtype).min
-
-
-def _most(dtype: Any) -> Any:
-    if np.dtype(dtype).kind == "b":
-        return True
-    return np.inf if jnp.issubdtype(dtype, jnp.floating) else jnp.iinfo(dtype).max
-
-
 # The values that do not change a reduction, by dtype.
 _REDUCTIONS: dict[str, Callable[[Any], Any]] = {
     "reduce_sum": lambda dtype: 0,
     "reduce_prod": lambda dtype: 1,
-    "reduce_max": _least,
-    "reduce_min": _most,
+    "reduce_max": dtypes.lowest,
+    "reduce_min": dtypes.highest,
     "reduce_and": lambda dtype: True,
     "reduce_or": lambda dtype: False,
-    "argmax": _least,
-    "argmin": _most,
+    "argmax": dtypes.lowest,
+    "argmin": dtypes.highest,
 }
 _CUMULATIVE = ("cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp")
 _ELEMENTWISE = {

@@ -69,7 +69,8 @@ def call_padded(layer: Layer, x: Any) -> Any:
     if found is None or any(x.dtype.kind not in "biuf" for x in found[0]):
         return MISSED
     leaves, structure, training = found
-    return calls.run_padded((leaves, [None] * len(leaves)), structure, training)
+    batch = leaves, [None] * len(leaves)
+    return calls.run_padded(batch, (structure, training, _signature(batch)))
 
 
 def call_method(method: Callable, owner: base.Object, args: tuple, kwargs: dict[str, Any]) -> Any:
@@ -187,14 +188,12 @@ class _Calls:
         masks = [context.get_mask(x) for x in leaves]
         batch = leaves, masks
         key = (structure, training, _signature(batch))
-        out = self.run_padded(batch, structure, training)
+        out = self.run_padded(batch, key)
         if out is not MISSED:
             return out
         times = self._times.get(key, 0)
         if times < self._threshold():
-            if len(self._times) >= _MOST:
-                self._times.clear()
-            self._times[key] = times if times < 0 else times + 1
+            self._note(key, times if times < 0 else times + 1)
             return MISSED
         compiled = self._current()
         if compiled is None:
@@ -218,23 +217,26 @@ class _Calls:
             self.left = self.left - 1 if compiled.is_pure else 0
         return compiled if compiled.is_pure else None
 
-    def run_padded(self, batch: Any, structure: Any, training: bool | None) -> Any:
+    def _note(self, key: Any, times: int) -> None:
+        if len(self._times) >= _MOST:
+            self._times.clear()
+        self._times[key] = times
+
+    def run_padded(self, batch: Any, key: tuple[Any, bool | None, Any]) -> Any:
         """The result of a call by a program for several sizes, if the last calls differed in one
-        size only, else `MISSED`."""
-        key = structure, training, _signature(batch)
+        size only, else `MISSED`.
+
+        Args:
+            key: the structure of the arguments, whether it is a training call, and the signature.
+        """
+        structure, training, _ = key
         times = self._times.get(key, 0)
         if not 0 <= times < _CALLS_PADDED or jax.default_backend() != "cpu":
             return MISSED
-        out = self._padded(batch, structure, training)
-        if out is not MISSED:
-            self._times[key] = times + 1
-        return out
-
-    def _padded(self, batch: Any, structure: Any, training: bool | None) -> Any:
         flat, tree = jax.tree.flatten(batch)
         shapes = [x.shape for x in flat]
-        key = structure, training, tree, tuple([(x.ndim, x.dtype) for x in flat])
-        axes = self._sizes.changing(key, shapes)
+        kind = structure, training, tree, tuple([(x.ndim, x.dtype) for x in flat])
+        axes = self._sizes.changing(kind, shapes)
         if not axes:
             return MISSED
         compiled = self._current()
@@ -247,8 +249,9 @@ class _Calls:
             program = compiled.program(structure, training, axes)
             arrays = program.run_batch((jax.tree.unflatten(tree, flat), np.int32(size)))
         except Exception:
-            self._sizes.refuse(key)
+            self._sizes.refuse(kind)
             return MISSED
+        self._note(key, times + 1)
         result, of_results = compiled.padded[structure, training, axes]
         arrays = [any_size.cut(x, of, size) if of else x for x, of in zip(arrays, of_results)]
         out = jax.tree.unflatten(result.parts, map(put, arrays))
