@@ -75,6 +75,10 @@ class _TestFiles:
         return importlib.util.spec_from_file_location(name, file.with_suffix(".py"))
 
 
+# What pytest looks for in modules and packages.
+OF_PYTEST = ("pytest_", "setUpModule", "setup_", "tearDownModule", "teardown_")
+
+
 class Absent:
     """A name of `keras.src` that keraslike has not, for files that import it and for what they do
     with it while they are imported. A test that uses it fails."""
@@ -88,8 +92,8 @@ class Absent:
     def of(module: str, name: str, error: type[Exception]) -> Any:
         if name.endswith("_test"):  # another test file
             return importlib.import_module(f"{module}.{name}")
-        if name.startswith(("pytest_", "setUpModule", "setup_", "tearDownModule", "teardown_")):
-            raise AttributeError(name)  # what pytest looks for in packages
+        if name.startswith(OF_PYTEST):
+            raise AttributeError(name)
         if Absent.running:
             raise error(f"{module}.{name} is not in keraslike")
         return Absent(f"{module}.{name}")

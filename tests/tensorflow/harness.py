@@ -12,6 +12,7 @@ fails the tests that use it. `run.py` starts it and says by the environment:
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import inspect
@@ -21,14 +22,15 @@ import pathlib
 import re
 import sys
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
-
-import pytest
 
 from keraslike import tf
 from keraslike.data.pipeline import DatasetIterator
-from tests.conformance.harness import Absent
+from tests.conformance.harness import (
+    Absent,
+    pytest_runtest_protocol,  # noqa: F401 (this plugin's hook as well)
+)
 from tests.tensorflow import stand_ins
 
 SOURCES = pathlib.Path(os.environ.get("TENSORFLOW_SOURCES", ""))
@@ -63,23 +65,6 @@ def _first(paths: Sequence[str]) -> Any:
         except AttributeError:
             continue
     return None
-
-
-class Module(types.ModuleType):
-    """A module of TensorFlow, whose attributes are found when they are asked for."""
-
-    def __init__(self, name: str):
-        super().__init__(name)
-        self.__path__: list[str] = []
-        self.__file__ = f"<{name}>"
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith(
-            ("__", "pytest_", "setUpModule", "setup_", "tearDownModule", "teardown_")
-        ):
-            raise AttributeError(name)
-        value = self.__dict__[name] = _attribute(self.__name__, name)
-        return value
 
 
 def _attribute(module: str, name: str) -> Any:
@@ -152,17 +137,12 @@ class Finder:
 
     def create_module(self, spec: Any) -> types.ModuleType:
         made = stand_ins.MODULES.get(spec.name)
-        return made if made is not None else Module(spec.name)
+        if made is None:
+            made = stand_ins.Module(spec.name, {}, functools.partial(_attribute, spec.name))
+        return made
 
     def exec_module(self, module: types.ModuleType) -> None:
         """Nothing is left to do."""
-
-
-class Root(Module):
-    """`import tensorflow as tf`."""
-
-    def __getattr__(self, name: str) -> Any:
-        return stand_ins.TEST if name == "test" else getattr(tf, name)
 
 
 def pytest_addoption() -> None:
@@ -170,19 +150,11 @@ def pytest_addoption() -> None:
     TABLE.update(json.loads(pathlib.Path(os.environ["TENSORFLOW_NAMES"]).read_text()))
     DatasetIterator._next_internal = DatasetIterator.get_next  # type: ignore[attr-defined]
     sys.meta_path.insert(0, Finder())
-    sys.modules["tensorflow"] = Root("tensorflow")
+    of_tf = functools.partial(getattr, tf)
+    sys.modules["tensorflow"] = stand_ins.Module("tensorflow", {"test": stand_ins.TEST}, of_tf)
 
 
 def pytest_collection_modifyitems(items: list[Any]) -> None:
     """Leaves out graphs, TensorFlow 1 and benchmarks."""
     left_out = re.compile(r"mode_graph|tfapiversion_1|::test_session$|Benchmark")
     items[:] = [item for item in items if not left_out.search(item.nodeid)]
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: Any) -> Iterator[None]:
-    Absent.running = True
-    try:
-        return (yield)
-    finally:
-        Absent.running = False

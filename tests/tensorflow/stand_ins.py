@@ -23,7 +23,7 @@ import numpy as np
 
 from keraslike import tf
 from keraslike.core.structures import iter_leaves, map_leaves
-from tests.conformance.harness import Absent
+from tests.conformance.harness import OF_PYTEST, Absent
 
 PYTHON = "tensorflow.python"
 
@@ -91,22 +91,21 @@ class TestCase(tf.test.TestCase):
         return self.assertRaises(error)
 
 
-class _Stand(types.ModuleType):
-    """A module with these attributes; what it lacks is made by a function of the name."""
+class Module(types.ModuleType):
+    """A module of TensorFlow with these attributes; others are found when they are asked for."""
 
-    def __init__(self, name: str, attributes: dict[str, Any], otherwise: Callable | None = None):
+    def __init__(self, name: str, attributes: dict[str, Any], find: Callable | None = None):
         super().__init__(name)
         self.__path__: list[str] = []
         self.__file__ = f"<{name}>"
         self.__dict__.update(attributes)
-        self.__dict__["otherwise"] = otherwise or (lambda attribute: Absent(f"{name}.{attribute}"))
+        self.__dict__["_find"] = find or (lambda attribute: Absent(f"{name}.{attribute}"))
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith(
-            ("__", "pytest_", "setUpModule", "setup_", "tearDownModule", "teardown_")
-        ):
+        if name.startswith(("__", *OF_PYTEST)):
             raise AttributeError(name)
-        return self.__dict__["otherwise"](name)
+        value = self.__dict__[name] = self.__dict__["_find"](name)
+        return value
 
 
 # -- tensorflow.python.framework.test_util -------------------------------------------------------
@@ -211,7 +210,7 @@ _TEST = {
     **dict.fromkeys(("with_eager_op_as_function", "disable_with_predicate"), _unchanged),
     **{name: getattr(unittest, name) for name in ("skip", "skipIf", "skipUnless")},
 }
-TEST = _Stand("tensorflow.test", {"TestCase": TestCase}, lambda name: getattr(tf.test, name))
+TEST = Module("tensorflow.test", {"TestCase": TestCase}, lambda name: getattr(tf.test, name))
 
 
 # -- tensorflow.python.eager.context -------------------------------------------------------------
@@ -230,14 +229,14 @@ _CONTEXT: dict[str, Any] = {
     "SYNC": 0, "ASYNC": 1, "GRAPH_MODE": 0, "EAGER_MODE": 1,
 }  # fmt: skip
 _CONTEXT["context"] = functools.cache(
-    lambda: _Stand(f"{PYTHON}.eager.context.context()", _CONTEXT | {"summary_writer": None})
+    lambda: Module(f"{PYTHON}.eager.context.context()", _CONTEXT | {"summary_writer": None})
 )
 
 MODULES = {
-    f"{PYTHON}.framework.test_util": _Stand("test_util", _TEST_UTIL, _of_test_util),
-    f"{PYTHON}.eager.context": _Stand("context", _CONTEXT),
-    **{f"{PYTHON}.{n}": _Stand(n, _TEST) for n in ("platform.test", "platform.googletest")},
-    f"{PYTHON}.eager.test": _Stand("test", _TEST),
+    f"{PYTHON}.framework.test_util": Module("test_util", _TEST_UTIL, _of_test_util),
+    f"{PYTHON}.eager.context": Module("context", _CONTEXT),
+    **{f"{PYTHON}.{n}": Module(n, _TEST) for n in ("platform.test", "platform.googletest")},
+    f"{PYTHON}.eager.test": Module("test", _TEST),
 }
 
 
