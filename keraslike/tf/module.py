@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 
 from keraslike.core import base, context, naming
-from keraslike.core.structures import iter_leaves
 from keraslike.layers.layer import Layer
+from keraslike.tf import nest
+
+_entered = threading.local()  # The scopes that the thread has entered, in `stacks`.
 
 
 class name_scope:  # noqa: N801 (TensorFlow's name)
@@ -28,18 +31,25 @@ class name_scope:  # noqa: N801 (TensorFlow's name)
 
     def __init__(self, name: str | None):
         self.name = name or ""
-        self._entered = contextlib.ExitStack()
 
     def __enter__(self) -> str:
         own = tuple(part for part in self.name.split("/") if part)
         around = () if not own or self.name.endswith("/") else context.state.names
-        self._entered.enter_context(context.using(names=(*around, *own)))
+        stack = contextlib.ExitStack()
+        stack.enter_context(context.using(names=(*around, *own)))
         if own:
-            self._entered.enter_context(jax.named_scope("/".join(own)))
+            stack.enter_context(jax.named_scope("/".join(own)))
+        vars(_entered).setdefault("stacks", []).append(stack)
         return "".join(f"{name}/" for name in (*around, *own))
 
     def __exit__(self, *error: Any) -> None:
-        self._entered.close()
+        _entered.stacks.pop().close()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, name_scope) and self.name == other.name
+
+    def __hash__(self) -> int:
+        return hash(self.name)
 
 
 class Module(base.Object):
@@ -62,13 +72,17 @@ class Module(base.Object):
     ('dense', ['b:0', 'w:0'], TensorShape([1, 3]))
     """
 
+    # Names of attributes that `_flatten` leaves out.
+    _TF_MODULE_IGNORED_PROPERTIES: ClassVar[frozenset[str]] = frozenset()
+
     def __init__(self, name: str | None = None):
         if name is None:
             name = naming.to_snake_case(type(self).__name__)
         if not str(name).isidentifier():
             raise ValueError(f"{name!r} is not a valid module name: it must be a Python name.")
         self._name = str(name)
-        self._scope = "".join(f"{part}/" for part in (*context.state.names, self._name))
+        scope = "".join(f"{part}/" for part in (*context.state.names, self._name))
+        self._name_scope = name_scope(scope)
 
     @property
     def name(self) -> str:
@@ -79,7 +93,7 @@ class Module(base.Object):
     def name_scope(self) -> Any:
         """A context in which names begin with that of the module, regardless of enclosing
         scopes."""
-        return name_scope(self._scope)
+        return self._name_scope
 
     @classmethod
     def with_name_scope(cls, method: Callable) -> Callable:
@@ -92,47 +106,101 @@ class Module(base.Object):
 
         return named
 
-    # Variables are in the order of the names of their attributes, those of an object before those
-    # of its submodules, without repetitions.
-    def _all(self, wanted: Callable[[Any], bool]) -> tuple[Any, ...]:
-        found: dict[int, Any] = {}
-        objects: list[Any] = [self]
-        seen = {id(self)}
-        for obj in objects:  # the loop appends to the list
-            for item in _held(obj):
-                if wanted(item):
-                    found.setdefault(id(item), item)
-                if not base.is_variable(item) and id(item) not in seen:
-                    seen.add(id(item))
-                    objects.append(item)
-        return tuple(found.values())
+    def _flatten(
+        self,
+        recursive: bool = True,
+        predicate: Callable[[Any], bool] | None = None,
+        attribute_traversal_key: Callable[[str], Any] | None = None,
+        with_path: bool = False,
+        expand_composites: bool = False,
+    ) -> Iterator[Any]:
+        """The values in the attributes of this module, then those of its submodules.
+
+        Subclasses call or override it: libraries list parameters of types of their own by it.
+
+        Args:
+            recursive: whether to list the values in submodules.
+            predicate: a function that tells which values are listed, by default all.
+            attribute_traversal_key: by what attributes are sorted, by default by name.
+            with_path: whether to yield pairs of a path of attributes, keys and indices, and a
+                value, which is then listed for each of its paths.
+            expand_composites: whether to list the parts of sparse and ragged tensors,
+                `IndexedSlices` and extension types.
+        """
+        key, expand = attribute_traversal_key, expand_composites
+        seen = None if with_path else {id(self)}
+        found = _values(self, (), recursive, predicate, key, expand, seen, ())
+        return found if with_path else (value for _, value in found)
 
     @property
     def variables(self) -> tuple[Any, ...]:
         """The variables of this module and of its submodules."""
-        return self._all(base.is_variable)
+        return tuple(self._flatten(predicate=base.is_variable, expand_composites=True))
 
     @property
     def trainable_variables(self) -> tuple[Any, ...]:
         """The trainable variables."""
-        return self._all(lambda x: base.is_variable(x) and bool(getattr(x, "trainable", False)))
+        return tuple(self._flatten(predicate=_is_trainable, expand_composites=True))
 
     @property
     def non_trainable_variables(self) -> tuple[Any, ...]:
         """The variables that are not trainable."""
-        return self._all(lambda x: base.is_variable(x) and not getattr(x, "trainable", False))
+        wanted = lambda x: base.is_variable(x) and not _is_trainable(x)  # noqa: E731
+        return tuple(self._flatten(predicate=wanted, expand_composites=True))
 
     @property
     def submodules(self) -> tuple[Any, ...]:
         """All modules and layers in its attributes, and in theirs."""
-        return tuple(
-            x for x in self._all(lambda x: isinstance(x, (Module, Layer))) if x is not self
-        )
+        return tuple(self._flatten(predicate=lambda x: isinstance(x, (Module, Layer))))
 
 
-def _held(obj: Any) -> Iterator[Any]:
-    if not isinstance(obj, Module):
-        yield from base.own_state(obj)
-        return
-    for _, value in sorted(obj._state_attributes()):
-        yield from filter(base.is_state, iter_leaves(value, base.is_state))
+def _is_trainable(x: Any) -> bool:
+    return base.is_variable(x) and bool(getattr(x, "trainable", False))
+
+
+def _values(
+    obj: Any,
+    path: tuple[Any, ...],
+    recursive: bool,
+    predicate: Callable[[Any], bool] | None,
+    key: Callable[[str], Any] | None,
+    expand: bool,
+    seen: set[int] | None,
+    above: tuple[Any, ...],
+) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """The values of `Module._flatten` with their paths, those in layers included."""
+    inner: list[tuple[tuple[Any, ...], Any]] = []
+    cyclic = any(obj is each for each in above)
+    for name, value in _attributes(obj, key):
+        try:
+            leaves = list(_leaves(obj, value, expand))
+        except Exception as cause:
+            raise ValueError(f"Error processing property {name!r} of {value!r}") from cause
+        for place, leaf in leaves:
+            if seen is not None:
+                if id(leaf) in seen:
+                    continue
+                seen.add(id(leaf))
+            place = (*path, name, *place)
+            if predicate is None or predicate(leaf):
+                yield place, leaf
+            if base.is_state(leaf) and not base.is_variable(leaf):
+                inner.append((place, leaf))
+    if recursive and not cyclic:
+        for place, leaf in inner:
+            yield from _values(leaf, place, recursive, predicate, key, expand, seen, (*above, obj))
+
+
+def _attributes(obj: Any, key: Callable[[str], Any] | None) -> list[tuple[str, Any]]:
+    """A module's attributes in their order; those of other objects in the order of assignment."""
+    if isinstance(obj, Module):
+        ignored = obj._TF_MODULE_IGNORED_PROPERTIES
+        found = {name: value for name, value in obj._state_attributes() if name not in ignored}
+        return [(name, found[name]) for name in sorted(found, key=key)]
+    return list(obj._state_attributes() if isinstance(obj, base.Object) else vars(obj).items())
+
+
+def _leaves(obj: Any, value: Any, expand: bool) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    if isinstance(obj, Module):
+        return nest.with_paths(value, expand)
+    return (((i,), item) for i, item in enumerate(base.iter_state(value)))

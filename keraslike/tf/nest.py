@@ -7,7 +7,8 @@ classes, and the parts of each mapping are in the sorted order of its keys.
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable, Mapping, MappingView, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, MappingView, Sequence
 from typing import Any
 
 from keraslike.tf.dtypes import TensorShape
@@ -96,6 +97,26 @@ def flatten(structure: Any, expand_composites: bool = False) -> list[Any]:
     if not _is_structure(structure, expand_composites):
         return [structure]
     return [leaf for part in _parts(structure) for leaf in flatten(part, expand_composites)]
+
+
+def with_paths(structure: Any, expand_composites: bool = False) -> Iterator[tuple[tuple, Any]]:
+    """The leaves as `flatten` returns them, each after the keys and indices that lead to it; the
+    name of a class comes before the index of a part of a composite."""
+    if not _is_structure(structure, expand_composites):
+        yield (), structure
+        return
+    kind = type(structure)
+    keys: Any = itertools.count()
+    if isinstance(structure, Mapping):
+        keys = _sorted(structure)
+    elif hasattr(kind, "__attrs_attrs__"):
+        keys = [field.name for field in structure.__attrs_attrs__]
+    elif hasattr(kind, "_fields"):
+        keys = kind._fields
+    above = () if is_nested(structure) else (kind.__name__,)
+    for key, part in zip(keys, _parts(structure)):
+        for path, leaf in with_paths(part, expand_composites):
+            yield (*above, key, *path), leaf
 
 
 def map_structure(func: Callable, *structure: Any, **kwargs: Any) -> Any:

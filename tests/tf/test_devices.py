@@ -111,6 +111,70 @@ def test_modules_and_scopes():
             assert scope == "d/"
 
 
+def test_flattened_modules():
+    """The paths, orders and errors of TensorFlow 2.21."""
+
+    class Part(tf.Module):
+        _TF_MODULE_IGNORED_PROPERTIES = frozenset({"hidden"})
+
+    def is_variable(x):
+        return isinstance(x, tf.Variable)
+
+    m = Part()
+    m.w, m.t = tf.Variable(1.0), (tf.Variable(2.0), [tf.Variable(3.0)])
+    m.d = {"b": tf.Variable(4.0), "a": tf.Variable(5.0)}
+    m.hidden, m.text = tf.Variable(6.0), "text"
+    m.sub = tf.Module()
+    m.sub.x, m.sub.back = tf.Variable(7.0), m
+    paths = [("d", "a"), ("d", "b"), ("t", 0), ("t", 1, 0), ("w",)]
+    assert [float(v) for v in m.variables] == [5.0, 4.0, 2.0, 3.0, 1.0, 7.0]
+    named = [path for path, _ in m._flatten(predicate=is_variable, with_path=True)]
+    assert named == [*paths, ("sub", "x"), *(("sub", "back", *path) for path in paths)]
+    own = [path for path, _ in m._flatten(recursive=False, with_path=True)]
+    assert own == [
+        ("_name",),
+        ("_name_scope",),
+        *paths[:2],
+        ("sub",),
+        *paths[2:4],
+        ("text",),
+        ("w",),
+    ]
+    turned = m._flatten(predicate=is_variable, attribute_traversal_key=lambda name: -ord(name[0]))
+    assert [float(v) for v in turned] == [1.0, 2.0, 3.0, 5.0, 4.0, 7.0]
+
+    held = tf.Module()
+    held.r, held.s = tf.ragged.constant([[1]]), tf.sparse.from_dense([1])
+    parts = held._flatten(predicate=tf.is_tensor, with_path=True, expand_composites=True)
+    kinds = [("r", "RaggedTensor", i) for i in range(2)]
+    kinds += [("s", "SparseTensor", i) for i in range(3)]
+    assert [path for path, _ in parts] == kinds
+    assert list(held._flatten(predicate=tf.is_tensor)) == [held.r, held.s]
+
+    class Overrides(tf.Module):
+        def _flatten(self, *args, **kwargs):
+            yield from super()._flatten(*args, **kwargs)
+            yield "more"
+
+    assert Overrides().variables == ("more",)
+    held.unordered = {object(): None, object(): None}
+    with pytest.raises(ValueError, match="Error processing property 'unordered'"):
+        held.variables  # noqa: B018
+
+
+def test_the_scope_of_a_module_can_be_entered_again():
+    module = tf.Module("m")
+    assert module.name_scope is module.name_scope
+    with module.name_scope, module.name_scope as name:
+        assert name == "m/"
+    with module.name_scope:
+        with module.name_scope:
+            pass
+        assert tf.get_current_name_scope() == "m"
+    assert tf.get_current_name_scope() == ""
+    assert jax.tree.structure(module) == jax.tree.structure(tf.Module("m"))
+
+
 def test_strategies(monkeypatch):
     distribute = tf.distribute
     assert distribute.get_strategy().num_replicas_in_sync == 1 and not distribute.has_strategy()
