@@ -34,6 +34,11 @@ _CHANNELS = {
 }
 
 
+def format_of(data: bytes) -> str | None:
+    """The format of an image by its first bytes, such as `"JPEG"`; `None` for any other."""
+    return next((k for k, begin in _BEGINNINGS.items() if data.startswith(begin)), None)
+
+
 def _decoded(operation: str, contents: Any, channels: Any, **how: Any) -> tuple[np.ndarray, str]:
     """The frames of an image, (frames, height, width, channels), and the format.
 
@@ -42,7 +47,7 @@ def _decoded(operation: str, contents: Any, channels: Any, **how: Any) -> tuple[
         how: further arguments of `_jpeg`.
     """
     data, channels = convert_to_tensor(contents).numpy(), channels or 0
-    kind = next((k for k, begin in _BEGINNINGS.items() if data.startswith(begin)), None)
+    kind = format_of(data)
     if kind is None:
         raise InvalidArgumentError(
             f"The bytes are not an image of one of the formats {', '.join(_BEGINNINGS)}."

@@ -72,8 +72,9 @@ def image_dataset_from_directory(
         skip_broken: whether to leave out files that cannot be read, with a warning, instead of
             raising ValueError.
 
-    Returns a `Dataset` of float32 images, or of tuples of images and labels, with the attributes
-    `class_names` and `file_paths`. Subsets have the same files as in Keras for the same seed.
+    Returns a `Dataset` of images, or of tuples of images and labels, with the attributes
+    `class_names` and `file_paths`. The images are float32, or with `interpolation="nearest"` and
+    `format="tf"` uint8. Subsets have the same files as in Keras for the same seed.
 
     Raises ValueError for invalid arguments, and if there are no images.
 
@@ -118,6 +119,8 @@ def image_dataset_from_directory(
             elif crop_to_aspect_ratio:
                 image = resizing.crop_to_aspect(image, size)
             image = resizing.resize(image, size, method)
+        if method == "nearest" and format == "tf":
+            image = image.astype("uint8")
         return image if last else np.ascontiguousarray(image.transpose(2, 0, 1))
 
     files = _Files("images", _IMAGES, directory, labels, label_mode, class_names, format)

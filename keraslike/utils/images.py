@@ -16,6 +16,7 @@ from keraslike.core.annotations import checked
 from keraslike.core.foreign import library
 from keraslike.ops import image as ops
 
+_CHANNELS = {"grayscale": 1, "rgb": 3, "rgba": 4}
 _MODES = {"grayscale": ("L", "I;16", "I"), "rgb": ("RGB",), "rgba": ("RGBA",)}
 _INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "hamming", "box", "lanczos")
 
@@ -156,22 +157,30 @@ def load_img(
     return img.resize((width, height), image.Resampling[interpolation.upper()], box=box)
 
 
-def pixels_of(path: Any, color_mode: str) -> np.ndarray:
+def pixels_of(path: str, color_mode: str) -> np.ndarray:
     """The pixels of an image file in 8 bits, as TensorFlow decodes them.
 
-    Of 16 bits these are the upper 8, where Pillow's conversion to colors would saturate.
+    Pillow takes another cosine transform for JPEGs and other weights for grey, and its conversion
+    of 16 bits to colors saturates, where TensorFlow's takes the upper 8.
 
-    >>> file = io.BytesIO()
+    >>> import tempfile
+    >>> file = tempfile.mkdtemp() + "/image.png"
     >>> array_to_img(np.full((1, 2, 1), 0x1234), scale=False).convert("I;16").save(file, "png")
     >>> pixels_of(file, "rgb").tolist(), np.asarray(load_img(file)).tolist()
     ([[[18, 18, 18], [18, 18, 18]]], [[[255, 255, 255], [255, 255, 255]]])
     """
+    from keraslike.tf import pictures  # imported on demand, since it takes long
+
     image = _pillow("image_dataset_from_directory()")
-    with image.open(path) as img:
-        img.load()
-    if img.mode.startswith("I;16"):
-        img = image.fromarray((np.asarray(img) >> 8).astype("uint8"))
-    return np.asarray(_of_mode(img, color_mode))
+    data = pathlib.Path(path).read_bytes()
+    kind = pictures.format_of(data)
+    if kind == "PNG":
+        return pictures.decode_png(data, _CHANNELS[color_mode]).numpy()
+    if kind != "JPEG":
+        with image.open(io.BytesIO(data)) as img:
+            return np.asarray(_of_mode(img, color_mode))
+    pixels = pictures.decode_jpeg(data, 1 if color_mode == "grayscale" else 3).numpy()
+    return np.insert(pixels, 3, 255, -1) if color_mode == "rgba" else pixels
 
 
 def _of_mode(img: Any, color_mode: str) -> Any:

@@ -10,6 +10,7 @@ from PIL import Image
 from scipy.io import wavfile
 
 import keraslike
+from keraslike import tf
 from keraslike import utils as U
 from keraslike.core import rng
 from tests.utils import directories
@@ -22,11 +23,8 @@ def test_files_images_sounds_texts_and_windows_are_those_of_keras(tmp_path, monk
     for arguments, (shape, values), (got_shape, got) in zip(
         directories.IMAGES, wanted.pop("images"), found.pop("images"), strict=True
     ):
-        # TensorFlow rounds the weights of its bicubic images, and brightness differently.
-        atol = {"bicubic": 0.2}.get(arguments.get("interpolation"), 0.02)
-        atol = 1 if arguments.get("color_mode") == "grayscale" else atol
         assert got_shape == shape, arguments
-        np.testing.assert_allclose(got, values, atol=atol, err_msg=str(arguments))
+        np.testing.assert_allclose(got, values, atol=0.01, err_msg=str(arguments))
     assert found == wanted
 
 
@@ -123,6 +121,27 @@ def test_of_16_bits_the_upper_8_are_taken(tmp_path, color_mode):
         tmp_path, labels=None, image_size=(2, 2), color_mode=color_mode, verbose=False
     )
     assert batch[0, :, :, 0].tolist() == [[0x12, 0xFF], [0, 0x80]]
+
+
+@pytest.mark.parametrize("color_mode, channels", [("grayscale", 1), ("rgb", 3), ("rgba", 3)])
+def test_jpegs_have_the_values_of_tensorflow(tmp_path, color_mode, channels):
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 24, 3), "uint8")
+    Image.fromarray(pixels).save(tmp_path / "0.jpg")
+    (batch,) = U.image_dataset_from_directory(
+        tmp_path, labels=None, image_size=(16, 24), color_mode=color_mode, verbose=False
+    )
+    wanted = tf.io.decode_jpeg(tf.io.read_file(str(tmp_path / "0.jpg")), channels).numpy()
+    np.testing.assert_array_equal(batch[0, :, :, :channels], wanted)
+    assert (batch[0, :, :, channels:] == 255).all()
+
+
+@pytest.mark.parametrize("how", [{}, {"crop_to_aspect_ratio": True}, {"pad_to_aspect_ratio": True}])
+def test_the_nearest_pixels_keep_their_dtype(folder, how):
+    arguments = {"image_size": (3, 4), "interpolation": "nearest", "verbose": False, **how}
+    images, _ = next(iter(U.image_dataset_from_directory(folder, **arguments)))
+    assert images.dtype == "uint8"
+    images, _ = next(iter(U.image_dataset_from_directory(folder, format="grain", **arguments)))
+    assert images.dtype == "float32"
 
 
 def test_strings_come_with_format_grain(folder):
