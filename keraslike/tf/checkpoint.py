@@ -18,7 +18,9 @@ created.
 
 from __future__ import annotations
 
+import copy
 import functools
+import inspect
 import json
 import os
 import re
@@ -386,9 +388,7 @@ class CheckpointLoadStatus:
 
     def assert_nontrivial_match(self) -> CheckpointLoadStatus:
         """Raises AssertionError if nothing but the `Checkpoint` itself was matched."""
-        names = ("save_counter",)
-        filled = [] if self._of is None else list(self._of.filled.values())
-        if all(getattr(x, "name", "").partition(":")[0] in names for x in filled):
+        if self._of is None or len({*self._of.filled, *self._of.objects}) < 2:
             raise AssertionError("Nothing except the root object matched a checkpointed value.")
         return self
 
@@ -406,10 +406,20 @@ class CheckpointLoadStatus:
 
 
 class CheckpointOptions:
-    """TensorFlow's options of checkpoints, which are accepted and have no effect.
+    """TensorFlow's options of checkpoints. All but the callbacks are accepted and have no effect.
 
-    >>> tf.train.CheckpointOptions(experimental_io_device="/cpu:0").experimental_io_device
-    '/cpu:0'
+    Args:
+        experimental_write_callbacks: functions that are called in this order after a checkpoint has
+            been written, with its path if they take an argument.
+
+    Raises TypeError for what is not callable, AssertionError for a function of several arguments.
+
+    >>> import tempfile
+    >>> paths = []
+    >>> options = tf.train.CheckpointOptions(experimental_write_callbacks=[paths.append])
+    >>> checkpoint = tf.train.Checkpoint(v=tf.Variable(1.0))
+    >>> checkpoint.write(tempfile.mkdtemp() + "/ckpt", options) == paths[0]
+    True
     """
 
     def __init__(
@@ -421,12 +431,28 @@ class CheckpointOptions:
         experimental_skip_slot_variables: bool = False,
         experimental_sharding_callback: Any = None,
     ):
+        for callback in experimental_write_callbacks or ():
+            if len(inspect.signature(callback).parameters) > 1:
+                raise AssertionError(
+                    "experimental_write_callbacks: a function takes the path or nothing. "
+                    f"Received: {callback}"
+                )
         self.experimental_io_device = experimental_io_device
-        self.experimental_enable_async_checkpoint = experimental_enable_async_checkpoint
+        self.enable_async = experimental_enable_async_checkpoint or enable_async
+        self.experimental_enable_async_checkpoint = self.enable_async
         self.experimental_write_callbacks = experimental_write_callbacks
-        self.enable_async = enable_async
         self.experimental_skip_slot_variables = experimental_skip_slot_variables
         self.experimental_sharding_callback = experimental_sharding_callback
+
+    def __copy__(self) -> CheckpointOptions:
+        made = object.__new__(type(self))
+        callbacks = copy.copy(self.experimental_write_callbacks)
+        vars(made).update(vars(self), experimental_write_callbacks=callbacks)
+        return made
+
+    def _written(self, path: str) -> None:
+        for callback in self.experimental_write_callbacks or ():
+            callback(*[path][: len(inspect.signature(callback).parameters)])
 
 
 class CheckpointView:
@@ -505,7 +531,8 @@ class Checkpoint(base.Object):
     def save(self, file_prefix: Any, options: Any = None) -> str:
         """Writes the checkpoint `file_prefix-N`, where N is their count, and returns its path."""
         self.save_counter.assign_add(1)
-        path = self.write(f"{os.fspath(file_prefix)}-{int(self.save_counter.numpy())}")
+        name = f"{os.fspath(file_prefix)}-{int(self.save_counter.numpy())}"
+        path = self.write(name, options)
         note(os.path.dirname(path), path, [path])
         return path
 
@@ -513,6 +540,8 @@ class Checkpoint(base.Object):
         """Writes a checkpoint of this name and returns its path."""
         path = os.fspath(file_prefix)
         bundle.write(path, _saved(self))
+        if options is not None:
+            options._written(path)
         return path
 
     def sync(self) -> None:

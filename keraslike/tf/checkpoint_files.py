@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
+from collections.abc import Iterable
 from typing import Any
 
-from keraslike.tf import bundle
+from google.protobuf import text_format
+
+from keraslike.tf import bundle, messages
 from keraslike.tf.errors import NotFoundError
 
 
@@ -15,18 +16,9 @@ def _state_path(directory: str, name: str | None = None) -> str:
     return os.path.join(directory, name or "checkpoint")
 
 
-class CheckpointState:
-    """The contents of the file `checkpoint` of a directory."""
-
-    def __init__(self, model_checkpoint_path: str, all_model_checkpoint_paths: list[str]):
-        self.model_checkpoint_path = model_checkpoint_path
-        self.all_model_checkpoint_paths = all_model_checkpoint_paths
-
-
-def get_checkpoint_state(
-    checkpoint_dir: Any, latest_filename: str | None = None
-) -> CheckpointState | None:
-    """The contents of the file `checkpoint` of a directory, or `None` if it does not exist.
+def get_checkpoint_state(checkpoint_dir: Any, latest_filename: str | None = None) -> Any:
+    """The contents of the file `checkpoint` of a directory, or `None` if it does not exist or is
+    not such a file. Raises ValueError for one that names no newest checkpoint.
 
     >>> import tempfile
     >>> folder = tempfile.mkdtemp()
@@ -35,15 +27,18 @@ def get_checkpoint_state(
     True
     """
     directory = os.fspath(checkpoint_dir)
+    state = messages.message("CheckpointState")()
     try:
         with open(_state_path(directory, latest_filename), encoding="utf-8") as file:
-            lines = re.findall(r'^(\w+): (".*")$', file.read(), re.MULTILINE)
-    except FileNotFoundError:
+            text_format.Parse(file.read(), state)
+    except (FileNotFoundError, text_format.ParseError):
         return None
-    found = [(key, os.path.join(directory, json.loads(text))) for key, text in lines]
-    latest = [path for key, path in found if key == "model_checkpoint_path"]
-    paths = [path for key, path in found if key == "all_model_checkpoint_paths"]
-    return CheckpointState(latest[0], paths) if latest else None
+    if not state.model_checkpoint_path:
+        raise ValueError(f"The state of checkpoints in {directory} has no model_checkpoint_path.")
+    state.model_checkpoint_path = os.path.join(directory, state.model_checkpoint_path)
+    paths = state.all_model_checkpoint_paths
+    paths[:] = [os.path.join(directory, path) for path in paths]
+    return state
 
 
 def latest_checkpoint(checkpoint_dir: Any, latest_filename: str | None = None) -> str | None:
@@ -61,15 +56,20 @@ def latest_checkpoint(checkpoint_dir: Any, latest_filename: str | None = None) -
     return state.model_checkpoint_path
 
 
-def note(directory: str, latest: str, paths: list[str]) -> None:
-    """Writes the file `checkpoint` of a directory."""
-    names = [json.dumps(os.path.relpath(p, directory or "."), ensure_ascii=False) for p in paths]
-    newest = names[paths.index(latest)]
-    lines = [f"model_checkpoint_path: {newest}"]
-    lines += [f"all_model_checkpoint_paths: {name}" for name in names]
+def note(directory: str, latest: str, paths: Iterable[str], **times: Any) -> None:
+    """Writes the file `checkpoint` of a directory.
+
+    Args:
+        times: when the checkpoints were written, and other fields of the message.
+    """
+    state = messages.message("CheckpointState")(
+        model_checkpoint_path=os.path.relpath(latest, directory or "."),
+        all_model_checkpoint_paths=[os.path.relpath(path, directory or ".") for path in paths],
+        **times,
+    )
     path = _state_path(directory)
     with open(f"{path}.part", "w", encoding="utf-8") as file:
-        file.write("\n".join(lines) + "\n")
+        file.write(text_format.MessageToString(state, as_utf8=True))
     os.replace(f"{path}.part", path)
 
 

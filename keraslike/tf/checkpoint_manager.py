@@ -23,6 +23,7 @@ class CheckpointManager:
         checkpoint_name: the prefix of the names of checkpoints.
         step_counter, checkpoint_interval: a variable, and the least increase of it between two
             checkpoints; `save` does nothing before that.
+        last_checkpoint_step: the step of the last checkpoint, from which the interval counts.
         init_fn: called by `restore_or_initialize` if there is no checkpoint.
 
     Raises ValueError for a `max_to_keep` below 1, and for an interval without a counter.
@@ -59,16 +60,21 @@ class CheckpointManager:
         self._most, self._hours = max_to_keep, keep_checkpoint_every_n_hours
         self._prefix = os.path.join(self.directory, checkpoint_name)
         self._counter, self.checkpoint_interval = step_counter, checkpoint_interval
-        self._init, self._last_step = init_fn, None
+        self._init, self._last_step = init_fn, last_checkpoint_step
         state = get_checkpoint_state(self.directory)
-        self._paths = [] if state is None else list(state.all_model_checkpoint_paths)
-        self.latest_checkpoint = None if state is None else state.model_checkpoint_path
-        self._preserved = time.time()
+        now = time.time()
+        self._written: dict[str, float] = {}  # when, by the paths of the checkpoints
+        self.latest_checkpoint, self._preserved = None, now - 1
+        if state is not None:
+            self.latest_checkpoint = state.model_checkpoint_path
+            self._preserved = min(state.last_preserved_timestamp, now)
+            paths, times = state.all_model_checkpoint_paths, state.all_model_checkpoint_timestamps
+            self._written.update(zip(paths, times or [self._preserved] * len(paths)))
 
     @property
     def checkpoints(self) -> list[str]:
         """The paths of the kept checkpoints, the oldest first."""
-        return list(self._paths)
+        return list(self._written)
 
     def save(
         self, checkpoint_number: Any = None, check_interval: bool = True, options: Any = None
@@ -88,39 +94,48 @@ class CheckpointManager:
         counter = self.checkpoint.save_counter
         counter.assign_add(1)
         number = int(static(counter if checkpoint_number is None else checkpoint_number))
-        path = self.checkpoint.write(f"{self._prefix}-{number}")
-        paths = [*[p for p in self._paths if p != path], path]
-        gone = [] if self._most is None else paths[: max(len(paths) - self._most, 0)]
-        self._paths = paths[len(gone) :]
+        path = self.checkpoint.write(f"{self._prefix}-{number}", options)
+        self._written.pop(path, None)
+        self._written[path] = time.time()
         self.latest_checkpoint = path
-        note(self.directory, path, self._paths)
+        extra = 0 if self._most is None else max(len(self._written) - self._most, 0)
+        gone = [old for old in list(self._written)[:extra] if self._is_dropped(old)]
+        note(
+            self.directory,
+            path,
+            self._written,
+            all_model_checkpoint_timestamps=self._written.values(),
+            last_preserved_timestamp=self._preserved,
+        )
         for old in gone:
-            self._remove(old)
+            _remove(old)
         return path
 
-    def _remove(self, path: str) -> None:
-        index = f"{path}.index"
-        if not os.path.exists(index):
-            return
-        written = os.path.getmtime(index)
-        if self._hours is not None and written - self._preserved >= self._hours * 3600:
-            self._preserved = written
-            return
-        folder, name = os.path.split(path)
-        for file in os.listdir(folder or "."):
-            if file == f"{name}.index" or file.startswith(f"{name}.data-"):
-                os.remove(os.path.join(folder, file))
+    def _is_dropped(self, path: str) -> bool:
+        """Forgets a checkpoint, and returns whether its files are to be deleted."""
+        written = self._written.pop(path)
+        if self._hours is None or written - self._preserved < self._hours * 3600:
+            return True
+        self._preserved = written
+        return False
 
     def restore_or_initialize(self) -> str | None:
         """Restores the newest checkpoint and returns its path; calls `init_fn` if there is none."""
         if self.latest_checkpoint is not None:
             self.checkpoint.restore(self.latest_checkpoint)
-            if self._counter is not None:
+            if self.checkpoint_interval is not None:
                 self._last_step = int(static(self._counter))
             return self.latest_checkpoint
         if self._init is not None:
             self._init()
         return None
+
+
+def _remove(path: str) -> None:
+    folder, name = os.path.split(path)
+    for file in os.listdir(folder or "."):
+        if file == f"{name}.index" or file.startswith(f"{name}.data-"):
+            os.remove(os.path.join(folder, file))
 
 
 def checkpoints_iterator(

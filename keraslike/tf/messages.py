@@ -43,6 +43,8 @@ _MESSAGES = {
     "SerializedTensor": "name 1 string, full_name 2 string, checkpoint_key 3 string",
     "TrackableObject": "children 1 *ObjectReference, attributes 2 *SerializedTensor",
     "TrackableObjectGraph": "nodes 1 *TrackableObject",
+    "CheckpointState": "model_checkpoint_path 1 string, all_model_checkpoint_paths 2 *string, "
+    "all_model_checkpoint_timestamps 3 *double, last_preserved_timestamp 4 double",
     "Dim": "size 1 int64, name 2 string",
     "TensorShapeProto": "dim 2 *Dim, unknown_rank 3 bool",
     "TensorProto": "dtype 1 DataType, tensor_shape 2 TensorShapeProto, version_number 3 int32, "

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from absl.testing import absltest
 
-from keraslike.core import rng
+from keraslike.core import base, rng
 from keraslike.tf import errors, nest
 from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.ragged_tensor import RaggedTensor
@@ -109,7 +109,9 @@ class TestCase(absltest.TestCase):
     def evaluate(self, tensors: Any) -> Any:
         """The values of a structure of tensors as numpy arrays; of a function, those of what it
         returns."""
-        return nest.map_structure(_value, tensors() if callable(tensors) else tensors)
+        if callable(tensors) and not base.is_variable(tensors):
+            tensors = tensors()
+        return nest.map_structure(_value, tensors)
 
     @contextlib.contextmanager
     def session(

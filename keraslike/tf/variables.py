@@ -193,6 +193,10 @@ class Variable(core.Variable, Dispatching, metaclass=_Kind):
         return dtypes.as_dtype(self._raw_value.dtype)
 
     @property
+    def initializer(self) -> None:
+        """No operation, since the variable has a value from its creation."""
+
+    @property
     def device(self) -> str:  # type: ignore[override]
         """TensorFlow's name of the device of the value."""
         return name_of_device(self._raw_value)

@@ -163,3 +163,73 @@ def test_a_manager_removes_nothing_before_there_are_too_many(tmp_path):
     for count in (1, 2, 3, 3, 3):
         manager.save()
         assert len(manager.checkpoints) == len(list(tmp_path.glob("*.index"))) == count
+
+
+def test_a_manager_goes_on_where_another_one_ended(tmp_path):
+    checkpoint = tf.train.Checkpoint(v=tf.Variable(0.0))
+    tf.train.CheckpointManager(checkpoint, tmp_path, 2).save()
+    state = tf.train.get_checkpoint_state(tmp_path)
+    assert len(state.all_model_checkpoint_timestamps) == 1
+    [written] = state.all_model_checkpoint_timestamps
+    assert written - 10 < state.last_preserved_timestamp < written
+    # One that was written two hours after the last one to be kept is kept as well.
+    text = (tmp_path / "checkpoint").read_text()
+    hours_ago = f"last_preserved_timestamp: {written - 7200}"
+    (tmp_path / "checkpoint").write_text(
+        "\n".join([*text.splitlines()[:-1], hours_ago])  # written by hand
+    )
+    manager = tf.train.CheckpointManager(checkpoint, tmp_path, 1, keep_checkpoint_every_n_hours=1)
+    manager.save()
+    manager.save()
+    assert sorted(path.stem for path in tmp_path.glob("*.index")) == ["ckpt-1", "ckpt-3"]
+    assert tf.train.get_checkpoint_state(tmp_path).last_preserved_timestamp == written
+
+
+def test_the_interval_of_a_manager_counts_from_the_last_checkpoint_step(tmp_path):
+    step = tf.Variable(3)
+    manager = tf.train.CheckpointManager(
+        tf.train.Checkpoint(step=step),
+        *(tmp_path, 2),
+        step_counter=step,
+        checkpoint_interval=2,
+        last_checkpoint_step=2,
+    )
+    assert manager.save() is None
+    step.assign(4)
+    assert manager.save() is not None
+
+
+def test_a_state_file_is_text_of_a_protocol_buffer(tmp_path):
+    (tmp_path / "checkpoint").write_text("""
+        model_checkpoint_path: './m-2'  # quoted, indented and commented by hand
+        all_model_checkpoint_paths: "./m-1" all_model_checkpoint_paths: "/m-2" """)
+    state = tf.train.get_checkpoint_state(tmp_path)
+    assert state.model_checkpoint_path == f"{tmp_path}/./m-2"
+    assert list(state.all_model_checkpoint_paths) == [f"{tmp_path}/./m-1", "/m-2"]
+    (tmp_path / "checkpoint").write_text("another file")
+    assert tf.train.get_checkpoint_state(tmp_path) is None
+    (tmp_path / "checkpoint").write_text("")
+    with pytest.raises(ValueError, match="model_checkpoint_path"):
+        tf.train.latest_checkpoint(tmp_path)
+
+
+def test_functions_are_called_after_a_checkpoint_was_written(tmp_path):
+    called: list = []
+    options = tf.train.CheckpointOptions(
+        experimental_write_callbacks=[called.append, lambda: called.append(len(called))]
+    )
+    checkpoint = tf.train.Checkpoint(v=tf.Variable(0.0))
+    first = checkpoint.save(tmp_path / "a", options)
+    second = checkpoint.write(tmp_path / "b", options)
+    third = tf.train.CheckpointManager(checkpoint, tmp_path / "c", 1).save(options=options)
+    assert called == [first, 1, second, 3, third, 5]
+    with pytest.raises(AssertionError, match="callbacks"):
+        tf.train.CheckpointOptions(experimental_write_callbacks=[lambda a, b: None])
+
+
+def test_what_a_nontrivial_match_is(tmp_path):
+    path = tf.train.Checkpoint(v=tf.Variable(0.0)).save(tmp_path / "a")
+    other = tf.train.Checkpoint(w=tf.Variable(0.0))
+    with pytest.raises(AssertionError, match="Nothing"):
+        other.read(path).assert_nontrivial_match()
+    other.restore(path).assert_nontrivial_match()  # the counter of checkpoints
