@@ -78,7 +78,12 @@ from keraslike.tf.control import (
     switch_case,
     while_loop,
 )
-from keraslike.tf.conversion import constant, convert_to_tensor, is_tensor
+from keraslike.tf.conversion import (
+    constant,
+    convert_to_tensor,
+    is_tensor,
+    register_tensor_conversion_function,
+)
 from keraslike.tf.custom import custom_gradient, grad_pass_through, recompute_grad
 from keraslike.tf.debugging import (
     Assert,
@@ -194,18 +199,19 @@ from keraslike.tf.sorting import (
 )
 from keraslike.tf.sparse import SparseTensor
 from keraslike.tf.specs import (
+    IndexedSlicesSpec,
     NoneTensorSpec,
     OptionalSpec,
     RaggedTensorSpec,
     SparseTensorSpec,
     TensorArraySpec,
-    TypeSpec,
     type_spec_from_value,
 )
 from keraslike.tf.tape import GradientTape, UnconnectedGradients
 from keraslike.tf.tensor import Tensor
 from keraslike.tf.tensor_array import TensorArray
 from keraslike.tf.text_hash import fingerprint
+from keraslike.tf.type_spec import TypeSpec
 from keraslike.tf.variables import (
     Variable,
     VariableAggregation,

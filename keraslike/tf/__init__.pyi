@@ -56,16 +56,17 @@ from keraslike.tf.ragged_tensor import RaggedTensor as RaggedTensor
 from keraslike.tf.signatures import TensorSpec as TensorSpec
 from keraslike.tf.slices import IndexedSlices as IndexedSlices
 from keraslike.tf.sparse_tensor import SparseTensor as SparseTensor
+from keraslike.tf.specs import IndexedSlicesSpec as IndexedSlicesSpec
 from keraslike.tf.specs import NoneTensorSpec as NoneTensorSpec
 from keraslike.tf.specs import OptionalSpec as OptionalSpec
 from keraslike.tf.specs import RaggedTensorSpec as RaggedTensorSpec
 from keraslike.tf.specs import SparseTensorSpec as SparseTensorSpec
 from keraslike.tf.specs import TensorArraySpec as TensorArraySpec
-from keraslike.tf.specs import TypeSpec as TypeSpec
 from keraslike.tf.tape import GradientTape as GradientTape
 from keraslike.tf.tape import UnconnectedGradients as UnconnectedGradients
 from keraslike.tf.tensor import Tensor as Tensor
 from keraslike.tf.tensor_array import TensorArray as TensorArray
+from keraslike.tf.type_spec import TypeSpec as TypeSpec
 from keraslike.tf.variables import Variable as Variable
 from keraslike.tf.variables import VariableAggregation as VariableAggregation
 from keraslike.tf.variables import VariableSynchronization as VariableSynchronization
@@ -452,6 +453,9 @@ def reduce_sum(
     axis: _Any = ...,
     keepdims: _builtins.bool = ...,
     name: _builtins.str | None = ...,
+) -> _Any: ...
+def register_tensor_conversion_function(
+    base_type: _Any, conversion_func: _Callable, priority: _builtins.int = ...
 ) -> _Any: ...
 def repeat(
     input: _Any, repeats: _Any, axis: _builtins.int | None = ..., name: _builtins.str | None = ...

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -80,6 +81,11 @@ def convert_to_tensor(
                 f"{value.dtype.name}. Nothing is cast silently: use tf.cast()."
             )
         return value
+    hint = None if dtype_hint is None else dtypes.as_dtype(dtype_hint)
+    if not isinstance(value, _NATIVE):
+        found = _by_user(value, wanted, hint)
+        if found is not NotImplemented:
+            return convert_to_tensor(found)
     if isinstance(value, Operating):
         raise NotDense(value)
     if hasattr(value, "_as_tensor"):
@@ -87,7 +93,6 @@ def convert_to_tensor(
     if isinstance(value, (list, tuple)) and _holds_tensors(value):
         tensor = _stack(list(value))
         return tensor if wanted in (None, tensor.dtype) else run(cast_value, (tensor,), (wanted,))
-    hint = None if dtype_hint is None else dtypes.as_dtype(dtype_hint)
     if _holds_sizes(value):
         given = (
             jnp.stack([jnp.asarray(v) for v in value]) if isinstance(value, tuple | list) else value
@@ -98,6 +103,75 @@ def convert_to_tensor(
     if not isinstance(value, (list, tuple, int, float, str, bytes, np.generic)):
         array = host.own(array)
     return Tensor(_on_device(array))
+
+
+# The classes for which users have registered functions, by priority.
+_converters: list[tuple[int, Any, Callable]] = []
+_NATIVE = (int, float, complex, np.generic, np.ndarray, list, tuple)
+
+
+def register_tensor_conversion_function(
+    base_type: Any, conversion_func: Callable, priority: int = 100
+) -> None:
+    """Makes functions of tensors accept objects of a user's class.
+
+    Args:
+        base_type: the class, or a tuple of classes.
+        conversion_func: a function that takes `value, dtype, name, as_ref` and returns a tensor, or
+            `NotImplemented`.
+        priority: functions of lower numbers are tried first, those of one number in the order in
+            which they were registered.
+
+    Raises TypeError for numbers, numpy's arrays, and what is no class or function. A conversion
+    raises RuntimeError if the function returns no tensor, or one of another dtype than asked for.
+
+    >>> class Point:
+    ...     def __init__(self, x, y):
+    ...         self.x, self.y = x, y
+    >>> tf.register_tensor_conversion_function(
+    ...     Point, lambda value, dtype=None, name=None, as_ref=False:
+    ...     tf.constant([value.x, value.y], dtype))
+    >>> (tf.constant(1.0) + Point(2.0, 3.0)).numpy().tolist()
+    [3.0, 4.0]
+    """
+    kinds = base_type if isinstance(base_type, tuple) else (base_type,)
+    if not all(isinstance(kind, type) for kind in kinds):
+        raise TypeError(f"base_type must be a class or a tuple of classes. Received: {base_type}")
+    if any(issubclass(kind, (int, float, np.generic, np.ndarray)) for kind in kinds):
+        raise TypeError(f"Numbers and arrays have a conversion already. Received: {base_type}")
+    if not callable(conversion_func):
+        raise TypeError(f"conversion_func must be callable. Received: {conversion_func!r}")
+    _converters.append((priority, kinds, conversion_func))
+    _converters.sort(key=lambda entry: entry[0])
+
+
+def _by_user(value: Any, wanted: DType | None, hint: DType | None) -> Any:
+    """The tensor that the class of an object, or a registered function, makes of it, or
+    `NotImplemented`."""
+    if hasattr(type(value), "__tf_tensor__"):
+        return value.__tf_tensor__(wanted, None)
+    for _, kinds, function in _converters:
+        if not isinstance(value, kinds):
+            continue
+        found: Any = NotImplemented
+        if wanted is None and hint is not None:
+            with contextlib.suppress(TypeError, ValueError):
+                found = function(value, dtype=hint, name=None, as_ref=False)
+        if found is NotImplemented:
+            found = function(value, dtype=wanted, name=None, as_ref=False)
+        elif found.dtype != hint:
+            wanted = hint
+        if found is NotImplemented:
+            continue
+        if not isinstance(found, (Tensor, nnx.Variable)):
+            raise RuntimeError(f"The conversion of {type(value)} returned no tensor: {found!r}")
+        if wanted is not None and found.dtype != wanted:
+            raise RuntimeError(
+                f"The conversion of {type(value)} returned dtype {found.dtype.name}. Requested: "
+                f"{wanted.name}"
+            )
+        return found
+    return NotImplemented
 
 
 def _widened(array: jax.Array, target: Any) -> jax.Array:

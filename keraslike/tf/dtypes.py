@@ -34,6 +34,14 @@ class DType:
         """The numpy dtype. By this attribute numpy and JAX accept a DType as a dtype."""
         return self._numpy
 
+    def is_subtype_of(self, other: Any) -> bool:
+        """Whether it is the same dtype."""
+        return other is self
+
+    def most_specific_common_supertype(self, types: Any) -> DType | None:
+        """The dtype if all are the same, otherwise `None`."""
+        return self if all(other is self for other in types) else None
+
     @property
     def base_dtype(self) -> DType:
         return self
@@ -255,6 +263,15 @@ class TensorShape(Shape):
         if other is UNKNOWN_SHAPE:
             return True
         return len(self) == len(other) and all(b is None or a == b for a, b in zip(self, other))
+
+    def most_specific_common_supertype(self, others: Any) -> TensorShape | None:
+        """The sizes on which all shapes agree; others are unknown. `None` if one is no shape."""
+        found = self
+        for other in others:
+            if not isinstance(other, TensorShape):
+                return None
+            found = found.most_specific_compatible_shape(other)
+        return found
 
     def merge_with(self, other: Any) -> TensorShape:
         """The known sizes of both shapes; ValueError if they differ."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import collections.abc
 import contextlib
 import functools
@@ -25,6 +26,7 @@ from keraslike.tf.signatures import TensorSpec, is_leaf
 from keraslike.tf.specs import in_parts, type_spec_from_value
 from keraslike.tf.structure import Operating, Structure
 from keraslike.tf.tensor import Tensor
+from keraslike.tf.type_spec import TypeSpec
 
 
 class _Kind(type):
@@ -54,7 +56,7 @@ class _Kind(type):
 _OF_TENSORS = "_of_tensors"
 
 
-class ExtensionTypeSpec:
+class ExtensionTypeSpec(TypeSpec):
     """The base class of `Spec`, which each extension type has: its fields, with specs in place of
     tensors.
 
@@ -67,7 +69,9 @@ class ExtensionTypeSpec:
     value_type: Any
 
     def __init__(self, *args: Any, **kwargs: Any):
-        vars(self).update(_signature(self.value_type).bind(*args, **kwargs).arguments)
+        fields = _signature(self.value_type).parameters.values()
+        needed = inspect.Signature([p.replace(default=p.empty) for p in fields])
+        vars(self).update(needed.bind(*args, **kwargs).arguments)
 
     @classmethod
     def from_value(cls, value: Any) -> Any:
@@ -87,20 +91,12 @@ class ExtensionTypeSpec:
         vars(made)[_OF_TENSORS] = frozenset(n for n, v in fields.items() if _has_tensors(v))
         return made
 
-    def is_compatible_with(self, other: Any) -> bool:
-        """Whether an object conforms to this spec."""
-        if type(other) is not self.value_type:
-            return False
-        (specs, mine), (tensors, theirs) = (
-            jax.tree.flatten(x, is_leaf=is_leaf) for x in (self.in_parts(), other)
-        )
-        pairs = zip(specs, tensors, strict=True)
-        return mine == theirs and all(spec.is_compatible_with(x) for spec, x in pairs)
+    def _serialize(self) -> Any:
+        return tuple(vars(self).items())
 
-    def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and vars(other) == vars(self)
-
-    __hash__ = None  # type: ignore[assignment]
+    @classmethod
+    def _deserialize(cls, serialization: Any) -> Any:
+        return cls(**dict(serialization))
 
     def __repr__(self) -> str:
         fields = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
@@ -155,8 +151,9 @@ class ExtensionType(Operating, metaclass=_Kind):
             lambda constant, parts: cls.__tf_unflatten__(constant, parts),
         )
         own = (vars(cls)["Spec"],) if "Spec" in vars(cls) else ()  # with methods of the class
-        named = {"value_type": cls, "__qualname__": f"{cls.__qualname__}.Spec"}
-        cls.Spec = type("Spec", (*own, ExtensionTypeSpec), named)
+        named = {"value_type": cls, "__module__": cls.__module__}
+        named["__qualname__"] = f"{cls.__qualname__}.Spec"
+        cls.Spec = abc.ABCMeta("Spec", (*own, ExtensionTypeSpec), named)
 
     def __init__(self, *args: Any, **kwargs: Any):
         vars(self).update(_signature(type(self)).bind(*args, **kwargs).arguments)

@@ -76,7 +76,7 @@ def _of_parts(x: Any, parts: list[Any]) -> Any:
     if hasattr(kind, "__attrs_attrs__"):
         return kind(*parts)
     if hasattr(x, "__tf_flatten__"):
-        return kind.__tf_unflatten__(x.__tf_flatten__()[0], tuple(parts))
+        return x.__tf_unflatten__(x.__tf_flatten__()[0], tuple(parts))
     if isinstance(x, RaggedTensor):
         return x._with_parts(*parts)
     if isinstance(x, (SparseTensor, IndexedSlices)) or hasattr(kind, "_fields"):

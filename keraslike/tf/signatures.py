@@ -12,10 +12,12 @@ from flax import nnx
 from keraslike.core import base
 from keraslike.tf import dtypes
 from keraslike.tf.dtypes import UNKNOWN_SHAPE, DType, TensorShape
+from keraslike.tf.structure import Structure
 from keraslike.tf.tensor import Tensor
+from keraslike.tf.type_spec import TypeSpec
 
 
-class TensorSpec:
+class TensorSpec(TypeSpec):
     """The shape and dtype of a tensor; sizes may be `None`.
 
     >>> TensorSpec([None, 3])
@@ -28,6 +30,9 @@ class TensorSpec:
         self.shape: Any = TensorShape(shape)
         self.dtype, self.name = dtypes.as_dtype(dtype), name
 
+    def _serialize(self) -> Any:
+        return self.shape, self.dtype, self.name
+
     @classmethod
     def from_tensor(cls, tensor: Any, name: str | None = None) -> TensorSpec:
         return cls(tensor.shape, tensor.dtype, name)
@@ -37,19 +42,28 @@ class TensorSpec:
         """The shape and dtype of another spec, with its name unless one is given."""
         return cls(spec.shape, spec.dtype, name or spec.name)
 
-    def is_compatible_with(self, other: Any) -> bool:
+    def is_compatible_with(self, spec_or_value: Any) -> bool:
         """Whether a tensor, or another spec, has this dtype and a compatible shape."""
+        other = spec_or_value
         return (
             hasattr(other, "dtype")
+            and (isinstance(other, TensorSpec) or not isinstance(other, (TypeSpec, Structure)))
             and dtypes.as_dtype(other.dtype) is self.dtype
             and self.shape.is_compatible_with(other.shape)
         )
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, TensorSpec) and (self.shape, self.dtype) == (
-            other.shape,
-            other.dtype,
+    def is_subtype_of(self, other: Any) -> bool:
+        """Whether each tensor of this spec conforms to the other; a name of this
+        spec must be that of the other."""
+        return (
+            type(other) is type(self)
+            and self.shape.is_subtype_of(other.shape)
+            and self.dtype is other.dtype
+            and self.name in (None, other.name)
         )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TensorSpec) and self._serialize() == other._serialize()
 
     def __hash__(self) -> int:
         return hash((self.shape, self.dtype))

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core.boxed import Boxed
+from keraslike.core.errors import NeedsPython
 from keraslike.tf import dtypes
 from keraslike.tf.conversion import constant, convert_to_tensor, static
 from keraslike.tf.dtypes import TensorShape
@@ -42,7 +43,12 @@ class IndexedSlices(Boxed):
 
     @property
     def dense_shape(self) -> Tensor | None:
-        return None if self._sizes is None else constant(np.asarray(self._sizes, np.int32))
+        return None if self._sizes is None else constant(np.asarray(self._known(), np.int32))
+
+    def _known(self) -> tuple[int, ...] | None:
+        if self._sizes is not None and None in self._sizes:
+            raise NeedsPython("The dense shape of these IndexedSlices is not known.")
+        return self._sizes
 
     @property
     def shape(self) -> TensorShape:
@@ -71,7 +77,7 @@ class IndexedSlices(Boxed):
             raise ValueError(
                 "IndexedSlices can only be converted to a tensor if dense_shape is given."
             )
-        return run(_scattered, (self._values, self._indices), (self._sizes,))
+        return run(_scattered, (self._values, self._indices), (self._known(),))
 
     def unbox(self) -> jax.Array:
         return self._as_tensor().unbox()

@@ -1,59 +1,28 @@
-"""`tf.RaggedTensorSpec`, `tf.SparseTensorSpec` and `tf.data.DatasetSpec`."""
+"""The specs of tensors that are not dense, of data sets and of tensor arrays."""
 
 from __future__ import annotations
 
-import abc
 from typing import Any
 
 import jax
 
-from keraslike.core.structures import iter_leaves, map_leaves
+from keraslike.core.structures import map_leaves
 from keraslike.data.elements import ArraySpec, Nested
-from keraslike.data.pipeline import DatasetIterator, Optional, Pipeline, alike
+from keraslike.data.pipeline import DatasetIterator, Optional, Pipeline
 from keraslike.tf import dtypes
 from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.dtypes import TensorShape
 from keraslike.tf.ragged import RaggedTensor
 from keraslike.tf.ragged_tensor import unflatten
 from keraslike.tf.signatures import TensorSpec, is_leaf
+from keraslike.tf.slices import IndexedSlices
 from keraslike.tf.sparse import SparseTensor
 from keraslike.tf.tensor import Tensor
 from keraslike.tf.tensor_array import TensorArray
+from keraslike.tf.type_spec import TypeSpec
 
 
-class _AnySpec:
-    """The base class of specs, which are equal if their representations are."""
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and repr(self) == repr(other)
-
-    def __hash__(self) -> int:
-        return hash(repr(self))
-
-    def is_compatible_with(self, spec_or_value: Any) -> bool:
-        """Whether a value conforms to this spec, or values of another spec may conform to it."""
-        other = spec_or_value
-        if not isinstance(other, TypeSpec):
-            other = NoneTensorSpec() if other is None else type_spec_from_value(other)
-        if type(other) is not type(self):
-            return False
-        ours, theirs = dict(vars(self)), dict(vars(other))
-        return ours.keys() == theirs.keys() and all(
-            _compatible(ours[name], theirs[name]) for name in ours
-        )
-
-
-def _compatible(ours: Any, theirs: Any) -> bool:
-    """Whether parts of two specs are compatible: shapes, specs, structures of specs and others."""
-    if hasattr(ours, "is_compatible_with"):
-        return bool(ours.is_compatible_with(theirs))
-    if isinstance(ours, (dict, tuple)):
-        left = iter_leaves(theirs)
-        return alike(ours, theirs) and all(_compatible(x, next(left)) for x in iter_leaves(ours))
-    return ours == theirs
-
-
-class _Spec(_AnySpec):
+class _Spec(TypeSpec):
     """The base class of specs of tensors."""
 
     shape: TensorShape
@@ -61,10 +30,10 @@ class _Spec(_AnySpec):
 
     def common(self, other: Any) -> Any:
         """The most specific spec that values of both specs conform to."""
-        if type(other) is not type(self) or other.dtype != self.dtype:
+        found = self.most_specific_common_supertype([other])
+        if found is None:
             raise TypeError(f"Elements must have compatible specs. Received: {self} and {other}")
-        sizes = [a if a == b else None for a, b in zip(self.shape, other.shape)]
-        return self._with(sizes, 0)
+        return found
 
     def inside(self, size: int | None) -> Any:
         """The spec with an additional first axis."""
@@ -135,11 +104,8 @@ class RaggedTensorSpec(_Spec):
         rank = self.ragged_rank + more
         return RaggedTensorSpec(shape, self.dtype, rank, self.row_splits_dtype)
 
-    def __repr__(self) -> str:
-        return (
-            f"RaggedTensorSpec({self.shape!r}, {self.dtype!r}, {self.ragged_rank}, "
-            f"{self.row_splits_dtype!r})"
-        )
+    def _serialize(self) -> Any:
+        return self.shape, self.dtype, self.ragged_rank, self.row_splits_dtype
 
 
 def in_parts(arguments: Any) -> Any:
@@ -179,8 +145,8 @@ class SparseTensorSpec(_Spec):
     def _with(self, shape: Any, more: int) -> SparseTensorSpec:
         return SparseTensorSpec(shape, self.dtype)
 
-    def __repr__(self) -> str:
-        return f"SparseTensorSpec({self.shape!r}, {self.dtype!r})"
+    def _serialize(self) -> Any:
+        return self.shape, self.dtype
 
 
 class NoneTensorSpec(_Spec):
@@ -189,10 +155,6 @@ class NoneTensorSpec(_Spec):
     >>> NoneTensorSpec()
     NoneTensorSpec()
     """
-
-    def common(self, other: Any) -> Any:
-        """The most specific spec that values of both specs satisfy."""
-        return self
 
     def _with(self, shape: Any, more: int) -> NoneTensorSpec:
         return self
@@ -205,11 +167,11 @@ class NoneTensorSpec(_Spec):
         """The spec of one value of a batch."""
         return self
 
-    def __repr__(self) -> str:
-        return "NoneTensorSpec()"
+    def _serialize(self) -> Any:
+        return ()
 
 
-class DatasetSpec(_AnySpec):
+class DatasetSpec(TypeSpec):
     """The spec of a data set: the spec of its elements.
 
     >>> DatasetSpec(TensorSpec([], dtypes.int64))
@@ -224,8 +186,8 @@ class DatasetSpec(_AnySpec):
         """The spec of a data set."""
         return cls(value.element_spec)
 
-    def __repr__(self) -> str:
-        return f"DatasetSpec({self.element_spec!r}, {self._shape!r})"
+    def _serialize(self) -> Any:
+        return self.element_spec, self._shape
 
 
 class IteratorSpec(DatasetSpec):
@@ -238,8 +200,8 @@ class IteratorSpec(DatasetSpec):
     def __init__(self, element_spec: Any):
         super().__init__(element_spec)
 
-    def __repr__(self) -> str:
-        return f"IteratorSpec({self.element_spec!r},)"
+    def _serialize(self) -> Any:
+        return (self.element_spec,)
 
 
 class OptionalSpec(IteratorSpec):
@@ -249,14 +211,8 @@ class OptionalSpec(IteratorSpec):
     OptionalSpec(TensorSpec(shape=(), dtype=tf.int64, name=None),)
     """
 
-    def __init__(self, element_spec: Any):
-        super().__init__(element_spec)
 
-    def __repr__(self) -> str:
-        return f"OptionalSpec({self.element_spec!r},)"
-
-
-class TensorArraySpec(_AnySpec):
+class TensorArraySpec(TypeSpec):
     """The spec of a `TensorArray`: the shape and dtype of its elements.
 
     >>> TensorArraySpec([2], dtypes.int32)
@@ -278,11 +234,56 @@ class TensorArraySpec(_AnySpec):
         """The spec of an array."""
         return cls(value.element_shape, value.dtype, value.dynamic_size, value._infer)
 
-    def __repr__(self) -> str:
-        return (
-            f"TensorArraySpec({self.element_shape!r}, {self.dtype!r}, {self.dynamic_size}, "
-            f"{self.infer_shape})"
-        )
+    def _serialize(self) -> Any:
+        return self.element_shape, self.dtype, self.dynamic_size, self.infer_shape
+
+
+class IndexedSlicesSpec(TypeSpec):
+    """The shape and dtypes of `IndexedSlices`.
+
+    Args:
+        shape: the shape of the whole tensor.
+        dtype, indices_dtype: the dtypes of the values and the indices.
+        dense_shape_dtype: the dtype of `dense_shape`, `None` for slices without one.
+        indices_shape: the number of rows as a shape, by default unknown.
+
+    >>> tf.type_spec_from_value(tf.IndexedSlices([[1.0, 2.0]], [1]))
+    IndexedSlicesSpec(TensorShape([None, 2]), tf.float32, tf.int32, None, TensorShape([1]))
+    """
+
+    value_type = IndexedSlices
+
+    def __init__(
+        self,
+        shape: Any = None,
+        dtype: Any = dtypes.float32,
+        indices_dtype: Any = dtypes.int64,
+        dense_shape_dtype: Any = None,
+        indices_shape: Any = None,
+    ):
+        self.shape, self.dtype = TensorShape(shape), dtypes.as_dtype(dtype)
+        self._indices = dtypes.as_dtype(indices_dtype)
+        sizes = dense_shape_dtype
+        self._sizes = None if sizes is None else dtypes.as_dtype(sizes)
+        self._rows = TensorShape([None] if indices_shape is None else indices_shape).with_rank(1)
+
+    @classmethod
+    def from_value(cls, value: IndexedSlices) -> IndexedSlicesSpec:
+        """The spec of `IndexedSlices`."""
+        sizes = None if value.dense_shape is None else value.dense_shape.dtype
+        indices = value.indices
+        return cls(value.shape, value.dtype, indices.dtype, sizes, indices.shape)
+
+    def in_parts(self) -> IndexedSlices:
+        """`IndexedSlices` that have specs in place of their values and indices."""
+        made = object.__new__(IndexedSlices)
+        made._values = TensorSpec(self._rows.concatenate(self.shape[1:]), self.dtype)
+        made._indices = TensorSpec(self._rows, self._indices)
+        made._sizes = None if self._sizes is None else tuple(self.shape)
+        return made
+
+    def _serialize(self) -> Any:
+        return self.shape, self.dtype, self._indices, self._sizes, self._rows
 
 
 def shown(spec: Any) -> Any:
@@ -299,6 +300,7 @@ _HOLDERS: tuple[tuple[type, Any], ...] = (
     (Pipeline, DatasetSpec),
     (DatasetIterator, IteratorSpec),
     (Optional, OptionalSpec),
+    (IndexedSlices, IndexedSlicesSpec),
 )
 
 
@@ -317,23 +319,13 @@ def type_spec_from_value(value: Any) -> Any:
             return spec.from_value(value)
     if hasattr(type(value), "Spec"):  # an ExtensionType
         return value.Spec.from_value(value)
+    if isinstance(getattr(value, "_type_spec", None), TypeSpec):  # an object of a user's class
+        return value._type_spec
     return TensorSpec.from_tensor(convert_to_tensor(value))
 
 
-class TypeSpec(abc.ABC):  # noqa: B024
-    """The common base class of specs, for `isinstance`.
-
-    >>> isinstance(tf.TensorSpec([2]), tf.TypeSpec)
-    True
-    """
+def _spec_of(value: Any) -> Any:
+    return NoneTensorSpec() if value is None else type_spec_from_value(value)
 
 
-for _kind in (
-    TensorSpec,
-    RaggedTensorSpec,
-    SparseTensorSpec,
-    NoneTensorSpec,
-    DatasetSpec,
-    TensorArraySpec,
-):
-    TypeSpec.register(_kind)
+TypeSpec._of = staticmethod(_spec_of)

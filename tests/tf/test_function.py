@@ -68,7 +68,8 @@ def test_concrete_functions():
         return (x + y) * (2 if double else 1)
 
     concrete = add.get_concrete_function(tf.TensorSpec([2]), tf.constant([1.0, 1.0]), double=True)
-    signature = ((tf.TensorSpec([2]), tf.TensorSpec([2]), True), {})
+    named = [tf.TensorSpec([2], name=name) for name in "xy"]
+    signature = ((*named, True), {})
     assert concrete.structured_input_signature == signature
     assert [spec.name for spec in concrete.structured_input_signature[0][:2]] == ["x", "y"]
     assert concrete(tf.constant([1.0, 2.0]), tf.constant([0.0, 0.0])).numpy().tolist() == [2.0, 4.0]
