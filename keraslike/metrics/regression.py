@@ -239,7 +239,8 @@ class R2Score(Metric):
     def result(self) -> jax.Array:
         if not hasattr(self, "sum"):
             return jnp.zeros((), self.dtype)
-        total = self.squared_sum - jnp.square(self.sum.value) / self.count
+        mean = self.sum / self.count  # first, so that the variance of equal targets is zero exactly
+        total = self.squared_sum - self.sum * mean
         scores = 1 - self.total_mse / total
         scores = jnp.where(jnp.isinf(scores), 0.0, scores)
         if self.class_aggregation == "uniform_average":

@@ -488,6 +488,14 @@ def test_they_are_the_same_in_evaluate():
         np.testing.assert_allclose(logs[metric.name], expected, rtol=1e-5, err_msg=metric.name)
 
 
+def test_the_score_of_equal_targets_is_zero_as_in_keras():
+    metric = metrics.R2Score()
+    weights = np.random.default_rng(0).random((50, 6, 1), "float32")
+    for weight in weights:  # whose sums of squares differ from the squares of sums by rounding
+        metric.reset_state()
+        assert metric(np.ones((6, 1)), np.zeros((6, 1)), sample_weight=weight) == 0
+
+
 def test_classes_along_another_axis_and_weights_of_samples():
     y_true, y_pred = np.eye(4)[rng.integers(0, 4, (5, 6))], share(6, 4)(5)
     weights = np.arange(5)
