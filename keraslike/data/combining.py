@@ -178,7 +178,9 @@ class Combining(Pipeline):
                 ahead = lambda items: _ahead(executor, tried(items), block)  # noqa: E731
                 yield from _interleaved(elements, opened, cycle, block, ahead)
 
-        return self._then(enduring(make), UNKNOWN, spec=self._inner_spec(function), batch_size=None)
+        endless = self._count == INFINITE and num_parallel_calls is not None  # as in TensorFlow
+        count = INFINITE if endless else UNKNOWN
+        return self._then(enduring(make), count, spec=self._inner_spec(function), batch_size=None)
 
     @classmethod
     def sample_from_datasets(

@@ -111,6 +111,14 @@ class View:
         kept = isinstance(value, list) or dtype is not None and isinstance(value, (int, float))
         return leaf_of(np.asarray(value if kept else host(value)))
 
+    def arrays(self, tree: Any) -> Any:
+        """The leaves for a structure that a user gave."""
+        return map_leaves(self.array, tree, self.is_leaf)
+
+    def is_leaf(self, part: Any) -> bool:
+        """Whether a list, tuple or dict that a user gave is one leaf, as a list is."""
+        return isinstance(part, list)
+
     def show(self, leaf: Any) -> Any:
         """A leaf as iteration returns it."""
         if isinstance(leaf, (np.ndarray, np.generic)):

@@ -212,7 +212,7 @@ class Elementwise(Pipeline):
 
     def _initial(self, state: Any) -> Any:
         """A state that a user gave, in which lists are arrays."""
-        return map_leaves(self._view.array, state, lambda part: isinstance(part, list))
+        return self._view.arrays(state)
 
     def reduce(self, initial_state: Any, reduce_func: Callable, name: str | None = None) -> Any:
         """The last state of `reduce_func(state, element)`, which returns the next state."""

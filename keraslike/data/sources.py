@@ -232,7 +232,7 @@ def matching(pattern: Any) -> list[str]:
 
 def _converted(value: Any, view: View) -> Any:
     """The arrays for a structure that a user gave, in which lists are arrays."""
-    found = map_leaves(view.array, value, lambda part: isinstance(part, list))
+    found = view.arrays(value)
     return map_leaves(_copied, found) if view.copies else found
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,19 @@ from keraslike.tf.structure import NotDense, Structure, host, is_traced
 from keraslike.tf.tensor import Tensor, run
 
 _UNARY = ("abs", "negative", "sign", "square", "sqrt", "tanh", "erf")  # functions that map 0 to 0
+
+
+class SparseTensorValue(NamedTuple):
+    """The components of a sparse tensor as numpy arrays: indices of shape `(n, rank)`, `n` values,
+    and the dense shape.
+
+    >>> SparseTensorValue(np.array([[0, 1]]), np.array([5]), np.array([1, 2])).values
+    array([5])
+    """
+
+    indices: np.ndarray
+    values: np.ndarray
+    dense_shape: np.ndarray
 
 
 class SparseTensor(Structure):
@@ -68,7 +81,7 @@ class SparseTensor(Structure):
 
     @classmethod
     def from_value(cls, sparse_tensor_value: Any) -> SparseTensor:
-        """A SparseTensor from a SparseTensor or from JAX's `BCOO`."""
+        """A SparseTensor from one, from a `SparseTensorValue` or from JAX's `BCOO`."""
         if sparsity.is_bcoo(sparse_tensor_value):
             given = sparse_tensor_value
             if given.n_batch or given.n_dense:
@@ -177,6 +190,8 @@ jax.tree_util.register_pytree_node(
 
 
 def _sparse(x: Any) -> SparseTensor:
+    if isinstance(x, SparseTensorValue):
+        return SparseTensor(*x)
     if not isinstance(x, SparseTensor):
         raise TypeError(f"Expected a SparseTensor, received {type(x).__name__}: {x!r}")
     return x

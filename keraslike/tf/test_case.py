@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from absl.testing import absltest
@@ -18,20 +18,7 @@ from keraslike.core import base, rng
 from keraslike.tf import errors, nest
 from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.ragged_tensor import RaggedTensor
-from keraslike.tf.sparse_tensor import SparseTensor
-
-
-class SparseTensorValue(NamedTuple):
-    """The components of a sparse tensor as numpy arrays: indices of shape `(n, rank)`, `n` values,
-    and the dense shape.
-
-    >>> SparseTensorValue(np.array([[0, 1]]), np.array([5]), np.array([1, 2])).values
-    array([5])
-    """
-
-    indices: np.ndarray
-    values: np.ndarray
-    dense_shape: np.ndarray
+from keraslike.tf.sparse_tensor import SparseTensor, SparseTensorValue
 
 
 class _Session:
@@ -361,5 +348,5 @@ def _wide(x: np.ndarray) -> np.ndarray:
     return x.astype(np.float32) if x.dtype.kind == "V" or x.dtype.itemsize <= 2 else x
 
 
-__all__ = ["SparseTensorValue", "TestCase"]
+__all__ = ["TestCase"]
 __dir__ = __all__.copy

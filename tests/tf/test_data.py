@@ -135,7 +135,10 @@ def test_as_ready_gives_all_and_datasets_of_unknown_elements_say_so():
     assert sorted(values(D.range(9).map(lambda n: n, 3, deterministic=False))) == list(range(9))
     endless = D.range(9).repeat()
     assert endless.cardinality() == tf.data.INFINITE_CARDINALITY
+    ahead = endless.interleave(lambda n: D.range(2), num_parallel_calls=1)
+    assert ahead.cardinality() == tf.data.INFINITE_CARDINALITY
     for unknown in (
+        endless.interleave(lambda n: D.range(2)),
         endless.filter(lambda n: n > 1),
         endless.ignore_errors(),
         endless.batch(2).rebatch(3),
@@ -978,3 +981,17 @@ def test_a_generator_of_ragged_tensors():
         lambda: iter([tf.ragged.constant([[1], [2, 3]])]), output_signature=spec
     )
     assert [row.to_list() for row in rows] == [[[1], [2, 3]]] and rows.element_spec == spec
+
+
+def test_the_components_of_sparse_tensors_are_sparse_tensors():
+    parts = tf.compat.v1.SparseTensorValue(np.array([[0, 1]]), np.array([3]), np.array([2, 2]))
+    for made in (
+        D.from_tensors({"a": parts}).map(lambda e: e["a"]),
+        D.range(1).map(lambda n: parts),
+        D.range(1).scan(parts, lambda state, n: (state, state)),
+        D.from_tensor_slices(parts).batch(2),
+    ):
+        [found] = map(tf.sparse.to_dense, made)
+        assert found.numpy().tolist() == [[0, 3], [0, 0]]
+    found = tf.sparse.to_dense(D.range(2).reduce(parts, lambda state, n: state))
+    np.testing.assert_array_equal(found, tf.sparse.to_dense(parts))

@@ -18,7 +18,7 @@ from keraslike.tf.conversion import convert_to_tensor as _convert
 from keraslike.tf.indexing import where as _where
 from keraslike.tf.ops import cast as _cast
 from keraslike.tf.ops import expand_dims as _expand_dims
-from keraslike.tf.test_case import SparseTensorValue
+from keraslike.tf.sparse_tensor import SparseTensorValue
 
 # Names of TensorFlow 2 that have another meaning in TensorFlow 1, by module.
 _OTHERS = {

@@ -65,7 +65,7 @@ class Optional(pipeline.Optional):
     def from_value(cls, value: Any) -> Optional:
         """An `Optional` that contains the value."""
         view: Any = elements.View.of_tensors
-        found = map_leaves(view.array, value, lambda part: isinstance(part, list))
+        found = view.arrays(value)
         spec = map_leaves(lambda leaf: view.show_spec(view.spec(leaf)), found)
         return cls(map_leaves(view.show, found), spec)
 

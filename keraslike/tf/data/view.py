@@ -39,7 +39,7 @@ from keraslike.tf.errors import (
 from keraslike.tf.function import Function as CompiledFunction
 from keraslike.tf.ragged import RaggedTensor
 from keraslike.tf.signatures import TensorSpec
-from keraslike.tf.sparse import SparseTensor
+from keraslike.tf.sparse_tensor import SparseTensor, SparseTensorValue
 from keraslike.tf.structure import Structure
 from keraslike.tf.tensor import WIDE, Tensor, _on_device
 from keraslike.tf.tensor_array import TensorArray
@@ -76,12 +76,17 @@ class TensorView(View):
             return Datasets.of(value)
         if is_composed(value):
             return apart(value, self._part)
+        if isinstance(value, SparseTensorValue):
+            return SparseTensor.from_value(value)
         several = isinstance(value, list) and any(isinstance(v, (Boxed, jax.Array)) for v in value)
         if several or isinstance(value, Boxed) or hasattr(value, "_raw_value"):
             tensor = convert_to_tensor(value)
             check_known(tensor)
             return leaf_of(np.asarray(tensor._value))
         return leaf_of(_numpy_of(value, None if dtype is None else dtypes.as_dtype(dtype), None))
+
+    def is_leaf(self, part: Any) -> bool:
+        return isinstance(part, (list, SparseTensorValue))
 
     def called(self, begin: Callable[[], Iterator[Any]]) -> Iterator[Any]:
         def tried(step: Callable[[], Any]) -> Any:
@@ -98,12 +103,10 @@ class TensorView(View):
     def element(self, returned: Any) -> Any:
         if isinstance(returned, list):
             returned = tuple(returned)
-        if isinstance(returned, (dict, tuple)):
-            return map_items(self._part, returned)
         return self._part(returned)
 
     def _part(self, value: Any) -> Any:
-        if isinstance(value, (dict, tuple)):
+        if isinstance(value, (dict, tuple)) and not self.is_leaf(value):
             return map_items(self._part, value)
         return self.array(value)
 
@@ -466,9 +469,7 @@ def _value(variable: Any) -> Any:
 
 def _numbered(returned: Any, out: list[Any]) -> Any:
     """The structure of the positions of results, which are appended to the list."""
-    return map_leaves(
-        lambda leaf: _number(leaf, out), returned, lambda part: isinstance(part, list)
-    )
+    return map_leaves(lambda leaf: _number(leaf, out), returned, View.of_tensors.is_leaf)
 
 
 def _number(leaf: Any, out: list[Any]) -> Any:
@@ -477,7 +478,7 @@ def _number(leaf: Any, out: list[Any]) -> Any:
         return None
     if is_composed(leaf):
         return apart(leaf, lambda part: _numbered(part, out))
-    if isinstance(leaf, (*_OBJECTS, str, bytes)):
+    if isinstance(leaf, (*_OBJECTS, SparseTensorValue, str, bytes)):
         raise Untraceable(f"{type(leaf).__name__} is not an array.")
     tensor = convert_to_tensor(leaf)
     if tensor.dtype is dtypes.string:
