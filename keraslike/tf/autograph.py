@@ -281,6 +281,13 @@ class _Experimental(types.ModuleType):
 
         return directives.set_loop_options
 
+    @property
+    def Feature(self) -> Any:  # noqa: N802
+        """Names of optional conversions, which are accepted and have no effect."""
+        from malt.core import converter
+
+        return converter.Feature
+
 
 experimental = _Experimental(f"{__name__}.experimental")
 

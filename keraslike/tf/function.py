@@ -30,6 +30,7 @@ from keraslike.tf.concrete import (
     wrap_values,
 )
 from keraslike.tf.conversion import convert_to_tensor
+from keraslike.tf.errors import OutOfRangeError
 from keraslike.tf.signatures import (
     MISMATCH,
     TensorSpec,
@@ -109,7 +110,12 @@ class Function:
             args, kwargs = self._bound(args, kwargs)
             args = self._fitted(args)
         args, kwargs = wrap((args, kwargs))
-        return wrap_values(self.python_function(*args, **kwargs))
+        try:
+            return wrap_values(self.python_function(*args, **kwargs))
+        except StopIteration as error:  # of an iterator of a data set
+            if run_eagerly:
+                raise
+            raise OutOfRangeError("End of sequence") from error
 
     def _first_call(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         """Runs a call that makes variables of values that it computes, and traces the next one.

@@ -23,7 +23,7 @@ from keraslike.tf import autograph, control, effects, ops, table
 from keraslike.tf.autograph import operator
 from keraslike.tf.conversion import convert_to_tensor, is_tensor
 from keraslike.tf.errors import InvalidArgumentError
-from keraslike.tf.structure import is_traced
+from keraslike.tf.structure import Structure, is_traced
 from keraslike.tf.tensor import Tensor, raw
 from keraslike.tf.tensor import _flatten as _flatten_tensor
 from keraslike.tf.tensor import _unflatten as _unflatten_tensor
@@ -379,11 +379,15 @@ class _State:
         """The tensors after an iteration. Raises TypeError if other values have changed."""
         for name, a, b in zip(self.symbols, self.structure, new.structure, strict=True):
             if a != b:
-                raise TypeError(
+                kinds = [(tree.node_data() or (None,))[0] for tree in (a, b)]
+                same = kinds[0] is kinds[1] and issubclass(kinds[0] or int, Structure)
+                raise (control.ShapeChanges if same else TypeError)(
                     f"A loop over tensors must keep the structure of {name!r}: it had {a}, "
                     f"then {b}."
                 )
         for name, a, b in zip(self.names, self.leaves, new.leaves):
+            if isinstance(b, _Range):
+                b._refuse()
             if not (_has_value(b) if _is_value(a) else _same(a, b)):
                 raise TypeError(f"A loop over tensors cannot change {name!r} from {a!r} to {b!r}.")
         return [convert_to_tensor(new.leaves[place]) for place in self.places]

@@ -547,3 +547,44 @@ def test_a_tape_in_a_loop_watches_what_the_loop_changes():
 
     x = climb(tf.constant([1.0, 2.0]), tf.constant(3))
     np.testing.assert_allclose(x, [1.728, 3.456], rtol=1e-6)
+
+
+@tf.function
+def next_one(elements):
+    return next(elements)
+
+
+@tf.function
+def last_range(count):
+    i = 0
+    while i < count:
+        made = tf.range(i)
+        i += 1
+    return made
+
+
+@tf.function
+def doubled(times):
+    found = tf.sparse.eye(1)
+    for _ in times:
+        tf.autograph.experimental.set_loop_options(
+            shape_invariants=[(found, tf.TensorShape(None))]
+        )
+        found = tf.sparse.concat(0, [found, found])
+    return tf.sparse.to_dense(found)
+
+
+def test_the_end_of_a_data_set_in_a_function_is_out_of_range():
+    elements = iter(tf.data.Dataset.range(2))
+    assert [int(next_one(elements)) for _ in range(2)] == [0, 1]
+    for _ in range(2):
+        with pytest.raises(tf.errors.OutOfRangeError):
+            next_one(elements)
+
+
+def test_loops_whose_ranges_and_sparse_tensors_change_their_sizes():
+    assert last_range(tf.constant(3)).numpy().tolist() == [0, 1]
+    assert doubled(tf.range(2)).numpy().tolist() == [[1.0]] * 4
+    options = tf.autograph.experimental.Feature.all_but(["LISTS"])
+    same = tf.function(lambda x: x, experimental_autograph_options=options)
+    assert int(same(tf.constant(2))) == 2
