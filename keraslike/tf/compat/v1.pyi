@@ -7,7 +7,7 @@ from typing import Any as _Any
 
 from keraslike.tf import checkpoint_manager as train
 from keraslike.tf.compat import v1_losses as losses
-from keraslike.tf.test_case import SparseTensorValue as SparseTensorValue
+from keraslike.tf.sparse_tensor import SparseTensorValue as SparseTensorValue
 
 def assign(
     ref: _Any,
