@@ -567,9 +567,7 @@ def last_range(count):
 def doubled(times):
     found = tf.sparse.eye(1)
     for _ in times:
-        tf.autograph.experimental.set_loop_options(
-            shape_invariants=[(found, tf.TensorShape(None))]
-        )
+        tf.autograph.experimental.set_loop_options(shape_invariants=[(found, tf.TensorShape(None))])
         found = tf.sparse.concat(0, [found, found])
     return tf.sparse.to_dense(found)
 
