@@ -67,6 +67,8 @@ def conv(
         padding = tuple(map(tuple, padding))
     plain = Call(plain_conv, (strides, padding, dilation, channels_last))
     arrays = (x, kernel) if bias is None else (x, kernel, bias)
+    if _has_no_samples(x):
+        return _of_no_samples(plain, *arrays)
     spatial = x.shape[1:-1] if channels_last else x.shape[2:]
     if not (known(x) and known(kernel, -1) and jnp.issubdtype(x.dtype, jnp.floating)):
         return plain(*arrays)[0]
@@ -106,10 +108,23 @@ def conv_transpose(
         return conv(x, turned(kernel), strides, pads, dilation, channels_last)
     rest = (strides, pads, dilation, channels_last)
     plain = Call(plain_transposed, rest)
+    if _has_no_samples(x):
+        return _of_no_samples(plain, x, kernel)
     floating = jnp.issubdtype(x.dtype, jnp.floating)
     if not floating or not known(x) or 0 in kernel.shape:
         return plain(x, kernel)[0]
     return on_cpu(Call(_fast_transposed, rest), plain, x, kernel)
+
+
+def _has_no_samples(x: jax.Array) -> bool:
+    return isinstance(x.shape[0], int) and x.shape[0] == 0
+
+
+def _of_no_samples(plain: Call, *arrays: jax.Array) -> jax.Array:
+    """The convolution of an empty batch. JAX 0.10 cannot differentiate its own form of it."""
+    (like,) = jax.eval_shape(lambda *given: plain(*given), *arrays)
+    total = math.prod(jnp.sum(array, dtype=like.dtype) for array in arrays)
+    return jnp.broadcast_to(total, like.shape)
 
 
 def _fast_transposed(

@@ -47,13 +47,7 @@ def _windows(name: str, ksize: Any, strides: Any, rank: int) -> tuple[tuple[int,
 def _pads(name: str, padding: Any, rank: int) -> Any:
     if isinstance(padding, str) or name.startswith("max_pool"):
         pads = _padding(padding, rank)
-        if not isinstance(pads, str):
-            pads = ((0, 0), *pads, (0, 0))
-            if pads != tuple(map(tuple, static(padding))):
-                raise InvalidArgumentError(
-                    f"padding must be 0 for the batch and the channels. Received: {padding}"
-                )
-        return pads
+        return pads if isinstance(pads, str) else ((0, 0), *pads, (0, 0))
     raise TypeError(f"tf.nn.{name}: padding must be a str. Received: {padding}")
 
 
@@ -85,8 +79,10 @@ def _check_window(shape: Any, window: Any, padding: Any) -> None:
 
 
 def _pooled(x: Any, window: Any, strides: Any, padding: str, average: bool) -> Any:
-    if x.ndim != len(window) or x.shape[-1] % window[-1]:
+    if x.ndim != len(window):
         raise InvalidArgumentError(f"ksize={window} does not fit an input of shape {x.shape}.")
+    if x.shape[-1] % window[-1]:
+        raise UnimplementedError(f"ksize={window} must divide the channels of shape {x.shape}.")
     if not isinstance(padding, str) and any(max(p) >= w for p, w in zip(padding, window)):
         raise InvalidArgumentError(f"padding={padding} must be less than ksize={window}.")
     _check_window(x.shape, window, padding)
@@ -379,7 +375,7 @@ def _ratios(name: str, given: Any, average: bool) -> tuple[float, float]:
         raise TypeError(f"tf.nn.{name}: pooling_ratio must be a list. Received: {given}")
     if average and len(ratio) != 4:
         raise InvalidArgumentError(f"tf.nn.{name}: pooling_ratio must be four numbers, not {given}")
-    if average and ratio[::3] != (1, 1):
+    if len(ratio) == 4 and ratio[::3] != (1, 1):
         raise UnimplementedError(f"tf.nn.{name}: the first and last ratio must be 1, not {given}")
     ratio = {1: ratio * 2, 2: ratio}.get(len(ratio), ratio[1:3] if ratio[::3] == (1, 1) else ())
     if not ratio or min(ratio) < 1:

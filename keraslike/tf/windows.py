@@ -26,8 +26,10 @@ def all_sizes(value: Any, rank: int) -> tuple[int, ...]:
     if len(sizes) not in (1, rank, rank + 2):
         raise ValueError(f"Expected 1, {rank} or {rank + 2} numbers. Received: {value}")
     sizes = sizes if len(sizes) == rank + 2 else (1, *(sizes * rank)[:rank], 1)
-    if min(sizes) < 1:
-        raise InvalidArgumentError(f"Sizes of windows and steps must be > 0. Received: {value}")
+    if min(sizes) < 1 or max(sizes) >= 1 << 31:
+        raise InvalidArgumentError(
+            f"Sizes of windows and steps must be > 0 and fit an int32. Received: {value}"
+        )
     return sizes
 
 
@@ -101,10 +103,11 @@ def either_order(function: Callable) -> Callable:
 def _padding(padding: Any, rank: int) -> Any:
     if not isinstance(padding, str):
         pairs = tuple(map(tuple, static(padding)))
-        if len(pairs) != rank + 2 or any(n < 0 for pair in pairs for n in pair):
-            raise ValueError(
-                f"padding must be two numbers >= 0 for each of {rank + 2} axes, or a name. "
-                f"Received: {padding}"
+        ends = {n for pair in (*pairs[:1], *pairs[-1:]) for n in pair}
+        if len(pairs) != rank + 2 or min(map(min, pairs)) < 0 or ends != {0}:
+            raise InvalidArgumentError(
+                f"padding must be a name, or two numbers >= 0 for each of {rank + 2} axes, which "
+                f"are 0 for the batch and the channels. Received: {padding}"
             )
         return pairs[1:-1]
     if padding not in ("SAME", "VALID"):
@@ -145,16 +148,21 @@ def _convolved(x: Any, kernel: Any, strides: Any, padding: Any, dilations: Any) 
             f"axes, and filters of as many, which are not empty. Received shapes: {x.shape}, "
             f"{kernel.shape}"
         )
-    if padding == "VALID":
-        reach = [(k - 1) * d for k, d in zip(kernel.shape, dilations)]
-        if any(isinstance(n, int) and r > n for n, r in zip(x.shape[-inner:], reach)):
-            raise InvalidArgumentError(
-                f"The filters are larger than the input: {kernel.shape}, {x.shape}"
-            )
+    _check_reach(x, kernel, padding, dilations)
     if len(batch) == 1:
         return cpu_conv.conv(x, kernel, strides, padding, dilations)
     out = cpu_conv.conv(x.reshape(-1, *x.shape[-inner:]), kernel, strides, padding, dilations)
     return out.reshape(*batch, *out.shape[1:])
+
+
+def _check_reach(x: Any, kernel: Any, padding: Any, dilations: Any) -> None:
+    """Raises if filters are larger by more than one element than images without padding."""
+    reach = [(k - 1) * d for k, d in zip(kernel.shape, dilations)]
+    sizes = x.shape[1 - kernel.ndim : -1]
+    if padding == "VALID" and any(isinstance(n, int) and r > n for n, r in zip(sizes, reach)):
+        raise InvalidArgumentError(
+            f"The filters are larger than the input: {kernel.shape}, {x.shape}"
+        )
 
 
 _conv1d, conv2d, conv3d = _convolution(1), _convolution(2), _convolution(3)
@@ -248,6 +256,7 @@ def depthwise_conv2d(
 
 
 def _depthwise(x: Any, kernel: Any, strides: Any, padding: Any, dilations: Any) -> Any:
+    _check_reach(x, kernel, padding, dilations)
     height, width, channels, multiplier = kernel.shape
     kernel = kernel.reshape(height, width, 1, channels * multiplier)
     return cpu_conv.conv(x, kernel, strides, padding, dilations)
@@ -279,6 +288,8 @@ def _transposed(rank: int) -> Callable:
 
 def _conv_transposed(x: Any, kernel: Any, shape: Any, *rest: Any) -> Any:
     """The gradient of a convolution with respect to its input, for outputs of the shape of `x`."""
+    if len(shape) == kernel.ndim - 2:
+        shape = (-1, *shape, kernel.shape[-2])
     shape = (x.shape[0], *shape[1:]) if shape[0] in (-1, None) else shape
     return _gradient(lambda y: _convolved(y, kernel.astype(y.dtype), *rest), shape, x)
 
