@@ -1299,6 +1299,16 @@ The `k` smallest values along an axis and their places: exact ones, whatever `re
 >>> values.numpy().tolist(), places.numpy().tolist()
 ([1.0, 2.0], [0, 2])
 
+signal.rfft2d
+The Fourier transform of real numbers along the last two axes.
+>>> tf.signal.rfft2d([[1.0, 1.0]]).numpy().tolist()
+[[(2+0j), 0j]]
+
+signal.irfft2d
+The inverse of `rfft2d`.
+>>> tf.signal.irfft2d([[2 + 0j, 0j]]).numpy().tolist()
+[[1.0, 1.0]]
+
 signal.rfft3d
 The Fourier transform of real numbers along the last three axes.
 >>> tf.signal.rfft3d([[[1.0, 1.0]]]).numpy().tolist()

@@ -202,7 +202,7 @@ def dynamic_partition(data: Any, partitions: Any, num_partitions: int, name: Any
     numbers = host(_as_operand(partitions), "tf.dynamic_partition", "use tf.where or a mask.")
     if numbers.size and (numbers.min() < 0 or numbers.max() >= num_partitions):
         raise InvalidArgumentError(f"partitions must be from 0 to {num_partitions - 1}.")
-    rows = ops.reshape(data, (-1, *data.shape[numbers.ndim :]))
+    rows = ops.reshape(data, (numbers.size, *data.shape[numbers.ndim :]))
     places = [np.flatnonzero(numbers.ravel() == n).astype("int32") for n in range(num_partitions)]
     return [indexing.gather(rows, p) for p in places]
 

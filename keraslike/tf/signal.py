@@ -27,41 +27,30 @@ for _name in ("fft", "ifft", "fft2d", "ifft2d", "fft3d", "ifft3d"):
     globals()[_name] = operation(f"signal.{_name}", "input")(_over(_of, _axes))
 
 
-def _real(name: str, of: Callable) -> Callable:
-    def transform(input_tensor: Any, fft_length: Any = None, name: Any = None) -> Tensor:
-        length = static(fft_length)
-        length = length[0] if isinstance(length, tuple) else length
-        return run(one, (_as_operand(input_tensor),), (length,))
+def _real(name: str) -> Callable:
+    """The transform of real numbers along the last axes, or its inverse."""
+    rank, inverse = int(name[-2]) if name.endswith("d") else 1, name[0] == "i"
+    of, axes = jnp.fft.irfftn if inverse else jnp.fft.rfftn, tuple(range(-rank, 0))
 
-    def one(x: Any, length: Any) -> Any:
-        return of(x, length)
+    @operation(f"signal.{name}", "input_tensor")
+    def transform(x: Any, fft_length: Any = None) -> Any:
+        sizes = list(x.shape[-rank:] if fft_length is None else fft_length)
+        if fft_length is None and inverse:
+            sizes[-1] = 2 * max(sizes[-1] - 1, 0)
+        if 0 not in sizes and 0 not in x.shape:
+            return of(x, sizes, axes)
+        # XLA cannot lower it if there are no elements.
+        if not inverse:
+            sizes[-1] = (sizes[-1] + 2) // 2 if sizes[-1] else 0
+        some = jax.eval_shape(of, jax.ShapeDtypeStruct((2,) * rank, x.dtype))
+        return jnp.zeros((*x.shape[:-rank], *sizes), some.dtype)
 
-    transform.__name__ = transform.__qualname__ = name
-    transform.__doc__ = "The Fourier transform along the last axis, of real numbers."
     return transform
 
 
-rfft, irfft = _real("rfft", jnp.fft.rfft), _real("irfft", jnp.fft.irfft)
-
-
-@operation("signal.rfft2d", "input_tensor")
-def rfft2d(x: Any, fft_length: Any = None) -> Any:
-    """The Fourier transform of real numbers along the last two axes.
-
-    >>> tf.signal.rfft2d([[1.0, 1.0]]).numpy().tolist()
-    [[(2+0j), 0j]]
-    """
-    return jnp.fft.rfft2(x, fft_length)
-
-
-@operation("signal.irfft2d", "input_tensor")
-def irfft2d(x: Any, fft_length: Any = None) -> Any:
-    """The inverse of `rfft2d`.
-
-    >>> tf.signal.irfft2d([[2 + 0j, 0j]]).numpy().tolist()
-    [[1.0, 1.0]]
-    """
-    return jnp.fft.irfft2(x, fft_length)
+rfft, irfft, rfft2d, irfft2d, rfft3d, irfft3d = map(
+    _real, ("rfft", "irfft", "rfft2d", "irfft2d", "rfft3d", "irfft3d")
+)
 
 
 @operation("signal.fftshift", "x")
@@ -286,17 +275,21 @@ def dct(x: Any, type: int = 2, n: Any = None, axis: int = -1, norm: str | None =
     """The cosine transform of type 1 to 4 along the last axis, which is truncated or zero-padded to
     `n` values; `norm="ortho"` makes it orthonormal.
 
-    Raises ValueError for type 1 with a norm, and for another axis.
+    Raises ValueError for type 1 with a norm, and NotImplementedError for another axis.
 
     >>> tf.signal.dct([1.0, 1.0]).numpy().round(4).tolist()
     [4.0, 0.0]
     """
-    if axis != -1:
-        raise ValueError(f"tf.signal.dct: axis must be -1. Received: axis={axis}")
+    _check_axis("dct", axis)
     if n is not None:
         x = x[..., :n]
         x = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, n - x.shape[-1])])
     return _cosine_transform(x, type, norm)
+
+
+def _check_axis(name: str, axis: Any) -> None:
+    if axis != -1:
+        raise NotImplementedError(f"tf.signal.{name}: axis must be -1. Received: axis={axis}")
 
 
 def _cosine_transform(x: Any, type: int, norm: str | None) -> Any:
@@ -330,15 +323,14 @@ def idct(x: Any, type: int = 2, n: Any = None, axis: int = -1, norm: str | None 
     """The inverse of `dct` of a type; without a norm, up to the factor `2 n` (`2 (n - 1)` for
     type 1).
 
-    Raises ValueError for a length `n` and for another axis.
+    Raises NotImplementedError for a length `n` and for another axis.
 
     >>> tf.signal.idct([2.0, 0.0], norm=None).numpy().round(4).tolist()
     [2.0, 2.0]
     """
-    if n is not None or axis != -1:
-        raise ValueError(
-            f"tf.signal.idct: n must be None and axis -1. Received: n={n}, axis={axis}"
-        )
+    _check_axis("idct", axis)
+    if n is not None:
+        raise NotImplementedError(f"tf.signal.idct: n must be None. Received: n={n}")
     return _cosine_transform(x, {2: 3, 3: 2}.get(type, type), norm)
 
 
@@ -413,17 +405,6 @@ def _inverse_mdct(x: Any, norm: str | None) -> Any:
     first, second = jnp.split(_cosine_transform(x, 4, norm) * scale, 2, -1)
     parts = (second, -second[..., ::-1], -first[..., ::-1], -first)
     return jnp.concatenate(parts, -1)
-
-
-def _in_three(name: str, of: Callable) -> Callable:
-    @operation(f"signal.{name}", "input_tensor")
-    def transform(x: Any, fft_length: Any = None) -> Any:
-        return of(x, fft_length, axes=(-3, -2, -1))
-
-    return transform
-
-
-rfft3d, irfft3d = _in_three("rfft3d", jnp.fft.rfftn), _in_three("irfft3d", jnp.fft.irfftn)
 
 
 def _over_any(name: str, of: Callable) -> Callable:

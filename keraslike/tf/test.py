@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unittest
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -81,9 +81,24 @@ def main(argv: Any = None) -> None:
     unittest.main(argv=argv)
 
 
+def _numbers(value: Any) -> np.ndarray:
+    """The elements of an array; of each complex one its real and its imaginary part."""
+    array = np.asarray(value).reshape(-1)
+    return array.view(array.real.dtype)
+
+
+def _moves(start: np.ndarray, step: float) -> Iterator[np.ndarray]:
+    """For each of its `_numbers`, the array with that number changed by `step`."""
+    for i in range(_numbers(start).size):
+        moved = np.array(start)
+        _numbers(moved)[i] += step
+        yield moved
+
+
 def compute_gradient(f: Callable, x: Any, delta: float | None = None) -> tuple[list, list]:
     """The Jacobians of a function for each of its arguments, by its gradient and by finite
-    differences: two lists of arrays `(size of the result, size of the argument)`.
+    differences: two lists of arrays `(size of the result, size of the argument)`. A complex
+    value counts as two, its real and its imaginary part.
 
     Args:
         x: the arguments, a list.
@@ -98,27 +113,32 @@ def compute_gradient(f: Callable, x: Any, delta: float | None = None) -> tuple[l
     step = 1 / 1024 if delta is None else float(delta)
     given = [convert_to_tensor(v) for v in x]
     with GradientTape(persistent=True) as tape:
-        for value in given:
-            tape.watch(value)
+        tape.watch(given)
         out = ops.reshape(f(*given), [-1])
-        parts = [out[i] for i in range(out.shape[0])]
+    units = list(_moves(np.zeros(out.shape, out.dtype.as_numpy_dtype), 1))
     exact, near = [], []
     for place, value in enumerate(given):
+        start = np.asarray(value)
         rows = [
-            tape.gradient(part, value, unconnected_gradients=UnconnectedGradients.ZERO)
-            for part in parts
+            tape.gradient(
+                out,
+                value,
+                output_gradients=convert_to_tensor(unit),
+                unconnected_gradients=UnconnectedGradients.ZERO,
+            )
+            for unit in units
         ]
-        exact.append(np.stack([np.asarray(row).reshape(-1) for row in rows]))
-        columns = []
-        for i in range(np.size(value)):
-            ends = []
-            for sign in (1, -1):
-                moved = np.array(value)
-                moved.reshape(-1)[i] += sign * step
-                changed = [*given[:place], convert_to_tensor(moved), *given[place + 1 :]]
-                ends.append(np.asarray(f(*changed)).reshape(-1))
-            columns.append((ends[0] - ends[1]) / (2 * step))
-        near.append(np.stack(columns, -1).astype(exact[-1].dtype))
+        numbers = _numbers(start)
+        found = np.array([_numbers(row) for row in rows], numbers.dtype)
+        exact.append(found.reshape(len(units), numbers.size))
+        near.append(np.zeros_like(exact[-1]))
+        ends = zip(_moves(start, step), _moves(start, -step))
+        for column, changed in enumerate(ends):
+            up, down = (
+                _numbers(f(*given[:place], convert_to_tensor(v), *given[place + 1 :]))
+                for v in changed
+            )
+            near[-1][:, column] = (up - down) / (2 * step)
     return exact, near
 
 

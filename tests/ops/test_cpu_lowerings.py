@@ -495,6 +495,11 @@ def test_integers_and_empty_batches_stay_plain():
     assert ops.max_pool(x, 2).ravel().tolist() == [5, 7, 13, 15]
     assert ops.conv(jnp.ones((0, 4, 4, 2)), jnp.ones((3, 3, 1, 2))).shape == (0, 2, 2, 2)
     assert ops.max_pool(jnp.ones((0, 4, 4, 2)), 2).shape == (0, 2, 2, 2)
+    for depth in (1, 4):  # The gradients of a depthwise and of an ordinary convolution.
+        x, kernel = jnp.ones((0, 5, 5, 4)), jnp.ones((2, 2, depth, 8))
+        y, back = jax.vjp(lambda x, kernel: ops.conv(x, kernel, 2, "same"), x, kernel)
+        assert y.shape == (0, 3, 3, 8) and not back(y)[1].any()
+        assert [g.shape for g in back(y)] == [x.shape, kernel.shape]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import itertools
 import os
 import pathlib
 import socket
@@ -161,12 +162,26 @@ def _unused_port() -> int:
         return made.getsockname()[1]
 
 
+def _combinations(**options: Any) -> list[dict[str, Any]]:
+    lists = [value if isinstance(value, list) else [value] for value in options.values()]
+    return [
+        dict(zip(options, values), testcase_name=f"_{i}")
+        for i, values in enumerate(itertools.product(*lists))
+    ]
+
+
+def _max_error(exact: list, near: list) -> float:
+    return max((np.abs(a - b).max() for a, b in zip(exact, near) if np.size(a)), default=0.0)
+
+
 _TEST_UTIL = {
     "TensorFlowTestCase": TestCase,
     "IsBuiltWithXLA": _yes,
     "NCHWToNHWC": _channels_last,
     "NHWCToNCHW": _channels_first,
+    "AbstractGradientTape": lambda use_tape, **options: tf.GradientTape(**options),
     "also_run_as_tf_function": _also_as_function,
+    "generate_combinations_with_testcase_name": _combinations,
     "gpu_device_name": str,
     "pick_unused_port": _unused_port,
     "run_functions_eagerly": _run_functions_eagerly,
@@ -295,6 +310,7 @@ _NOTHING = (
     *(f"{_OPS}.{name}_eager_execution" for name in ("enable", "disable")),
     *(f"{_OPS}.reset_default_graph", f"{PYTHON}.tf2.enable"),
     f"{PYTHON}.framework.config.set_logical_device_configuration",
+    f"{PYTHON}.framework.config.disable_op_determinism",
 )
 VALUES: dict[str, Any] = {
     **dict.fromkeys(_GRAPHS, _graphs),
@@ -309,6 +325,7 @@ VALUES: dict[str, Any] = {
     f"{PYTHON}.framework.sparse_tensor.is_sparse": lambda x: isinstance(x, tf.SparseTensor),
     f"{PYTHON}.ops.ragged.ragged_tensor.is_ragged": lambda x: isinstance(x, tf.RaggedTensor),
     **{f"{PYTHON}.pywrap_sanitizers.is_{kind}san_enabled": _no for kind in ("a", "m", "t", "ub")},
+    f"{PYTHON}.ops.gradient_checker_v2.max_error": _max_error,
     f"{PYTHON}.util.tf_decorator.unwrap": lambda function: ([], function),
     f"{PYTHON}.util.tf_export.tf_export": _Export(),
     f"{PYTHON}.util.tf_export.keras_export": _Export(),

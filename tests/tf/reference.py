@@ -668,4 +668,33 @@ REFERENCE = [
         (2, 3),
         [[-1.0, -2.0, -3.0], [-4.0, -5.0, -6.0]],
     ),
+    # What an empty batch, sizes of the spatial axes alone and complex numbers lead to.
+    ("tf.signal.rfft2d(tf.zeros((1, 2, 0)))", "complex64", (1, 2, 0), [[[], []]]),
+    ("tf.signal.irfft(tf.zeros((2, 0), tf.complex64))", "float32", (2, 0), [[], []]),
+    ("tf.dynamic_partition(tf.zeros((1, 0)), [1], 2)[1]", "float32", (1, 0), [[]]),
+    (
+        "tf.nn.conv2d_transpose([[[[1., 2.]]]], tf.reshape(tf.range(8.), (2, 2, 1, 2)), (2, 2), 1, "
+        "'VALID')",
+        "float32",
+        (1, 2, 2, 1),
+        [[[[2.0], [8.0]], [[14.0], [20.0]]]],
+    ),
+    (
+        "tf.constant(tf.test.compute_gradient(lambda z: z * z, [tf.constant([1 + 2j])])[1][0])",
+        "float64",
+        (2, 2),
+        [[2.0, -4.0], [4.0, 2.0]],
+    ),
+    (
+        "tf.compat.v1.losses.sparse_softmax_cross_entropy([[0], [1]], tf.eye(2), [[2.], [1.]])",
+        "float32",
+        (),
+        0.46989235,
+    ),
+    (
+        "tf.compat.v1.losses.sigmoid_cross_entropy([1, 0], tf.constant([1., 1.], tf.float64))",
+        "float64",
+        (),
+        0.8132616875182228,
+    ),
 ]

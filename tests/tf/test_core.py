@@ -62,6 +62,13 @@ def test_refused_arguments_are_errors_of_both_kinds():
         tf.function(lambda x: x + tf.constant([1, 2, 3]))(tf.constant([1, 2]))
     with pytest.raises(tf.errors.InvalidArgumentError, match="ksize"):
         tf.nn.max_pool2d(tf.zeros([1, 3, 3, 1]), 4, 1, "VALID")
+    for refused in (
+        lambda x: tf.nn.conv2d(x, x, 1, [[0, 1], [0, 0], [0, 0], [0, 0]]),
+        lambda x: tf.nn.depthwise_conv2d(x, tf.zeros([5, 1, 1, 1]), [1, 1, 1, 1], "VALID"),
+        lambda x: tf.nn.avg_pool2d(x, [1, 2**31, 1, 1], 1, "SAME"),
+    ):
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            refused(tf.zeros([3, 3, 1, 1]))
     # What a function of the user's raises stays what it is.
     with pytest.raises(KeyError):
         tf.custom_gradient(lambda x: {}[1])(tf.constant(1.0))

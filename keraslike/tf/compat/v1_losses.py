@@ -83,8 +83,9 @@ def compute_weighted_loss(
     return tf.math.divide_no_nan(total, count)
 
 
-def _reduced(losses: Callable) -> Callable:
-    """A function that weights and reduces the losses of elements that another one returns."""
+def _reduced(losses: Callable, squeezed: bool = False) -> Callable:
+    """A function that weights and reduces the losses of elements that another one returns.
+    `squeezed` says whether weights may have one more axis than the losses, of size 1."""
     own = inspect.signature(losses)
     common = inspect.signature(compute_weighted_loss).parameters
     tail = [common[name] for name in ("scope", "loss_collection", "reduction")]
@@ -96,15 +97,19 @@ def _reduced(losses: Callable) -> Callable:
         bound.apply_defaults()
         given = bound.arguments
         values = losses(**{name: given[name] for name in own.parameters})
-        return compute_weighted_loss(values, given["weights"], reduction=given["reduction"])
+        weights = convert_to_tensor(given["weights"])
+        if squeezed and weights.shape.rank == values.shape.rank + 1 and weights.shape[-1] == 1:
+            weights = library().squeeze(weights, -1)
+        return compute_weighted_loss(values, weights, reduction=given["reduction"])
 
     call.__signature__ = signature  # type: ignore[attr-defined]
     return call
 
 
-def _pair(labels: Any, predictions: Any) -> tuple[Any, Any]:
+def _pair(labels: Any, predictions: Any, dtype: Any = "float32") -> tuple[Any, Any]:
+    """Both as tensors of this dtype, by default float32 as in TensorFlow 1."""
     tf = library()
-    labels, predictions = (tf.cast(convert_to_tensor(x), tf.float32) for x in (labels, predictions))
+    labels, predictions = (tf.cast(convert_to_tensor(x), dtype) for x in (labels, predictions))
     if labels.shape != predictions.shape:
         raise ValueError(
             f"labels and predictions must have the same shape. Received: {labels.shape}, "
@@ -168,7 +173,8 @@ def sigmoid_cross_entropy(
     multi_class_labels: Any, logits: Any, weights: Any = 1.0, label_smoothing: float = 0
 ) -> Any:
     """The cross-entropy of logits of two classes each."""
-    labels, logits = _pair(multi_class_labels, logits)
+    logits = convert_to_tensor(logits)
+    labels, logits = _pair(multi_class_labels, logits, logits.dtype)
     labels = labels * (1 - label_smoothing) + 0.5 * label_smoothing
     return library().nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits)
 
@@ -179,15 +185,20 @@ def softmax_cross_entropy(
 ) -> Any:
     """The cross-entropy of logits along the last axis."""
     tf = library()
-    labels, logits = _pair(onehot_labels, logits)
+    logits = convert_to_tensor(logits)
+    labels, logits = _pair(onehot_labels, logits, logits.dtype)
     labels = labels * (1 - label_smoothing) + label_smoothing / int(labels.shape[-1])
     return tf.nn.softmax_cross_entropy_with_logits(tf.stop_gradient(labels), logits)
 
 
-@_reduced
+@functools.partial(_reduced, squeezed=True)
 def sparse_softmax_cross_entropy(labels: Any, logits: Any, weights: Any = 1.0) -> Any:
-    """The cross-entropy of logits along the last axis, for class numbers."""
-    return library().nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+    """The cross-entropy of logits along the last axis, for class numbers. Labels and weights may
+    have a last axis of size 1."""
+    tf, labels = library(), convert_to_tensor(labels)
+    if labels.shape.rank == convert_to_tensor(logits).shape.rank and labels.shape[-1] == 1:
+        labels = tf.squeeze(labels, -1)
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
 
 
 __all__ = [
