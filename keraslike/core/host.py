@@ -10,6 +10,7 @@ XLA's inverse of the error function is less exact than scipy's.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ import numpy as np
 
 from keraslike.core import threefry
 from keraslike.core.context import state, trace_state_clean
-from keraslike.core.jax_internals import put
+from keraslike.core.jax_internals import Computed, put
 
 # The alignment in bytes of memory that the CPU backend uses without copying.
 _ALIGNED = 64
@@ -29,6 +30,10 @@ _LARGEST = 2**21
 _SMALL = 2**12
 # The number of elements in a block, chosen so that the twenty rounds of Threefry stay in the cache.
 _BLOCK = 2**14
+# How often `awaited` polls, which takes some 100 us in all, and what it does in between: the thread
+# that runs the program may need this core.
+_POLLS = 150
+_give_way = getattr(os, "sched_yield", lambda: None)
 
 
 def full(shape: Sequence[int], value: Any, dtype: Any) -> jax.Array:
@@ -48,6 +53,24 @@ def full(shape: Sequence[int], value: Any, dtype: Any) -> jax.Array:
     return put(np.full(shape, value, dtype))
 
 
+def awaited(value: Any) -> Any:
+    """The same value; if it is an array that is being computed, this waits for it by polling, for
+    a short time.
+
+    A thread that blocks goes to sleep, and waking it takes longer than a small step.
+
+    >>> awaited(jnp.ones(2)).is_ready()
+    True
+    """
+    if type(value) is Computed:
+        is_ready = value.is_ready
+        for _ in range(_POLLS):
+            if is_ready():
+                break
+            _give_way()
+    return value
+
+
 def whole(array: Any) -> np.ndarray:
     """A complete array as numpy's. Where its shards belong to several processes, all of them must
     call this.
@@ -56,7 +79,7 @@ def whole(array: Any) -> np.ndarray:
     array([1., 1.], dtype=float32)
     """
     if not is_in_processes(array):
-        return np.asarray(array)
+        return np.asarray(awaited(array))
     known = state.gathered.get(id(array))
     if known is not None:
         return known

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from keraslike.core import context, jax_internals
+from keraslike.core import context, host, jax_internals
 from keraslike.core.boxed import Boxed, Refusal, is_recorded, refuse_recorded
 from keraslike.core.context import trace_state_clean
 from keraslike.core.errors import AsksForValue, InvalidArgument, InvalidIndex
@@ -165,7 +165,9 @@ class Tensor(Boxed):
     def _known(self) -> Any:
         """The array, also of a tracer that JAX differentiates while it computes values."""
         value = self._value
-        return jax_internals.known_value(value) if isinstance(value, jax.core.Tracer) else value
+        if isinstance(value, jax.core.Tracer):
+            return jax_internals.known_value(value)
+        return host.awaited(value)
 
     def ref(self) -> TensorRef:
         """A key for dicts and sets, by identity."""

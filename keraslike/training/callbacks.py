@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from keraslike.core import lowering
+from keraslike.core import host, lowering
 from keraslike.core.annotations import check_constructor
 from keraslike.core.messages import say
 from keraslike.training.interrupts import no_interrupt
@@ -107,7 +107,7 @@ def floats(logs: Any) -> dict[str, Any]:
     if jax.default_backend() != "cpu":  # The transfers of all of them begin together.
         logs = dict(zip(logs, jax.device_get(list(logs.values()))))
     # On the CPU `np.asarray` takes a tenth of the time of `jax.device_get`.
-    arrays = {name: np.asarray(value) for name, value in logs.items()}
+    arrays = {name: np.asarray(host.awaited(value)) for name, value in logs.items()}
     return {name: a if a.ndim else float(a) for name, a in arrays.items()}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from keraslike.core import arguments, config, context, lowering
+from keraslike.core import arguments, config, context, host, lowering
 from keraslike.core.annotations import checked
 from keraslike.core.arguments import fraction, verbosity, whole
 from keraslike.core.processes import any_of
@@ -373,9 +373,7 @@ class Trainer(Steps):
         if not program.knows(batch) and program.jit and self.predict_function is None:
             out = eager.call_padded(self, x)
         out = program.run_batch(batch) if out is eager.MISSED else out
-        if isinstance(out, jax.Array):
-            return np.array(out)
-        return in_order(jax.tree.map(np.array, out), program.order)
+        return _on_host(out, program)
 
     # -- single batches -----------------------------------------------------------------------
 
@@ -406,7 +404,7 @@ class Trainer(Steps):
         """The model's outputs for one batch."""
         batch = pack(to_arrays(x, "x"))
         program = self._ready_program("predict", batch)
-        return in_order(jax.tree.map(np.array, program.run_batch(batch)), program.order)
+        return _on_host(program.run_batch(batch), program)
 
     def _on_batch(self, mode: str, batch: Any, return_dict: bool) -> Any:
         data = one_batch(*batch)
@@ -417,7 +415,7 @@ class Trainer(Steps):
             values = program.run_batch(data, anew=program.begin is not None)
             names = program.step.names
             if isinstance(values, jax.Array):
-                logs = dict(zip(names, np.asarray(values).tolist()))
+                logs = dict(zip(names, np.asarray(host.awaited(values)).tolist()))
             else:
                 logs = floats(dict(zip(names, values)))
         return logs if return_dict else self._listed(logs, program)
@@ -451,6 +449,14 @@ def _tell_of_end(source: ArrayData | StreamData) -> None:
         "Your input ran out of data before all the steps asked for were made. It must give at "
         "least steps_per_epoch * epochs batches, or `steps` of them for each evaluation."
     )
+
+
+def _on_host(outputs: Any, program: Any) -> Any:
+    """The outputs of a program as numpy arrays, which share no memory with them."""
+    if isinstance(outputs, jax.Array):
+        return np.array(host.awaited(outputs))
+    outputs = jax.tree.map(lambda a: np.array(host.awaited(a)), outputs)
+    return in_order(outputs, program.order)
 
 
 def _name(log: tuple[str, Any]) -> str:
