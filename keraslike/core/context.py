@@ -62,6 +62,7 @@ class _State(threading.local):
         # Whether the exported program gets the results of functions of text from operations of
         # TensorFlow, which run before it.
         self.exports_text = False
+        self.makes_text = False  # Whether the exported program may have texts among its results.
         # The number of bytes that new weights may still take.
         self.allowance: list[int] | None = None
         self.tapes: tuple[Any, ...] = ()  # The gradient tapes that record, the innermost last.

@@ -25,7 +25,8 @@ SIZES = struct.Struct("<QQ")
 def send(stream: IO[bytes], message: dict, arrays: list) -> None:
     """Writes a message with arrays; arrays of text are arrays of bytes objects."""
     about, parts = [], []
-    for array in map(np.asarray, arrays):
+    for array in arrays:
+        array = np.asarray(array, object if isinstance(array, bytes) else None)
         if array.dtype == object:
             texts = [base64.b64encode(text).decode() for text in array.ravel().tolist()]
             about.append({"shape": array.shape, "texts": texts})

@@ -50,6 +50,8 @@ class Text:
         place: its position in a batch or, for a result, that of its argument and the key.
         steps: the functions of `tf.strings` that have been applied to it in an exported program,
             each with its arguments.
+        chosen: for texts that an exported program makes, the array of words and the places in it
+            that the program computes; in place of words `None` if the numbers are the texts.
 
     >>> text = Text(as_bytes(np.array(["a", "bc"])))
     >>> text.apply("sizes", lambda texts: np.array([len(t) for t in texts]), None).tolist()
@@ -66,7 +68,9 @@ class Text:
         results: dict[Key, Any] | None = None,
         place: Place = "",
         steps: tuple = (),
+        chosen: tuple[np.ndarray | None, Any] | None = None,
     ):
+        self.chosen = chosen
         self.values, self.place, self.steps = values, place, steps
         self.shape = values.shape if shape is None else shape  # type: ignore[union-attr]
         self.results = {} if results is None else results
@@ -95,11 +99,12 @@ class Text:
 
     def reshaped(self, shape: tuple) -> Text:
         """The same texts in another shape."""
-        return Text(self.values, shape, self.results, self.place, self.steps)
+        return Text(self.values, shape, self.results, self.place, self.steps, self.chosen)
 
     def after(self, step: tuple) -> Text:
         """The texts that a step makes of these in an exported program."""
-        return Text(None, self.shape, self.results, self.place, (*self.steps, step))
+        steps = (*self.steps, step)
+        return Text(None, self.shape, self.results, self.place, steps, self.chosen)
 
     def described(self, result: tuple[int | None, ...], dtype: str) -> dict[str, Any] | None:
         """The argument `described` of `apply` for a result of a shape and a dtype, without what the
@@ -138,6 +143,8 @@ class Text:
         if context.state.symbolic and spec is not None:
             shape, dtype = spec(self.shape)
             return jnp.zeros(shape, jax.dtypes.canonicalize_dtype(dtype))
+        if self.chosen is not None:
+            raise NeedsPython("Numbers cannot depend on texts that an exported program makes.")
         rest = self.shape[1:]
         raise Wanted(
             self.place,
@@ -179,6 +186,22 @@ jax.tree_util.register_pytree_node(
     lambda t: (list(t.results.values()), (t.shape, tuple(t.results), t.place, t.steps)),
     lambda aux, results: Text(None, aux[0], dict(zip(aux[1], results)), *aux[2:]),
 )
+
+
+def made(x: Any) -> tuple[Any, dict[str, Any] | None]:
+    """An output of an exported program as an array of numbers, and the description from which
+    `export/tensorflow_texts.py` makes texts of these; `None` for other outputs."""
+    if isinstance(x, np.ndarray) and x.dtype == object:
+        x = Text(None, x.shape, chosen=(x.reshape(-1), np.arange(x.size).reshape(x.shape)))
+    if type(x) is not Text:
+        return x, None
+    if x.chosen is None:
+        if not isinstance(x.place, str):
+            raise NeedsPython("An exported program cannot return what a function made of texts.")
+        return np.zeros((), np.int32), {"argument": int(x.place), "steps": x.steps}
+    words, numbers = x.chosen
+    listed = None if words is None else as_characters(words.tolist())
+    return numbers, {"words": listed, "steps": x.steps}
 
 
 def is_text(x: Any) -> bool:

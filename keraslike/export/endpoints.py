@@ -22,10 +22,20 @@ from jax import export
 
 from keraslike.core import base, context, dtypes, jax_internals, lowering, rng
 from keraslike.core.boxed import unbox
+from keraslike.core.errors import NeedsPython
 from keraslike.core.guards import Locks, known_guards
 from keraslike.core.jax_internals import Inconclusive
 from keraslike.core.symbolic import KerasTensor
-from keraslike.core.text import Key, Place, Text, Wanted, lists_of_results, with_results
+from keraslike.core.text import (
+    Key,
+    Place,
+    Text,
+    Wanted,
+    is_text,
+    lists_of_results,
+    made,
+    with_results,
+)
 from keraslike.layers.input_spec import InputSpec
 from keraslike.layers.layer import Layer
 from keraslike.models.model import Model
@@ -120,6 +130,8 @@ class Endpoint:
         symbols: the names of all sizes of each argument, of known ones as well, and constraints on
             them. The default are names for unknown sizes, which are the same along an axis if
             different ones fail, and no constraints.
+        makes_text: whether the function may return texts. `made` then has a description of each
+            output that is text, for which the program returns numbers: see `text.made`.
     """
 
     def __init__(
@@ -130,6 +142,7 @@ class Endpoint:
         roots: Sequence[Any],
         takes_text: bool = False,
         symbols: tuple[Sequence[Sequence[str]], tuple[str, ...]] = ((), ()),
+        makes_text: bool = False,
     ):
         if not isinstance(signature, (list, tuple)):
             raise ValueError(
@@ -144,7 +157,8 @@ class Endpoint:
         self.variables: list[Any] = []  # the variables that the function uses
         specs = jax.tree.leaves(self.signature, is_leaf=is_spec)
         count = sum(spec.dtype == "string" for spec in specs)
-        self._takes_text = takes_text
+        self._takes_text, self._makes_text = takes_text, makes_text
+        self.made: list[dict[str, Any] | None] = []
         self._names, constraints = symbols
         self._scope = export.SymbolicScope(constraints)
         self._functions: dict[Place, dict[Key, dict[str, Any]]] = {str(i): {} for i in range(count)}
@@ -227,6 +241,10 @@ class Endpoint:
                 if not outsiders():
                     raise
             except Wanted as wanted:
+                if wanted.described is None:
+                    raise NeedsPython(
+                        "Functions of text become operations of TensorFlow, in SavedModels only."
+                    ) from None
                 dtype = jax.dtypes.canonicalize_dtype(wanted.described["dtype"]).name
                 self._functions[wanted.place][wanted.key] = {**wanted.described, "dtype": dtype}
                 continue
@@ -273,10 +291,19 @@ class Endpoint:
             with (
                 Locks(guard.tracing for guard in known_guards(variables)),
                 context.using(
-                    tapes=(), training=None, exporting=True, exports_text=self._takes_text
+                    tapes=(),
+                    training=None,
+                    exporting=True,
+                    exports_text=self._takes_text,
+                    makes_text=self._makes_text,
                 ),
             ):
                 outputs, new = lowered(values, *args)
+            if self._makes_text:
+                leaves, tree = jax.tree.flatten(outputs, is_leaf=is_text)
+                pairs = [made(x) for x in leaves]
+                outputs = jax.tree.unflatten(tree, [numbers for numbers, _ in pairs])
+                self.made = [about for _, about in pairs]
             pairs = enumerate(zip(values, new))
             changed = {i: after for i, (before, after) in pairs if after is not before}
             return jax.tree.map(jnp.asarray, unbox(outputs)), changed

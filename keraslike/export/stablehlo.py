@@ -105,6 +105,7 @@ def write(
             "outputs": structure_of(outputs),
             "updates": updates,
             "texts": endpoint.texts,
+            "made": endpoint.made,
             "reads": [name for name, v in zip(arrays, owners) if id(v) in used],
         }
         if modules:

@@ -29,7 +29,7 @@ def _load_sibling(*names: str) -> Any:
 
 
 _unpacked = _load_sibling("..", "core", "tensorflow_server.py").unpacked
-_text_function = _load_sibling("tensorflow_texts.py").function_of
+_texts = _load_sibling("tensorflow_texts.py")
 
 
 def _dtype(name: str) -> Any:
@@ -161,14 +161,15 @@ def _runner(staged: str, about: dict, variables: dict, stored_as: dict) -> Any:
     run = _differentiable(_Program(staged, about["program"]), gradient)
     of_texts = []
     for functions in about["texts"]:
-        made = [_text_function(tf, function) for function in functions]
+        made = [_texts.function_of(tf, function) for function in functions]
         of_texts.append([run_on_texts for run_on_texts, _ in made])
         text_tables.extend(table for _, tables in made for table in tables)
 
     def serve(*args: Any) -> Any:
-        given, texts = [], iter(of_texts)
+        given, texts, strings = [], iter(of_texts), []
         for tensor in _values(about["inputs"], args):
             if tensor.dtype == tf.string:
+                strings.append(tensor)
                 given += [function(tensor) for function in next(texts)]
             else:
                 given.append(tensor)
@@ -180,6 +181,9 @@ def _runner(staged: str, about: dict, variables: dict, stored_as: dict) -> Any:
         for name, new in zip(about["updates"], found[len(outputs) :]):
             variable = variables[name]
             variable.assign(tf.bitcast(new, variable.dtype) if name in stored_as else new)
+        for i, described in enumerate(about["made"]):
+            if described is not None:
+                found[i] = _texts.text_of(tf, described, found[i], strings)
         return _with_ragged(_filled(about["outputs"], iter(found[: len(outputs)])))
 
     return serve

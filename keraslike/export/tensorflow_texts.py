@@ -30,6 +30,25 @@ def function_of(tf: Any, about: dict) -> tuple[Any, list]:
     return run, tables
 
 
+def text_of(tf: Any, about: dict, numbers: Any, texts: Any) -> Any:
+    """The texts that an output of a program stands for.
+
+    Args:
+        about: the description: see `made` in `core/text.py`.
+        texts: the arguments that are text.
+    """
+    if "argument" in about:
+        found = texts[about["argument"]]
+    elif about["words"] is None:
+        found = numbers
+    else:
+        words = [word.encode("latin-1") for word in about["words"]]
+        found = tf.gather(tf.constant(words, tf.string), numbers)
+    for name, args, kwargs in about["steps"]:
+        found = getattr(tf.strings, name)(found, *args, **dict(kwargs))
+    return found
+
+
 def _of_words(tf: Any, words: dict, texts: Any, indices: Any, about: dict) -> Any:
     """The indices of the words of texts, padded to one length."""
     if words["lower"]:

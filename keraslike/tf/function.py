@@ -141,6 +141,11 @@ class Function:
 
     def get_concrete_function(self, *args: Any, **kwargs: Any) -> ConcreteFunction:
         """The function traced for these tensors, `TensorSpec`s and Python values."""
+        return self._concrete(args, kwargs, self._in_python)
+
+    def _concrete(self, args: tuple, kwargs: dict[str, Any], in_python: bool) -> ConcreteFunction:
+        """The concrete function for arguments; one whose calls run in Python if need be and if
+        `in_python` is set."""
         if self.input_signature is not None and len(args) <= self._ours and not kwargs:
             args = (*args, *self.input_signature)
         try:
@@ -148,7 +153,7 @@ class Function:
         except NeedsPython as error:
             args, kwargs = self._bound(args, kwargs)
             parts = in_parts((self._fitted(args) if self.input_signature else args, kwargs))
-            if not self._in_python:
+            if not in_python:
                 raise
             return BySize(self, *jax.tree.flatten(parts, is_leaf=is_leaf), error)
 

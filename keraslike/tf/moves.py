@@ -9,7 +9,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from keraslike.core import context
 from keraslike.core.errors import NeedsPython
+from keraslike.core.text import Text
 
 
 def moves(fn: Callable) -> Callable:
@@ -49,5 +51,7 @@ def is_text(value: Any) -> bool:
 
 def _named(texts: np.ndarray, numbers: Any) -> Any:
     if isinstance(numbers, jax.core.Tracer):
+        if context.state.makes_text:
+            return Text(None, numbers.shape, chosen=(texts, numbers))
         raise NeedsPython("Text cannot be moved by the values of a traced tensor.")
     return texts[np.asarray(numbers)]

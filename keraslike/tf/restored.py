@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,10 +22,13 @@ from keraslike.data.sources import paths
 from keraslike.export import stablehlo
 from keraslike.export.endpoints import Spec, is_spec, stored
 from keraslike.export.endpoints import restored as restored_value
+from keraslike.export.tensorflow_texts import text_of
+from keraslike.tf import strings
 from keraslike.tf.concrete import _Call
-from keraslike.tf.conversion import _as_operand, convert_to_tensor
+from keraslike.tf.conversion import _as_operand, constant, convert_to_tensor
 from keraslike.tf.dtypes import as_dtype
 from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.indexing import gather
 from keraslike.tf.ragged_tensor import RaggedTensor
 from keraslike.tf.signatures import TensorSpec
 from keraslike.tf.tensor import WIDE, Tensor, run, wrap
@@ -203,16 +207,24 @@ def _of_endpoints(manifest: Any, variables: dict[str, Any], programs: dict[str, 
     return root
 
 
+# What `text_of` uses of TensorFlow.
+_TEXTS = types.SimpleNamespace(constant=constant, gather=gather, string="string", strings=strings)
+
+
 class _Program:
     """A program, applied to its variables."""
 
     def __init__(self, about: Any, exported: Any, manifest: Any, variables: dict[str, Any]):
         self.about = about
         self.specs = jax.tree.leaves(stablehlo.spec_tree(about["inputs"]), is_leaf=is_spec)
-        self.outputs = jax.tree.map(
-            lambda s: TensorSpec(s.shape, s.dtype),
-            stablehlo.spec_tree(about["outputs"]),
-            is_leaf=is_spec,
+        made, tree = jax.tree.flatten(stablehlo.spec_tree(about["outputs"]), is_leaf=is_spec)
+        self._made = about.get("made") or [None] * len(made)
+        self.outputs = jax.tree.unflatten(
+            tree,
+            [
+                TensorSpec(s.shape, s.dtype if text is None else "string")
+                for s, text in zip(made, self._made, strict=True)
+            ],
         )
         names = sorted(variables)  # JAX sorts the keys of dicts
         needed = {*about.get("reads", names), *about["updates"]}
@@ -244,6 +256,9 @@ class _Program:
         found = run(self._run, [*self.variables, *tensors])
         count = len(found) - len(self._changed)
         lowering.write(self._changed, [t._value for t in found[count:]])
+        for i, described in enumerate(self._made):
+            if described is not None:
+                found[i] = text_of(_TEXTS, described, found[i], ())
         structure = jax.tree.structure(self.outputs, is_leaf=lambda x: isinstance(x, TensorSpec))
         return with_ragged(jax.tree.unflatten(structure, found[:count]))
 

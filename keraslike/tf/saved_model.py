@@ -128,8 +128,11 @@ def save(
             be called with named tensors. The default is the only function of `obj` with an
             `input_signature`, or the call of a model.
 
+    Functions may return texts that they choose from known ones, or that `tf.strings.as_string`
+    makes of numbers.
+
     Raises ValueError for other objects and signatures, and for a function that cannot be compiled,
-    such as one of text, and NotFoundError for an `Asset` whose file does not exist.
+    and NotFoundError for an `Asset` whose file does not exist.
 
     Example (runs TensorFlow in a process of its own)::
 
@@ -228,12 +231,12 @@ class _Graph:
         of = getattr(function, "_function", function)
         name, traced = of.python_function.__name__, list(of._traced.values())
         if of.input_signature is not None:
-            with contextlib.suppress(NeedsPython):
-                traced = [function.get_concrete_function()]
-        if of._in_python or (of.input_signature is not None and not traced):
+            traced = [concrete_of(function)]
+        if of._in_python and of.input_signature is None:
             raise ValueError(
                 f"The tf.function '{name}' cannot be saved: it uses data sets, makes text, or runs "
-                "Python, and so it is not compiled."
+                "Python, and so it is not compiled. A function that makes text needs an "
+                "input_signature."
             )
         owner, overloads = getattr(function, "__self__", None), []
         for concrete in [c for found in traced for c in _by_rank(found)]:
@@ -260,7 +263,7 @@ class _Graph:
         }
 
     def _endpoint(self, concrete: ConcreteFunction, result: Callable | None = None) -> Any:
-        endpoint = endpoint_of(concrete, f"function_{len(self.endpoints)}", result)
+        endpoint = endpoint_of(concrete, f"function_{len(self.endpoints)}", result, makes_text=True)
         self.endpoints.append(endpoint)
         return endpoint
 
@@ -277,8 +280,8 @@ class _Graph:
         if isinstance(self.root, Model):
             return _call_of(self.root) or {}
         found = [f for _, f in _functions(self.root) if f.input_signature is not None]
-        concrete = [f.get_concrete_function() for f in found]
-        fit = [c for c in concrete if isinstance(c, TextFunction) or _is_flat(c.structured_outputs)]
+        concrete = [concrete_of(f) for f in found]
+        fit = [c for c in concrete if _in_python(c) or _is_flat(c.structured_outputs)]
         return fit[0] if len(fit) == 1 else {}
 
     def _signature(self, concrete: ConcreteFunction) -> dict[str, Any]:
@@ -308,11 +311,20 @@ def _by_rank(concrete: ConcreteFunction) -> list[ConcreteFunction]:
     if isinstance(concrete, BySize):
         if concrete.has_unknown_rank:
             return concrete.by_rank()
+        if _in_python(concrete):
+            return [concrete]
         raise ValueError(
             f"The tf.function '{concrete._of.__name__}' cannot be saved: it cannot be traced with "
             f"the unknown sizes of its input_signature. {concrete._error}"
         )
     return [concrete]
+
+
+def _in_python(concrete: ConcreteFunction) -> bool:
+    """Whether calls run in Python, since the function takes text or makes it."""
+    if isinstance(concrete, BySize) and not concrete.has_unknown_rank:
+        return isinstance(concrete._error, NeedsPython)
+    return isinstance(concrete, TextFunction)
 
 
 @dataclasses.dataclass
@@ -378,6 +390,7 @@ def endpoint_of(
     name: str,
     result: Callable | None = None,
     names: Sequence[str] | None = None,
+    makes_text: bool = False,
 ) -> endpoints.Endpoint:
     """The exported endpoint of a concrete function: a function of its tensors in order."""
     specs = concrete.specs
@@ -404,14 +417,17 @@ def endpoint_of(
         if different and not concrete.symbols[1]:
             # Other sizes of the arguments, such as the rows of two batches, differ if they can.
             with contextlib.suppress(Exception):
-                return endpoints.Endpoint(name, flat, signature, (), takes_text, (different[0], ()))
+                return endpoints.Endpoint(
+                    name, flat, signature, (), takes_text, (different[0], ()), makes_text
+                )
         symbols = concrete.symbols if concrete.symbols[1] else ((), ())
-        return endpoints.Endpoint(name, flat, signature, (), takes_text, symbols)
+        return endpoints.Endpoint(name, flat, signature, (), takes_text, symbols, makes_text)
     except NeedsPython as error:
         raise ValueError(
             f"The tf.function '{concrete._of.__name__}' cannot be saved: {error} Functions of text "
             "can be saved, as SavedModels, if they give it to StringLookup, TextVectorization, "
-            "Hashing and functions of each text in tf.strings, and return numbers."
+            "Hashing and functions of each text in tf.strings. They can return texts that these "
+            "functions make, that are chosen from known texts, or that tf.strings.as_string makes."
         ) from error
     except Exception as error:
         error.add_note(f"In the tf.function '{concrete._of.__name__}', which is to be saved.")
@@ -422,7 +438,8 @@ def concrete_of(function: Any) -> ConcreteFunction:
     if isinstance(function, ConcreteFunction):
         return function
     if isinstance(function, (Function, _Method)) and function.input_signature is not None:
-        return function.get_concrete_function()
+        given = (function.__self__,) if isinstance(function, _Method) else ()
+        return getattr(function, "_function", function)._concrete(given, {}, True)
     raise ValueError(
         f"Expected a TensorFlow function for which to generate a signature, but got {function!r}. "
         "Only `tf.functions` with an input signature or concrete functions can be used as a "
@@ -447,7 +464,7 @@ def _call_of(model: Model) -> ConcreteFunction | None:
 
 
 def _is_flat(outputs: Any) -> bool:
-    kinds = (Tensor, TensorSpec)
+    kinds = (Tensor, TensorSpec, Text)
     if isinstance(outputs, dict):
         return all(isinstance(x, kinds) and isinstance(k, str) for k, x in outputs.items())
     if isinstance(outputs, (list, tuple)):

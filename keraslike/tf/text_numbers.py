@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from keraslike.core import context
+from keraslike.core.text import Text
 from keraslike.tf import dtypes
 from keraslike.tf.conversion import constant, convert_to_tensor
 from keraslike.tf.errors import InvalidArgumentError
-from keraslike.tf.structure import host
+from keraslike.tf.structure import host, is_traced
 from keraslike.tf.tensor import Tensor
 from keraslike.tf.unicode import of_ragged, texts
 
@@ -88,6 +90,10 @@ def as_string(
     """
     given = convert_to_tensor(input)
     kind = given.dtype
+    if context.state.makes_text and is_traced(given):
+        settings = {"precision": precision, "scientific": scientific, "shortest": shortest}
+        step = ("as_string", (), tuple({**settings, "width": width, "fill": fill}.items()))
+        return Text(None, given._value.shape, chosen=(None, given._value)).after(step)  # type: ignore
     numbers = host(given, "The text of a number", _TRACED)
     floats = kind.is_floating or kind.is_complex
     if scientific and shortest:

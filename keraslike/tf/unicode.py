@@ -70,7 +70,7 @@ def _traced(function: Callable, input: Text, args: tuple, kwargs: dict[str, Any]
         out = function(constant(texts), *args, **kwargs)
         return narrow(np.asarray(out._value if out.dtype is dtypes.string else out), keeps_wide)
 
-    if not context.state.exports_text:
+    if not context.state.exports_text and input.chosen is None:
         return input.apply(("tf.strings", step), on_host, None)
     texts, dtype = input.after(step), function("0", *args, **kwargs).dtype
     if dtype is dtypes.string:

@@ -92,7 +92,8 @@ def test_signatures(folder):
     serve = loaded.signatures["serving_default"]
     assert serve(x=tf.constant([1.0]))["output_0"].numpy().tolist() == [2]
     assert serve(tf.constant([1.0]))["output_0"].numpy().tolist() == [2]
-    assert serve.structured_input_signature == ((), {"x": tf.TensorSpec([None], tf.float32)})
+    named = tf.TensorSpec([None], tf.float32, "x")
+    assert serve.structured_input_signature == ((), {"x": named})
     assert serve.structured_outputs == {"output_0": tf.TensorSpec([None], tf.float32)}
     for given in ({}, {"y": tf.ones([1])}, {"x": tf.ones([1, 1])}):
         with pytest.raises(TypeError, match="signature"):
@@ -263,6 +264,30 @@ def test_prints_and_checks_of_values_are_left_out(folder):
     assert int(_reloaded(module, folder).f(tf.constant(3))) == 4
 
 
+def test_functions_that_make_text(folder):
+    module, labels = tf.Module(), tf.constant(["cat", "dog"])
+    module.w = tf.Variable([[1.0, -1.0]])
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 1])])
+    def serve(x):
+        names = tf.gather(labels, tf.argmax(x @ module.w, -1))
+        signs = tf.where(x[:, 0] > 0, "+", "-")
+        shown = tf.strings.as_string(x[:, 0], precision=1)
+        return {"names": tf.strings.upper(names), "signs": signs, "x": x, "all": labels, "n": shown}
+
+    module.serve = serve
+    loaded, x = _reloaded(module, folder), tf.constant([[2.0], [-3.0]])
+    for found in (loaded.serve(x), loaded.signatures["serving_default"](x=x), serve(x)):
+        assert found.pop("x").numpy().tolist() == [[2.0], [-3.0]]
+        texts = {"names": [b"CAT", b"DOG"], "signs": [b"+", b"-"], "all": [b"cat", b"dog"]}
+        assert {k: v.numpy().tolist() for k, v in found.items()} == {
+            **texts,
+            "n": [b"2.0", b"-3.0"],
+        }
+    outputs = loaded.signatures["serving_default"].structured_outputs
+    assert outputs["names"] == tf.TensorSpec([None], tf.string)
+
+
 def test_errors(folder):
     with pytest.raises(ValueError, match="takes a tf.Module"):
         tf.saved_model.save(3, folder)
@@ -272,6 +297,9 @@ def test_errors(folder):
     module.f = tf.function(lambda x: x + x)
     module.f(tf.constant("abc"))
     with pytest.raises(ValueError, match="'<lambda>' cannot be saved: .*text"):
+        tf.saved_model.save(module, folder)
+    module.f = tf.function(tf.strings.length, input_signature=[tf.TensorSpec([None], tf.string)])
+    with pytest.raises(ValueError, match="in SavedModels only"):
         tf.saved_model.save(module, folder)
     text = keras.Input((1,), dtype="string")
     model = keras.Model(text, keras.layers.StringLookup(vocabulary=["a"])(text))

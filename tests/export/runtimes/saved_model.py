@@ -256,6 +256,12 @@ class Open(ktf.Module):
         lengths = ktf.cast(ktf.strings.length(words), ktf.float32)
         return ktf.gather(self.w, self.lookup(words)) * lengths[:, None]
 
+    @ktf.function(input_signature=[ktf.TensorSpec([None], ktf.string)])
+    def texts(self, words):
+        places = ktf.cast(ktf.strings.length(words) > 1, ktf.int32)
+        kinds = ktf.gather(ktf.constant(["short", "long"]), places)
+        return {"upper": ktf.strings.upper(words), "kinds": kinds, "one": ktf.constant("1")}
+
     @ktf.function(input_signature=[ktf.TensorSpec(None, ktf.float32)])
     def ranks(self, x):
         return self.w[0, 1] * x
@@ -286,6 +292,10 @@ def test_functions_of_text_and_of_unknown_shapes_in_a_saved_model(library, tmp_p
             *loaded.signatures[name](**{argument: tf.constant(given)}).values(),
         ):
             np.testing.assert_allclose(found, wanted)
+    made = {k: v.numpy() for k, v in loaded.texts(tf.constant(words)).items()}
+    assert made.pop("one") == b"1" and {k: v.tolist() for k, v in made.items()} == {
+        "upper": [b"B", b"ZZZ", b"A"], "kinds": [b"short", b"long", b"short"]
+    }  # fmt: skip
     with tf.GradientTape() as tape:
         tape.watch(x)
         loss = tf.reduce_sum(loaded.signatures["ranks"](x=x)["output_0"])
