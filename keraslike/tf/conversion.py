@@ -461,7 +461,8 @@ def _truncated(value: Any, dtype: DType) -> Any:
 def static(value: Any) -> Any:
     """The plain numbers (a shape, an axis) of a tensor or another value.
 
-    Raises NeedsPython, a TypeError, for a tensor that is being traced.
+    Raises NeedsPython, a TypeError, for a tensor that is being traced, and NotDense for
+    what is no dense tensor.
     """
     if type(value) is int or value is None:
         return value
@@ -482,6 +483,8 @@ def static(value: Any) -> Any:
         if value.dtype == object:
             return tuple(value.ravel().tolist()) if value.ndim else value.item()
         return static(value.tolist())
+    if isinstance(value, Operating):
+        raise NotDense(value)
     return value
 
 

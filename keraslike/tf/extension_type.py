@@ -198,6 +198,10 @@ class ExtensionType(Operating, metaclass=_Kind):
             return convert_to_tensor(False)
         return table.reduce_all(ops.stack([table.reduce_all(e) for e in equal] or [True]))
 
+    def __ne__(self, other: object) -> Any:
+        equal = self == other
+        return table.logical_not(equal) if isinstance(equal, Tensor) else not equal
+
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
@@ -283,12 +287,12 @@ def _has_tensors(value: Any) -> bool:
 
 def _converted(name: str, hint: Any, value: Any) -> Any:
     """The value of a field as its annotation says."""
-    refused = TypeError(f"{name} must be {_shown(hint)}. Received: {value!r}")
+    refused = lambda: TypeError(f"{name} must be {_shown(hint)}. Received: {value!r}")  # noqa: E731
     if isinstance(hint, str):  # it cannot be resolved
         return value
     if hint is Tensor:
         if isinstance(value, (Structure, ExtensionType)) or value is None:
-            raise refused
+            raise refused()
         return convert_to_tensor(value)
     convert = _FROM_ANY.get(hint)
     if convert is not None:
@@ -299,7 +303,7 @@ def _converted(name: str, hint: Any, value: Any) -> Any:
                 return _converted(name, each, value)
             except (TypeError, ValueError):
                 continue
-        raise refused
+        raise refused()
     return _of_structure(name, hint, value, refused)
 
 
@@ -310,18 +314,18 @@ _FROM_ANY: dict[Any, Callable] = {
 }
 
 
-def _of_structure(name: str, hint: Any, value: Any, refused: TypeError) -> Any:
+def _of_structure(name: str, hint: Any, value: Any, refused: Callable) -> Any:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is tuple:
         if not isinstance(value, (tuple, list)):
-            raise refused
+            raise refused()
         hints = args[:1] * len(value) if args[1:] == (...,) else args
         if len(hints) != len(value):
-            raise refused
+            raise refused()
         return tuple(_converted(name, *pair) for pair in zip(hints, value))
     if origin in (collections.abc.Mapping, dict):
         if not isinstance(value, collections.abc.Mapping):
-            raise refused
+            raise refused()
         return {k: _converted(name, args[1], v) for k, v in value.items()}
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
@@ -329,7 +333,7 @@ def _of_structure(name: str, hint: Any, value: Any, refused: TypeError) -> Any:
     if not isinstance(kind, type):
         raise TypeError(f"{name} has an annotation that is not supported: {_shown(hint)}.")
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise refused
+        raise refused()
     return value
 
 

@@ -384,6 +384,7 @@ def broadcast_static_shape(
     return dtypes.TensorShape(sizes[::-1])
 
 
+@operates
 def broadcast_dynamic_shape(shape_x: Any, shape_y: Any) -> Tensor:
     """The shape of two tensors that are broadcast against each other, as a tensor.
 

@@ -121,6 +121,9 @@ def operation(
                         given[2:] = [_as_operand(a) for a in given[2:]]
                     else:
                         given = [_as_operand(a, hint) for a in args[:count]]
+                    rest = tuple([static(a) for a in args[count:most]])
+                    if kwargs:
+                        kwargs = {k: static(v) for k, v in kwargs.items()}
                 except NotDense as e:
                     structure = e.given
                 else:
@@ -128,9 +131,6 @@ def operation(
                 # Outside of `except`, so that further errors do not have this one as their context.
                 if structure is not None:
                     return structure._operate(name, of_tensors, args, kwargs)
-                rest = tuple([static(a) for a in args[count:most]])
-                if kwargs:
-                    kwargs = {k: static(v) for k, v in kwargs.items()}
                 return run(fn, given, rest, kwargs, constant=places, stops=stops, name=name)
             except Exception as error:
                 shorten(error)

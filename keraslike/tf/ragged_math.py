@@ -79,18 +79,41 @@ def _check_splits(x: RaggedTensor, y: RaggedTensor) -> None:
 
 
 def _elementwise(function: Callable, *args: Any, **kwargs: Any) -> Any:
-    ragged = [a for a in (*args, *kwargs.values()) if isinstance(a, RaggedTensor)]
-    pattern = max(ragged, key=_breadth) if len(ragged) > 1 else ragged[0]
     kwargs.pop("name", None)
+    given = [*args, *kwargs.values()]
+    kind = next(a.dtype for a in given if isinstance(a, RaggedTensor))
+    given = [a if _is_plain(a) else _operand(a, kind) for a in given]
+    rank = max(len(getattr(a, "shape", ())) for a in given)
+    given = [_of_rank(a, rank) if isinstance(a, RaggedTensor) else a for a in given]
+    pattern = max((a for a in given if isinstance(a, RaggedTensor)), key=_breadth)
+    for a in given:
+        pattern = _widened(pattern, a)
 
     def spread(a: Any) -> Any:
         if not isinstance(a, RaggedTensor):
             return _spread(pattern, a)
         return a if _same_rows(pattern, a) else pattern.with_flat_values(_aligned(pattern, a))
 
-    return map_flat_values(
-        function, *map(spread, args), **{k: spread(v) for k, v in kwargs.items()}
-    )
+    given = [spread(a) for a in given]
+    named = dict(zip(kwargs, given[len(args) :]))
+    return map_flat_values(function, *given[: len(args)], **named)
+
+
+def _of_rank(x: RaggedTensor, rank: int) -> RaggedTensor:
+    """The tensor with leading axes of size 1."""
+    while len(x.shape) < rank:
+        x = _expand_dims(ops.expand_dims, x, 0)
+    return x
+
+
+def _widened(pattern: RaggedTensor, x: Any) -> RaggedTensor:
+    """The pattern, repeated along axes of size 1 that are longer in `x`."""
+    own, sizes = tuple(pattern.shape), tuple(getattr(x, "shape", ()))
+    sizes = (*(1,) * (len(own) - len(sizes)), *sizes)[: 1 + pattern.ragged_rank]
+    counts = [n if mine == 1 and n is not None else 1 for mine, n in zip(own, sizes)]
+    if all(n == 1 for n in counts):
+        return pattern
+    return ops.tile(pattern, [*counts, *(1,) * (len(own) - len(counts))])
 
 
 def _breadth(r: RaggedTensor) -> tuple[int, int, int]:
@@ -135,12 +158,16 @@ def _aligned(pattern: RaggedTensor, x: RaggedTensor, exact: bool = True) -> Tens
     return _picked(x.flat_values, [node, *(p if n != 1 else p * 0 for n, p in zip(inner, rest))])
 
 
+def _is_plain(x: Any) -> bool:
+    return x is None or isinstance(x, (int, float, str, bytes, dtypes.DType, type, np.generic))
+
+
 def _spread(pattern: RaggedTensor, x: Any, exact: bool = True) -> Any:
     """The values of a dense tensor, broadcast to the elements of a ragged one.
 
     Unless `exact`, the rows of the dense tensor may be longer.
     """
-    if x is None or isinstance(x, (int, float, str, bytes, dtypes.DType, type, np.generic)):
+    if _is_plain(x):
         return x
     x = convert_to_tensor(x, dtype_hint=pattern.dtype)
     if not x.ndim:
@@ -441,8 +468,8 @@ def _gather(
     return _gathered(function, params, indices, axis, batch)
 
 
-def _operand(x: Any) -> Any:
-    return x if isinstance(x, RaggedTensor) else convert_to_tensor(x)
+def _operand(x: Any, hint: Any = None) -> Any:
+    return x if isinstance(x, RaggedTensor) else convert_to_tensor(x, dtype_hint=hint)
 
 
 def _gathered(function: Callable, params: Any, indices: Any, axis: int, batch: int) -> Any:

@@ -57,7 +57,8 @@ def _tiled(function: Callable, x: Any, counts: list[int]) -> Any:
     splits = x._known("The order of values")
     lengths = np.diff(splits)
     order = _ranges(np.repeat(splits[:-1], second), np.repeat(lengths, second))
-    found = x._make(_take(values, order), _summed(lengths * second), None, x._kind)
+    uniform = None if x._uniform is None else x._uniform * second
+    found = x._make(_take(values, order), _summed(lengths * second), uniform, x._kind)
     return _take(found, np.tile(np.arange(x._rows), first))
 
 

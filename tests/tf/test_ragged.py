@@ -354,7 +354,6 @@ def test_operators_refuse(r, deep):
     for wrong in (
         lambda: r + tf.constant([1, 2]),
         lambda: r + [[1], [2]],
-        lambda: r + [[[1]]],
         lambda: r + tf.ragged.constant([[1], [2], [3]]),
         lambda: r * 2.0,
         lambda: r + tf.ragged.constant([[1, 2], [], [3.0]]),

@@ -10,11 +10,14 @@ from keraslike.tf.dispatch import (
 )
 from keraslike.tf.experimental import numpy
 from keraslike.tf.extension_type import BatchableExtensionType, ExtensionType
+from keraslike.tf.ragged_shape import DynamicRaggedShape, RowPartition
 
 __all__ = [
     "BatchableExtensionType",
+    "DynamicRaggedShape",
     "ExtensionType",
     "Optional",
+    "RowPartition",
     "dispatch_for_api",
     "dispatch_for_binary_elementwise_apis",
     "dispatch_for_binary_elementwise_assert_apis",
