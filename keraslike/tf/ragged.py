@@ -13,14 +13,8 @@ from keraslike.tf import dtypes, ops, ragged_moves  # noqa: F401  (it registers 
 from keraslike.tf.conversion import convert_to_tensor, static
 from keraslike.tf.crossing import cross, cross_hashed
 from keraslike.tf.errors import InvalidArgumentError
-from keraslike.tf.ragged_math import (
-    _expand_dims,
-    _operand,
-    _rows_joined,
-    _rows_of,
-    map_flat_values,
-    stack,
-)
+from keraslike.tf.ragged_broadcast import _expand_dims, _operand, map_flat_values
+from keraslike.tf.ragged_math import _rows_joined, _rows_of, stack
 from keraslike.tf.ragged_partition import (
     _count,
     _ids,

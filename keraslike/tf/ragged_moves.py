@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from keraslike.tf import indexing, ops, ragged_math, table
+from keraslike.tf import indexing, ops, ragged_broadcast, ragged_math, table
 from keraslike.tf.conversion import convert_to_tensor, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.ragged_partition import _count, _ranges, _summed, _take
@@ -131,7 +131,7 @@ def _elements(function: Callable, params: Any, places: np.ndarray) -> Any:
     if not isinstance(params, RaggedTensor):
         return function(params, places)
     if not count:  # everything, for each index
-        row = ragged_math._expand_dims(ops.expand_dims, params, 0)
+        row = ragged_broadcast._expand_dims(ops.expand_dims, params, 0)
         return indexing.gather(row, np.zeros(places.shape[:-1], np.int64))
     first = places[..., 0]
     if (first < 0).any() or (first >= params._rows).any():

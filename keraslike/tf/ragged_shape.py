@@ -16,7 +16,7 @@ from keraslike.tf import dtypes, ops, table
 from keraslike.tf.conversion import constant, convert_to_tensor, static
 from keraslike.tf.dtypes import DType
 from keraslike.tf.extension_type import BatchableExtensionType
-from keraslike.tf.ragged_math import _aligned, _of_rank, _spread
+from keraslike.tf.ragged_broadcast import _aligned, _of_rank, _spread
 from keraslike.tf.ragged_partition import _columns, _count, _joined, _number, _partition, _summed
 from keraslike.tf.ragged_tensor import OPERATIONS, RaggedTensor
 from keraslike.tf.structure import NotDense, Structure, host

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from keraslike.tf import documentation, dtypes, ops, ragged, ragged_math
+from keraslike.tf import documentation, dtypes, ops, ragged
 from keraslike.tf.conversion import constant, convert_to_tensor, static
 from keraslike.tf.errors import InvalidArgumentError, OutOfRangeError
 from keraslike.tf.patterns import compiled
@@ -205,7 +205,7 @@ def join(inputs: Sequence[Any], separator: str = "", name: str | None = None) ->
     """
     if any(isinstance(x, RaggedTensor) for x in inputs):
         parts = lambda *xs: join(xs, separator)  # noqa: E731
-        return ragged_math.map_flat_values(parts, *inputs)
+        return ragged.map_flat_values(parts, *inputs)
     given = [texts(x) for x in inputs]
     shapes = {x.shape for x in given if x.shape}
     if len(shapes) > 1:

@@ -92,7 +92,8 @@ def _attribute(module: str, name: str) -> Any:
         )
     api = known.get("api", [])
     if not api and not name.startswith("_"):
-        api = [prefix + name for prefix in PUBLIC_MODULES]
+        numpy = ("experimental.numpy.",) if ".numpy_ops." in module else ()
+        api = [prefix + name for prefix in (*numpy, *PUBLIC_MODULES)]
     found = _first(api)
     if found is None and api and api[0].startswith("compat.v1."):
         found = _first([path.removeprefix("compat.v1.") for path in api])

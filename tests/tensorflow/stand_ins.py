@@ -13,6 +13,7 @@ import itertools
 import os
 import pathlib
 import socket
+import sys
 import tempfile
 import types
 import unittest
@@ -24,6 +25,7 @@ import numpy as np
 
 from keraslike import tf
 from keraslike.core.structures import iter_leaves, map_leaves
+from keraslike.tf import operators
 from tests.conformance.harness import OF_PYTEST, Absent
 
 PYTHON = "tensorflow.python"
@@ -63,12 +65,34 @@ def _block(*args: Any, **kwargs: Any) -> Iterator[None]:
     yield
 
 
+@functools.cache
+def _main_enables_numpy(module: str) -> bool:
+    """Whether a test file, if it is run as a program, gives tensors numpy's methods."""
+    source = inspect.getsource(sys.modules[module])
+    return "enable_numpy_methods_on_tensor()" in source
+
+
 class TestCase(tf.test.TestCase):
     """TensorFlow's test case. The words of errors are not compared, since keraslike has its own."""
 
     def setUp(self) -> None:
         super().setUp()
         np.random.seed(1)
+        if _main_enables_numpy(type(self).__module__):
+            self._enable_numpy()
+
+    def _enable_numpy(self) -> None:
+        """Gives tensors numpy's behaviour for one test."""
+        before, promoted = dict(vars(tf.Tensor)), operators.promoted
+        tf.experimental.numpy.experimental_enable_numpy_behavior()
+
+        def restore() -> None:
+            operators.promoted = promoted
+            for name in set(vars(tf.Tensor)) - set(before):
+                delattr(tf.Tensor, name)
+            tf.Tensor.__getitem__ = before["__getitem__"]
+
+        self.addCleanup(restore)
 
     def assertAllClose(  # noqa: N802
         self, a: Any, b: Any, rtol: float = 1e-6, atol: float = 1e-6, msg: Any = None
@@ -287,6 +311,11 @@ def _mapped(function: Callable, *structures: Any, **_: Any) -> Any:
     return map_leaves(lambda leaf: next(values), structures[0], _is_leaf)
 
 
+def _constant_value(*args: Any, **kwargs: Any) -> Any:
+    made = tf.ragged.constant(*args, **kwargs)
+    return made if isinstance(made, tf.RaggedTensor) else made.numpy()
+
+
 def _check_same(*structures: Any, **_: Any) -> None:
     plain = [map_leaves(lambda leaf: 0, structure, _is_leaf) for structure in structures[:2]]
     tf.nest.assert_same_structure(*plain)
@@ -330,8 +359,17 @@ VALUES: dict[str, Any] = {
     f"{PYTHON}.util.tf_export.tf_export": _Export(),
     f"{PYTHON}.util.tf_export.keras_export": _Export(),
     f"{PYTHON}.framework.config.list_physical_devices": lambda kind="CPU": (
-        ["CPU"] * (kind == "CPU")
+        tf.config.list_physical_devices("CPU") if kind == "CPU" else []
     ),
+    f"{PYTHON}.ops.array_ops.newaxis": None,
+    f"{PYTHON}.ops.numpy_ops.np_dtypes.is_allow_float64": _yes,
+    f"{PYTHON}.ops.numpy_ops.np_dtypes.set_allow_float64": lambda allow: (
+        allow or Absent(f"{PYTHON}.ops.numpy_ops.np_dtypes.set_allow_float64")()
+    ),
+    f"{PYTHON}.ops.ragged.ragged_array_ops.fill_empty_rows": Absent(
+        f"{PYTHON}.ops.ragged.ragged_array_ops.fill_empty_rows"
+    ),
+    f"{PYTHON}.ops.ragged.ragged_factory_ops.constant_value": _constant_value,
     f"{PYTHON}.data.util.nest.assert_same_structure": _check_same,
     f"{PYTHON}.data.util.nest.flatten": _flat,
     f"{PYTHON}.data.util.nest.map_structure": _mapped,
@@ -352,7 +390,10 @@ PUBLIC = {
     f"{PYTHON}.framework.ops.Tensor": "Tensor",
     f"{PYTHON}.ops.array_ops.gather": "gather",
     f"{PYTHON}.ops.gradient_checker_v2.compute_gradient": "test.compute_gradient",
-    f"{PYTHON}.ops.ragged.ragged_factory_ops.constant_value": "ragged.constant",
+    **{
+        f"{PYTHON}.ops.ragged.ragged_math_ops.segment_{name}": f"math.unsorted_segment_{name}"
+        for name in ("max", "mean", "min", "prod", "sqrt_n", "sum")
+    },
     f"{PYTHON}.ops.ragged.ragged_tensor_value.RaggedTensorValue": "RaggedTensor",
     f"{PYTHON}.ops.resource_variable_ops.ResourceVariable": "Variable",
     f"{PYTHON}.ops.variable_v1.VariableV1": "Variable",

@@ -172,6 +172,11 @@ tnp.add(tf.constant([1, 2]), np.float32(1.5))
 [tnp.linspace(0, 1, 3), tnp.arange(3), tnp.tri(2, 3, 1), tnp.full([2], 7), tnp.eye(2)]
 [tnp.add([True], [True]), tnp.less([True], [False]), tnp.add(tf.constant([1], tf.int8), 300)]
 tnp.split(np.arange(5), 2)
+[*tnp.split(tnp.arange(8), [3, 5, 6, 10]), tnp.argsort(3)]
+[f([1, 2], dtype=float) for f in (tnp.sum, tnp.cumprod)]
+[tnp.mean([1.5, 2.0], dtype=int), tnp.full(2, 1, dtype=float), tnp.trace([[1]], dtype=float)]
+[tnp.array("abc"), tnp.zeros_like(b"abc")]
+tnp.average(m, weights=[[1.0]])
 grad(lambda x, y: tnp.sum(tnp.logaddexp(x, y)), m, m * 2)
 tf.debugging.assert_integer(1.0)
 tf.debugging.assert_scalar([1])

@@ -293,7 +293,7 @@ def _nanmean(a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False
     a = array_of(a)
     if kind_of(a).kind in "biu":
         return _mean(a, axis, dtype, keepdims=keepdims)
-    there = ops.cast(table.logical_not(tf_math.is_nan(a)), dtype or a.dtype)
+    there = array_of(table.logical_not(tf_math.is_nan(a)), dtype or a.dtype)
     total = _without_nan("sum", 0)(a, axis, dtype, keepdims)
     return total / _reduced("sum", there, axis, dtype, keepdims)
 
@@ -320,12 +320,18 @@ def _average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fal
         total = array_of(count, a.dtype)
     else:
         a, weights = map(floats, alike(a, weights))
+        if len(weights.shape) not in (1, len(a.shape)):
+            raise InvalidArgumentError(
+                f"weights must be a vector or of the shape {a.shape}. Received: {weights.shape}"
+            )
         if len(weights.shape) != len(a.shape):
             shape = [1] * len(a.shape)
             shape[axis] = -1  # type: ignore[index]
             weights = table.ones_like(a) * ops.reshape(weights, shape)
         elif weights.shape != a.shape:
-            raise ValueError(f"weights must have shape {a.shape}. Received: {weights.shape}")
+            raise InvalidArgumentError(
+                f"weights must have shape {a.shape}. Received: {weights.shape}"
+            )
         total = table.reduce_sum(weights, axis)
         found = table.reduce_sum(a * weights, axis) / total
     return (found, ops.broadcast_to(total, found.shape)) if returned else found
@@ -514,7 +520,7 @@ def experimental_enable_numpy_behavior(
     methods: dict[str, Any] = {
         "T": property(lambda x: _FUNCTIONS["transpose"](x)),
         "__round__": _FUNCTIONS["around"],
-        "astype": ops.cast,
+        "astype": array_of,
         "data": property(lambda x: x),
         "reshape": lambda x, *newshape, order="C": _FUNCTIONS["reshape"](
             x, newshape[0] if len(newshape) == 1 else newshape, order

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
-from keraslike.tf import dtypes, indexing, ops, sorting, table
+from keraslike.tf import indexing, ops, sorting, table
 from keraslike.tf.conversion import static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.experimental.numpy_values import (
@@ -21,6 +22,7 @@ from keraslike.tf.experimental.numpy_values import (
     floats,
     is_tensor,
     kind_of,
+    named,
     no_output,
     result_type,
 )
@@ -97,7 +99,7 @@ def _logspace(
 def _geomspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0
 ) -> Any:
-    kind = result_type(start, stop, float(num)) if dtype is None else dtypes.as_dtype(dtype)
+    kind = result_type(start, stop, float(num)) if dtype is None else named(dtype)
     wide = np.promote_types(kind.as_numpy_dtype, np.float32)
     a, b = array_of(start, wide), array_of(stop, wide)
     found = call(jnp.geomspace, a, b, num=int(num), endpoint=bool(endpoint), axis=axis)
@@ -217,6 +219,10 @@ def _split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
         raise InvalidArgumentError(
             f"An axis of size {ary.shape[axis]} cannot be split into {parts} equal parts."
         )
+    if isinstance(parts, tuple):
+        if any(a > b for a, b in itertools.pairwise(parts)):
+            raise ValueError(f"indices_or_sections must not decrease. Received: {parts}")
+        parts = tuple(min(place, ary.shape[axis]) for place in parts)
     return list(call(jnp.split, ary, indices_or_sections=parts, axis=axis))
 
 
@@ -247,6 +253,7 @@ def _argsort(a: Any, axis: Any = -1, kind: str = "quicksort", order: Any = None)
     a = array_of(a)
     if np.issubdtype(kind_of(a), np.complexfloating):
         raise TypeError(f"argsort does not take complex numbers. Received: {a.dtype}")
+    a = at_least(a, 1)
     found = sorting.argsort(flat(a), 0) if axis is None else sorting.argsort(a, axis)
     return array_of(found, np.int64)
 

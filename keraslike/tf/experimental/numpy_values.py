@@ -31,6 +31,11 @@ def result_type(*arrays_and_dtypes: Any) -> dtypes.DType:
     return dtypes.as_dtype(np.result_type(*given))
 
 
+def named(dtype: Any) -> dtypes.DType:
+    """The dtype that an argument names, where Python's types stand for numpy's: `int` for int64."""
+    return result_type(dtype) if isinstance(dtype, type) else dtypes.as_dtype(dtype)
+
+
 def _promoted(x: Any) -> Any:
     if isinstance(x, dtypes.DType):
         return x.dtype
@@ -52,14 +57,14 @@ def array_of(x: Any, dtype: Any = None) -> Any:
     """A tensor of numpy's dtype of the value, or of another one."""
     if not is_tensor(x):
         if isinstance(x, (list, tuple)) and any(map(is_tensor, _leaves(x))):
-            kind = result_type(x) if dtype is None else dtypes.as_dtype(dtype)
+            kind = result_type(x) if dtype is None else named(dtype)
             return ops.stack([array_of(item, kind) for item in x])
         if dtype is None:  # of lists the dtype of all items, of which there may be many
-            x = np.asarray(x) if isinstance(x, (list, tuple)) else x
-        kind = result_type(x) if dtype is None else dtypes.as_dtype(dtype)
+            x = np.asarray(x) if isinstance(x, (list, tuple, str, bytes)) else x
+        kind = result_type(x) if dtype is None else named(dtype)
         return constant(np.asarray(x).astype(kind.as_numpy_dtype))  # which wraps large integers
     x = _as_operand(x)
-    return x if dtype is None or x.dtype == dtype else ops.cast(x, dtype)
+    return x if dtype is None or x.dtype == named(dtype) else ops.cast(x, named(dtype))
 
 
 def _leaves(x: Any) -> Iterator[Any]:
