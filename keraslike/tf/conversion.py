@@ -271,7 +271,7 @@ def _numpy_of(value: Any, wanted: DType | None, hint: DType | None) -> np.ndarra
     converted to dtypes of their kind, and integers that do not fit are wrapped.
     """
     if isinstance(value, TensorShape):
-        value = value.as_list()
+        return _sizes(value, wanted)
     if type(value) in (int, float, bool) and (wanted or hint) is None:
         return _plain_number(value)
     from_numpy = isinstance(value, np.generic) or hasattr(value, "__array__")
@@ -295,6 +295,19 @@ def _numpy_of(value: Any, wanted: DType | None, hint: DType | None) -> np.ndarra
     if wanted is not None:
         raise TypeError(f"Cannot convert {value!r} to a tensor of dtype {wanted.name}.")
     return array if from_numpy else _default_width(array, value)
+
+
+def _sizes(shape: TensorShape, wanted: DType | None) -> np.ndarray:
+    if not shape.is_fully_defined():
+        raise ValueError(f"A partially known TensorShape has no value: {shape}")
+    sizes = shape.as_list()
+    if wanted not in (None, dtypes.int32, dtypes.int64):
+        raise TypeError(f"Cannot convert a TensorShape to a tensor of dtype {wanted}.")
+    large = any(size >= 2**31 for size in sizes)
+    if large and wanted is dtypes.int32:
+        raise ValueError(f"A size is beyond the range of int32: {shape}")
+    kind = np.int64 if large or wanted is dtypes.int64 else np.int32
+    return np.asarray(sizes, kind)
 
 
 def _holds_bools(value: Any) -> bool:
@@ -384,7 +397,10 @@ def _in_kind(array: np.ndarray, target: DType) -> np.ndarray | None:
             raise ValueError(
                 f"{array} is beyond the range of int64, of which {target.name} is made."
             )
-        return array.astype(float).astype(target.as_numpy_dtype)  # integers of any length
+        try:
+            return array.astype(float).astype(target.as_numpy_dtype)  # integers of any length
+        except OverflowError:
+            raise ValueError(f"{array} is beyond the range of {target.name}.") from None
     if target is dtypes.string or kind not in "biufc":
         return None
     if kind == "b":

@@ -220,7 +220,7 @@ def gather(
     [[5, 6], [1, 2]]
     """
     params, indices = _as_operand(params), _as_operand(indices)
-    axis, batch_dims = static(axis), static(batch_dims)
+    axis, batch_dims = static(axis), static(batch_dims) or 0
     axis = _counted("axis", batch_dims if axis is None else axis, len(params.shape) - 1)
     batch_dims = _counted("batch_dims", batch_dims, len(indices.shape))
     check_places("indices", indices, tuple(params.shape)[axis])

@@ -87,6 +87,12 @@ def tensordot(a: Any, b: Any, axes: Any) -> Any:
     >>> tf.linalg.tensordot([[1, 2], [3, 4]], [[1, 0], [0, 1]], 2).numpy().tolist()
     5
     """
+    if isinstance(axes, int) and axes < 0:  # for which JAX returns an outer product
+        raise ValueError(f"axes must be at least 0. Received: {axes}")
+    for array, chosen in zip((a, b), () if isinstance(axes, int) else axes):
+        for axis in np.ravel(chosen):
+            if not -array.ndim <= axis < array.ndim:
+                raise np.exceptions.AxisError(int(axis), array.ndim, "axes")  # an IndexError
     return jnp.tensordot(a, b, axes)
 
 
@@ -250,7 +256,7 @@ _TABLE = {
     "sqrtm": lambda x: jnp.vectorize(derivatives.sqrtm, signature="(n,n)->(n,n)")(x),
     "tensor_diag": lambda x: jnp.diag(x.ravel()).reshape(x.shape * 2),
     "tensor_diag_part": lambda x: _diagonal(
-        x.reshape(math.prod(x.shape[: x.ndim // 2]), -1)
+        x.reshape(math.prod(x.shape[: x.ndim // 2]), math.prod(x.shape[x.ndim // 2 :]))
     ).reshape(x.shape[: x.ndim // 2]),
     "adjoint": lambda x: jnp.conj(jnp.swapaxes(x, -1, -2)),
 }
@@ -369,7 +375,7 @@ def diag_part(
     """
     low, high = _bounds(k)
     rows, columns = x.shape[-2:]
-    if low <= -rows or high >= columns:
+    if low and low <= -rows or high and high >= columns:  # empty matrices have an empty diagonal
         raise InvalidArgumentError(
             f"tf.linalg.diag_part: matrices of shape {tuple(x.shape)} have no diagonal k={k}."
         )

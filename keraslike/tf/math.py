@@ -102,6 +102,8 @@ def polyval(coeffs: Any, x: Any, name: Any = None) -> Tensor:
     >>> tf.math.polyval([2.0, 0.0, 1.0], 3.0).numpy().tolist()
     19.0
     """
+    if not isinstance(coeffs, list):
+        raise ValueError(f"coeffs must be a list. Received: {coeffs}")
     total, *others = coeffs or [table.zeros_like(x)]
     for coefficient in others:
         total = table.add(table.multiply(total, x), coefficient)

@@ -182,6 +182,9 @@ def fill(dims: Any, value: Any, name: str | None = None, layout: Any = None) -> 
     >>> tf.fill([2, 2], 7).numpy().tolist()
     [[7, 7], [7, 7]]
     """
+    value = _as_operand(value)
+    if value.shape != ():
+        raise InvalidArgumentError(f"value must be a scalar. Received shape: {value.shape}")
     return broadcast_to(value, dims)
 
 
@@ -215,12 +218,16 @@ def range(  # noqa: A001
     [1, 4, 7]
     """
     start, limit = (0, start) if limit is None else (start, limit)
-    parts = [static(p) for p in (start, limit, delta)]
-    given = [p for p in (start, limit, delta) if isinstance(p, (Tensor, np.ndarray, np.generic))]
+    parts = (start, limit, delta)
+    kinds = [
+        dtypes.as_dtype(p.dtype)
+        if isinstance(p, (Tensor, nnx.Variable))
+        else convert_to_tensor(p, dtype).dtype
+        for p in parts
+    ]
     if dtype is None:
-        kinds = [p.dtype if isinstance(p, Tensor) else dtypes.as_dtype(p.dtype) for p in given]
-        plain = [convert_to_tensor(p).dtype for p in parts]
-        dtype = next((k for k in (*kinds, *plain) if k.is_floating), (*kinds, *plain)[0])
+        dtype = max(kinds, key=lambda k: (k.is_floating, k.size))
+    parts = [static(p) for p in parts]
     kind = dtypes.as_dtype(dtype).as_numpy_dtype
     if _holds_sizes(parts):  # such as an unknown size of a batch
         with WIDE(np.dtype(kind).itemsize == 8):

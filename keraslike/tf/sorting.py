@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -151,9 +152,15 @@ def searchsorted(
 
 
 def _searchsorted(a: Any, v: Any, side: str) -> Any:
+    if a.shape[:-1] != v.shape[:-1]:
+        raise ValueError(
+            "sorted_sequence and values must have the same leading sizes. "
+            f"Received shapes: {a.shape} and {v.shape}"
+        )
     if a.ndim == 1:
         return jnp.searchsorted(a, v, side=side)
-    rows, wanted = a.reshape(-1, a.shape[-1]), v.reshape(-1, v.shape[-1])
+    count = math.prod(v.shape[:-1])
+    rows, wanted = a.reshape(count, a.shape[-1]), v.reshape(count, v.shape[-1])
     found = jax.vmap(lambda a, v: jnp.searchsorted(a, v, side=side))(rows, wanted)
     return found.reshape(v.shape)
 

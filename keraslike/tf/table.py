@@ -100,12 +100,23 @@ def _reduction(name: str, fn: Callable) -> Callable:
             ends = (-jnp.inf, jnp.inf) if x.dtype.kind == "f" else (info.min, info.max)
             first = jnp.asarray(ends[_OF_NOTHING[name]], x.dtype)
             return getattr(jnp, name[-3:])(x, axis, keepdims=keepdims, initial=first)
-        if x.dtype.kind in "ui" and name == "reduce_mean":  # integer means are integers
-            return (fn(x.astype(float), axis, keepdims)).astype(x.dtype)
+        if isinstance(keepdims, tuple):
+            raise ValueError(f"keepdims must be True or False. Received: {keepdims}")
+        if x.dtype.kind in "ui" and name == "reduce_mean":
+            return _integer_mean(x, axis, keepdims)
         out = fn(x, axis, keepdims)
         return out.astype(x.dtype) if x.dtype.kind in "ui" and out.dtype != x.dtype else out
 
     return reduce
+
+
+def _integer_mean(x: Any, axis: Any, keepdims: bool) -> Any:
+    """The mean of integers, which is rounded towards zero."""
+    with WIDE(True):
+        wide = np.uint64 if x.dtype == np.uint64 else np.int64
+        total = jnp.sum(jnp.asarray(x).astype(wide), axis, keepdims=keepdims)
+        count = x.size // total.size if total.size else 1
+        return jax.lax.div(total, jnp.full_like(total, max(count, 1))).astype(x.dtype)
 
 
 def _from_table() -> dict[str, Callable]:
@@ -254,6 +265,16 @@ def _zeta(x: Any, q: Any) -> Any:
     return jnp.where(far, 0, jnp.where(x < 1, jnp.nan, special.zeta(x, q)))
 
 
+def _invert_permutation(x: Any) -> Any:
+    effects.checked(_check_permutation, x)
+    return jnp.argsort(x)
+
+
+def _check_permutation(x: Any) -> None:
+    if not np.array_equal(np.sort(np.asarray(x)), np.arange(len(x))):
+        raise InvalidArgumentError(f"Expected each number below {len(x)} once. Received: {x}")
+
+
 def _polygamma(a: Any, x: Any) -> Any:
     whole = (a >= 0) & (a == jnp.floor(a))  # JAX takes integers, TensorFlow numbers of one dtype
     out = special.polygamma(jnp.where(whole, a, 0).astype(int), x)
@@ -283,7 +304,7 @@ _MORE = {  # name: (function, tensors, those by which no gradient is taken)
     "xdivy": (derivatives.xdivy, "x y", ""),
     "squared_difference": (lambda x, y: jnp.conj(x - y) * (x - y), "x y", ""),
     "multiply_no_nan": (derivatives.multiply_no_nan, "x y", ""),
-    "invert_permutation": (lambda x: jnp.argsort(x), "x", "x"),
+    "invert_permutation": (_invert_permutation, "x", "x"),
     "l2_normalize": (_l2_normalize, "x", ""),
     "bessel_i0": (special.i0, "x", ""),
     "bessel_i0e": (special.i0e, "x", ""),
@@ -322,24 +343,32 @@ for _name, (_function, _tensors, _constant) in _MORE.items():
     globals()[_name].__module__ = "keraslike.tf"
 
 
-def _of_complex(name: str, fn: Callable, of_real: Callable | None = None) -> Callable:
+def _of_complex(
+    name: str, fn: Callable, of_real: Callable | None = None, refused: tuple[str, ...] = ()
+) -> Callable:
     """A function of complex numbers, which has no gradient for real ones.
 
-    Without `of_real`, a tensor of real numbers is returned unchanged.
+    Args:
+        of_real: the function of real numbers. By default these are returned unchanged.
+        refused: the dtypes that are not accepted.
     """
     complex_one, real_one = operation(name)(fn), convert_to_tensor
     if of_real is not None:
         real_one = operation(name, constant="x")(of_real)
 
     def either(input: Any, name: Any = None) -> Any:
-        kind = getattr(getattr(input, "dtype", None), "is_complex", None)
+        if not hasattr(input, "dtype") or isinstance(input, (np.ndarray, np.generic)):
+            input = convert_to_tensor(input)
+        if getattr(input.dtype, "name", None) in refused:
+            raise TypeError(f"tf.{name} does not accept tensors of {input.dtype.name}.")
+        kind = getattr(input.dtype, "is_complex", None)
         return (real_one if kind is False else complex_one)(input)
 
     either.__name__ = either.__qualname__ = name
     return operates(either)
 
 
-_conj = _of_complex("conj", jnp.conj)
+_conj = _of_complex("conj", jnp.conj, refused=("bool", "string"))
 
 
 @operates
@@ -352,9 +381,14 @@ def conj(x: Any, name: Any = None) -> Any:
     return _conj(x)
 
 
-real = _of_complex("real", jnp.real)
+real = _of_complex("real", jnp.real, refused=("bool", "string"))
 imag = _of_complex("imag", jnp.imag, jnp.zeros_like)
-angle = _of_complex("angle", jnp.angle, lambda x: jnp.where(x < 0, jnp.pi, 0).astype(x.dtype))
+angle = _of_complex(
+    "angle",
+    jnp.angle,
+    lambda x: jnp.where(x < 0, jnp.pi, 0).astype(x.dtype),
+    ("bool", "string", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+)
 
 
 @operation("truediv", "x y")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -77,7 +78,7 @@ def fingerprint(data: Any, method: str = "farmhash64", name: str | None = None) 
     given = host(convert_to_tensor(data), "A fingerprint", "call it outside.")
     if not given.ndim:
         raise InvalidArgumentError("data must be at least a vector. Received a scalar.")
-    rows = given.reshape(len(given), -1)
+    rows = given.reshape(len(given), math.prod(given.shape[1:]))
     if given.dtype.kind != "O":
         found = [hashing.farm(row.tobytes()) for row in rows]
     elif rows.shape[1] == 1:
