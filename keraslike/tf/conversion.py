@@ -300,7 +300,7 @@ def _numpy_of(value: Any, wanted: DType | None, hint: DType | None) -> np.ndarra
 def _sizes(shape: TensorShape, wanted: DType | None) -> np.ndarray:
     if not shape.is_fully_defined():
         raise ValueError(f"A partially known TensorShape has no value: {shape}")
-    sizes = shape.as_list()
+    sizes = [int(size) for size in shape]
     if wanted not in (None, dtypes.int32, dtypes.int64):
         raise TypeError(f"Cannot convert a TensorShape to a tensor of dtype {wanted}.")
     large = any(size >= 2**31 for size in sizes)

@@ -383,11 +383,12 @@ tf.one_hot(tf.ragged.constant([[0, 1], [2]]), 3, axis=1)
 tf.nn.relu6(tf.ragged.constant([[7.0, -1.0], [2.0]]))
 tf.math.in_top_k([2, 0], [[0.5, float("nan"), 0.7], [0.5, 0.1, -0.2]], 1)
 tf.range(2**31 - 3, 2**31 + 2)
-[tf.range(tf.constant(3), tf.constant(5, tf.int64)), tf.range(tf.constant(3, tf.float16), tf.constant(5.0, tf.float64))]
+tf.range(tf.constant(3), tf.constant(5, tf.int64))
+tf.range(tf.constant(3, tf.float16), tf.constant(5.0, tf.float64))
 tf.range(2.5, dtype=tf.int32)
 [tf.reduce_mean(x) for x in ([16777217, 16777217], [-3, -4], tf.constant([250, 251], tf.uint8))]
-[tf.reduce_mean(tf.zeros([0, 2], tf.int32), 0), tf.reduce_mean([[5, 6], [-7, -8]], 1, keepdims=True)]
-tf.tensordot([[1, 2], [3, 4]], [[1, 2], [3, 4]], -1)
+tf.reduce_mean(tf.zeros([0, 2], tf.int32), 0)
+tf.reduce_mean([[5, 6], [-7, -8]], 1, keepdims=True)
 tf.tensordot([[1, 2], [3, 4]], [[1, 2], [3, 4]], [[0], [7]])
 tf.math.polyval((1.0, 2.0), 3.0)
 tf.math.real([True])

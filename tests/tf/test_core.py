@@ -52,6 +52,8 @@ def test_refused_arguments_are_errors_of_both_kinds():
         tf.squeeze(tf.constant([[1, 2]]), 1)
     with pytest.raises(ValueError):
         tf.constant([1, 2]) + tf.constant([1, 2, 3])
+    with pytest.raises(ValueError, match="axes must be at least 0"):
+        tf.tensordot([[1, 2]], [[1, 2]], -1)
     with pytest.raises(IndexError, match="out of bounds"):
         tf.constant([1, 2])[5]
     with pytest.raises(ValueError), tf.GradientTape() as tape:
