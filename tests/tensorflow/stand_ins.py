@@ -321,10 +321,6 @@ def _check_same(*structures: Any, **_: Any) -> None:
     tf.nest.assert_same_structure(*plain)
 
 
-def _largest_error(exact: Any, near: Any) -> float:
-    return max(float(np.max(np.abs(a - b), initial=0)) for a, b in zip(exact, near))
-
-
 _DATASETS = f"{PYTHON}.data.ops.dataset_ops"
 _OPS = f"{PYTHON}.framework.ops"
 _GRAPHS = (
@@ -349,7 +345,6 @@ VALUES: dict[str, Any] = {
     **dict.fromkeys(_GRAPHS, _graphs),
     **dict.fromkeys(_NOTHING, _none),
     f"{PYTHON}.tf2.enabled": _yes,
-    f"{PYTHON}.ops.gradient_checker_v2.max_error": _largest_error,
     f"{_OPS}.executing_eagerly_outside_functions": _yes,
     f"{_OPS}.device": _block,
     f"{_OPS}.name_scope": lambda name, *_, **__: tf.name_scope(name),
