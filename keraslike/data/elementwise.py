@@ -322,7 +322,9 @@ class Elementwise(Pipeline):
         def shuffled(start: Start) -> Start:
             def make() -> Iterator[Any]:
                 seeds = made._next_seeds(reshuffle_each_iteration is not False)
-                return philox.rolled(tried(start(0)), size, philox.numbers(seeds))
+                # TensorFlow shuffles all elements where they are asked for by their numbers.
+                buffered = 2**62 if made._by_number else size
+                return philox.rolled(tried(start(0)), buffered, philox.numbers(seeds))
 
             return enduring(make)
 

@@ -76,6 +76,7 @@ class Pipeline:
         self.is_part = False  # of what several processes have together
         self._known_spec: Any = None
         self._times = 0  # how often a shuffled one was begun
+        self._by_number = False  # whether elements are asked for by their numbers
         self._seeds: Any = None  # of its draws
         self._options: Any = None
 
@@ -127,7 +128,7 @@ class Pipeline:
     def _next_seeds(self, each_has_its_own: bool | None) -> philox.Seeds:
         """The seeds of the iteration that begins."""
         seeds = self._seeds
-        if each_has_its_own:
+        if each_has_its_own and not self._by_number:
             seeds = philox.of_iteration(seeds, self._times)
         self._times += 1
         return seeds

@@ -228,7 +228,8 @@ def test_a_compiled_function_that_takes_elements_or_text_is_run_by_python():
         tf.function(added.python_function).get_concrete_function(dataset)
 
 
-def test_options_and_the_names_that_there_were_before():
+def test_options_and_the_names_that_there_were_before(monkeypatch):
+    monkeypatch.setattr(rng, "chosen", None)
     options = tf.data.Options()
     options.threading.private_threadpool_size = 2
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
@@ -239,7 +240,11 @@ def test_options_and_the_names_that_there_were_before():
     old = tf.data.experimental
     assert old.INFINITE_CARDINALITY == -1 and values(old.from_list([1, 2])) == [1, 2]
     assert values(old.Counter(3, 2).take(2)) == [3, 5]
+    shuffled = D.range(7).shuffle(2, seed=2)  # of all elements, where they are asked for by numbers
+    assert [int(old.at(shuffled, i)) for i in range(7)] == [4, 1, 3, 6, 0, 2, 5]
     assert old.at(D.range(9), 4).numpy() == 4 and old.cardinality(D.range(9)).numpy() == 9
+    with pytest.raises(TypeError, match="cannot return"):
+        list(D.range(1).map(lambda n: {1, 2}))
     batches = D.range(4).apply(old.map_and_batch(lambda n: n + 1, 2)).apply(old.unbatch())
     assert values(batches) == [1, 2, 3, 4]
 

@@ -335,8 +335,15 @@ def at(dataset: Any, index: Any) -> Any:
     3
     """
     orders = dataset.orders  # so that the order of a shuffle is the same in each call
-    found = list(dataset.skip(index).take(1)) if index >= 0 else []
-    dataset.orders = orders
+    inputs = list(dataset._all())
+    for each in inputs:
+        each._by_number = True
+    try:
+        found = list(dataset.skip(index).take(1)) if index >= 0 else []
+    finally:
+        for each in inputs:
+            each._by_number = False
+        dataset.orders = orders
     if not found:
         raise OutOfRangeError(f"There is no element of this number. Received: index={index}")
     return found[0]

@@ -103,7 +103,10 @@ class TensorView(View):
     def element(self, returned: Any) -> Any:
         if isinstance(returned, list):
             returned = tuple(returned)
-        return self._part(returned)
+        try:
+            return self._part(returned)
+        except ValueError as error:
+            raise TypeError(f"A function of a data set cannot return {returned!r}.") from error
 
     def _part(self, value: Any) -> Any:
         if isinstance(value, (dict, tuple)) and not self.is_leaf(value):
