@@ -321,6 +321,20 @@ def _check_same(*structures: Any, **_: Any) -> None:
     tf.nest.assert_same_structure(*plain)
 
 
+def _mapped_up_to(structure: Any, function: Callable, *structures: Any) -> Any:
+    inputs = zip(*(iter_leaves(each, _is_leaf) for each in structures))
+    return map_leaves(lambda leaf: function(*next(inputs)), structure, _is_leaf)
+
+
+def _compatible(one: Any, other: Any) -> bool:
+    try:
+        _check_same(one, other)
+    except (TypeError, ValueError):
+        return False
+    pairs = zip(_flat(one), _flat(other), strict=True)
+    return all(a.is_compatible_with(b) and b.is_compatible_with(a) for a, b in pairs)
+
+
 _DATASETS = f"{PYTHON}.data.ops.dataset_ops"
 _OPS = f"{PYTHON}.framework.ops"
 _GRAPHS = (
@@ -373,13 +387,15 @@ VALUES: dict[str, Any] = {
     f"{PYTHON}.data.util.nest.assert_same_structure": _check_same,
     f"{PYTHON}.data.util.nest.flatten": _flat,
     f"{PYTHON}.data.util.nest.map_structure": _mapped,
+    f"{PYTHON}.data.util.nest.map_structure_up_to": _mapped_up_to,
+    f"{PYTHON}.data.util.structure.are_compatible": _compatible,
     f"{_DATASETS}.get_structure": lambda dataset: dataset.element_spec,
     f"{_DATASETS}.get_legacy_output_types": _of_elements("dtype"),
     f"{_DATASETS}.get_legacy_output_shapes": _of_elements("shape"),
     f"{_DATASETS}.get_legacy_output_classes": _of_elements("value_type"),
     **{
         f"{PYTHON}.data.experimental.ops.testing.{name}": lambda *_, **__: lambda dataset: dataset
-        for name in ("assert_next", "assert_prev")  # names of the runtime's transformations
+        for name in ("assert_next", "assert_prev", "sleep")  # of the runtime's transformations
     },
     f"{_DATASETS}.make_one_shot_iterator": iter,
     f"{_DATASETS}.make_initializable_iterator": lambda dataset, **_: iter(dataset),
@@ -395,9 +411,11 @@ PUBLIC = {
         f"{PYTHON}.ops.ragged.ragged_math_ops.segment_{name}": f"math.unsorted_segment_{name}"
         for name in ("max", "mean", "min", "prod", "sqrt_n", "sum")
     },
+    f"{PYTHON}.ops.lookup_ops.HashTable": "lookup.StaticHashTable",
     f"{PYTHON}.ops.ragged.ragged_tensor_value.RaggedTensorValue": "RaggedTensor",
     f"{PYTHON}.ops.resource_variable_ops.ResourceVariable": "Variable",
     f"{PYTHON}.ops.variable_v1.VariableV1": "Variable",
     f"{PYTHON}.ops.variables.RefVariable": "Variable",
+    f"{PYTHON}.trackable.autotrackable.AutoTrackable": "Module",
     f"{PYTHON}.ops.variables.VariableV1": "Variable",
 }

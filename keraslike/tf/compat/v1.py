@@ -84,6 +84,7 @@ _RENAMED = {
     "orthogonal_initializer": "keras.initializers.Orthogonal",
     "random.set_random_seed": "random.set_seed",
     **{f"python_io.{name}": f"io.{name}" for name in ("TFRecordOptions", "TFRecordWriter")},
+    "py_func": "numpy_function",
     "random_crop": "image.random_crop",
     "random_gamma": "random.gamma",
     "random_normal": "random.normal",
