@@ -30,7 +30,7 @@ from keraslike.tf.dtypes import UNKNOWN_SHAPE, TensorShape
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.moves import is_text
 from keraslike.tf.recording import trains
-from keraslike.tf.signatures import TensorSpec, is_leaf, is_tensor
+from keraslike.tf.signatures import TensorSpec, is_leaf, is_tensor, name_of
 from keraslike.tf.slices import IndexedSlices
 from keraslike.tf.specs import of_parts
 from keraslike.tf.tensor import WIDE, Tensor, run, wrap
@@ -79,7 +79,7 @@ class ConcreteFunction:
 
     @property
     def name(self) -> str:
-        return f"__inference_{self._of.__name__}_{id(self) % 10**6}"
+        return f"__inference_{name_of(self._of)}_{id(self) % 10**6}"
 
     @property
     def graph(self) -> graph.Graph:
@@ -302,7 +302,7 @@ class ConcreteFunction:
             for own, given in zip(self.leaves, leaves):
                 if isinstance(own, _PLAIN) and isinstance(given, _PLAIN) and own != given:
                     raise TypeError(
-                        f"{self._of.__name__}() was traced for the value {own!r} of an argument. "
+                        f"{name_of(self._of)}() was traced for the value {own!r} of an argument. "
                         f"Received: {given!r}"
                     )
             leaves = [leaves[i] for i in self.tensors]
@@ -328,7 +328,7 @@ class ConcreteFunction:
         if leaves is None or any(isinstance(leaves[i], TensorSpec) for i in self.tensors):
             wanted, _ = self.structured_input_signature
             raise TypeError(
-                f"{self._of.__name__}() was traced for {wanted}. Received: {args}, {kwargs}"
+                f"{name_of(self._of)}() was traced for {wanted}. Received: {args}, {kwargs}"
             )
         return leaves
 

@@ -39,6 +39,7 @@ from keraslike.tf.signatures import (
     has_unknown,
     is_leaf,
     is_tensor,
+    name_of,
 )
 from keraslike.tf.specs import DatasetSpec, in_parts
 from keraslike.tf.tensor import wrap
@@ -281,7 +282,7 @@ class Function:
         ]  # fmt: skip
         if len(args) < ours + len(signature) or without:
             raise TypeError(
-                f"{self.python_function.__name__}() takes {len(signature)} arguments, by its "
+                f"{name_of(self.python_function)}() takes {len(signature)} arguments, by its "
                 f"input_signature. Received: {len(args) - ours}."
             )
 
@@ -292,7 +293,7 @@ class Function:
                 if type(given) is type(spec) or spec.is_compatible_with(given):
                     return given
                 raise TypeError(
-                    f"{self.python_function.__name__}() was given {given!r}, which does not fit "
+                    f"{name_of(self.python_function)}() was given {given!r}, which does not fit "
                     f"{spec}."
                 )
             if isinstance(spec, (list, tuple)):
@@ -304,7 +305,7 @@ class Function:
             tensor = convert_to_tensor(given, dtype_hint=spec.dtype)
             if not spec.is_compatible_with(tensor):
                 raise TypeError(
-                    f"{self.python_function.__name__}() was given a tensor of shape "
+                    f"{name_of(self.python_function)}() was given a tensor of shape "
                     f"{tensor.shape}, dtype {tensor.dtype.name}, which does not fit {spec}."
                 )
             return tensor

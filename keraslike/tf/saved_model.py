@@ -49,7 +49,8 @@ from keraslike.tf.errors import NotFoundError
 from keraslike.tf.function import Function, _Method
 from keraslike.tf.ragged_tensor import RaggedTensor
 from keraslike.tf.restored import ASSETS_DIRECTORY, Asset
-from keraslike.tf.signatures import TensorSpec
+from keraslike.tf.saved_options import LoadOptions, SaveOptions  # noqa: F401
+from keraslike.tf.signatures import TensorSpec, name_of
 from keraslike.tf.tensor import WIDE, Tensor, wrap
 from keraslike.tf.untraced import BySize, TextFunction
 
@@ -64,51 +65,8 @@ CLASSIFY_OUTPUT_CLASSES, CLASSIFY_OUTPUT_SCORES = "classes", "scores"
 CLASSIFY_METHOD_NAME, PREDICT_METHOD_NAME, REGRESS_METHOD_NAME = (
     f"tensorflow/serving/{_name}" for _name in ("classify", "predict", "regress")
 )
+_FUNCTIONS = (Function, _Method, ConcreteFunction)
 SAVED_MODEL_FILENAME_PB, SAVED_MODEL_FILENAME_PBTXT = "saved_model.pb", "saved_model.pbtxt"
-
-
-@dataclasses.dataclass
-class SaveOptions:
-    """Options of `save`, which have no effect here.
-
-    Raises NotImplementedError for those that would change the result.
-
-    >>> tf.saved_model.SaveOptions().save_debug_info
-    False
-    """
-
-    namespace_whitelist: Sequence[str] | None = None
-    save_debug_info: bool = False
-    function_aliases: dict[str, Any] | None = None
-    experimental_debug_stripper: bool = False
-    experimental_io_device: str | None = None
-    experimental_variable_policy: Any = None
-    experimental_custom_gradients: bool = True
-    experimental_image_format: bool = False
-    experimental_skip_saver: bool = False
-    experimental_sharding_callback: Any = None
-    extra_tags: Any = None
-
-    def __post_init__(self) -> None:
-        changing = ("function_aliases", "experimental_image_format", "experimental_skip_saver")
-        changing += ("experimental_sharding_callback", "extra_tags")
-        if given := [name for name in changing if getattr(self, name)]:
-            raise NotImplementedError(f"SaveOptions: {given} is not supported.")
-
-
-@dataclasses.dataclass
-class LoadOptions:
-    """Options of `load`, which have no effect here.
-
-    >>> tf.saved_model.LoadOptions().allow_partial_checkpoint
-    False
-    """
-
-    allow_partial_checkpoint: bool = False
-    experimental_io_device: str | None = None
-    experimental_skip_checkpoint: bool = False
-    experimental_variable_policy: Any = None
-    experimental_load_function_aliases: bool = False
 
 
 # -- saving --------------------------------------------------------------------------------------
@@ -207,7 +165,9 @@ class _Graph:
         if base.is_variable(obj):
             self.variables.append(obj)
             node |= {"kind": "variable", "of": obj, "trainable": bool(obj.trainable)}
-        elif isinstance(obj, (Function, _Method)):
+        elif isinstance(obj, restored.RestoredFunction):
+            node |= self._restored(obj)
+        elif isinstance(obj, _FUNCTIONS):
             node |= self._function(obj)
         elif isinstance(obj, Asset):
             node |= {"kind": "asset", "path": obj._path, "file": self._file_of(obj._path)}
@@ -229,15 +189,19 @@ class _Graph:
 
     def _function(self, function: Any) -> dict[str, Any]:
         of = getattr(function, "_function", function)
-        name, traced = of.python_function.__name__, list(of._traced.values())
-        if of.input_signature is not None:
-            traced = [concrete_of(function)]
-        if of._in_python and of.input_signature is None:
-            raise ValueError(
-                f"The tf.function '{name}' cannot be saved: it uses data sets, makes text, or runs "
-                "Python, and so it is not compiled. A function that makes text needs an "
-                "input_signature."
-            )
+        fixed = isinstance(of, ConcreteFunction) or of.input_signature is not None
+        if isinstance(of, ConcreteFunction):
+            name, traced = name_of(of._of), [of]
+        else:
+            name, traced = name_of(of.python_function), list(of._traced.values())
+            if fixed:
+                traced = [concrete_of(function)]
+            elif of._in_python:
+                raise ValueError(
+                    f"The tf.function '{name}' cannot be saved: it uses data sets, makes text, or "
+                    "runs Python, and so it is not compiled. A function that makes text needs an "
+                    "input_signature."
+                )
         owner, overloads = getattr(function, "__self__", None), []
         for concrete in [c for found in traced for c in _by_rank(found)]:
             args, kwargs = _arguments(concrete)
@@ -259,7 +223,24 @@ class _Graph:
             "kind": "function",
             "parameters": parameters,
             "overloads": overloads,
-            "fixed": of.input_signature is not None,
+            "fixed": fixed,
+        }
+
+    def _restored(self, function: restored.RestoredFunction) -> dict[str, Any]:
+        overloads = []
+        for program, arguments in function._overloads:
+            specs = [TensorSpec(spec.shape, spec.dtype) for spec in program.specs]
+            called = Function(lambda *tensors, of=program: of.on(tensors), specs, autograph=False)
+            endpoint = self._endpoint(called.get_concrete_function())
+            overloads.append({"endpoint": endpoint.name, "arguments": arguments})
+        parameters = [
+            [p.name, p.kind.name, _default(p)] for p in function.__signature__.parameters.values()
+        ]
+        return {
+            "kind": "function",
+            "parameters": parameters,
+            "overloads": overloads,
+            "fixed": False,
         }
 
     def _endpoint(self, concrete: ConcreteFunction, result: Callable | None = None) -> Any:
@@ -279,8 +260,12 @@ class _Graph:
     def _default_signature(self) -> Any:
         if isinstance(self.root, Model):
             return _call_of(self.root) or {}
-        found = [f for _, f in _functions(self.root) if f.input_signature is not None]
-        concrete = [concrete_of(f) for f in found]
+        found = [f for _, f in _functions(self.root) if isinstance(f, _FUNCTIONS)]
+        concrete = [
+            concrete_of(f)
+            for f in found
+            if isinstance(f, ConcreteFunction) or f.input_signature is not None
+        ]
         fit = [c for c in concrete if _in_python(c) or _is_flat(c.structured_outputs)]
         return fit[0] if len(fit) == 1 else {}
 
@@ -290,7 +275,7 @@ class _Graph:
         def named(outputs: Any) -> Any:
             if not _is_flat(outputs):
                 raise ValueError(
-                    f"The function '{concrete._of.__name__}' of a signature must return a tensor, "
+                    f"The function '{name_of(concrete._of)}' of a signature must return a tensor, "
                     f"or flat tensors by name or in a list. It returns {outputs}."
                 )
             outputs = by_name(outputs)
@@ -314,7 +299,7 @@ def _by_rank(concrete: ConcreteFunction) -> list[ConcreteFunction]:
         if _in_python(concrete):
             return [concrete]
         raise ValueError(
-            f"The tf.function '{concrete._of.__name__}' cannot be saved: it cannot be traced with "
+            f"The tf.function '{name_of(concrete._of)}' cannot be saved: it cannot be traced with "
             f"the unknown sizes of its input_signature. {concrete._error}"
         )
     return [concrete]
@@ -382,7 +367,19 @@ def _default(parameter: inspect.Parameter) -> dict[str, Any]:
 def _signature_of(function: Any) -> inspect.Signature:
     if isinstance(function, _Method):
         return function.__signature__
-    return inspect.signature(function.python_function)
+    if not isinstance(function, ConcreteFunction):
+        return inspect.signature(function.python_function)
+    # What is no tensor is part of a concrete function, and so it need not be given.
+    signature = inspect.signature(function._of)
+    args, kwargs = _arguments(function)
+    given = signature.bind(*args, **kwargs).arguments
+    parts = [
+        p.replace(default=given[name].value)
+        if _is_leaf(given.get(name)) and given[name].place is None
+        else p
+        for name, p in signature.parameters.items()
+    ]
+    return signature.replace(parameters=parts)
 
 
 def endpoint_of(
@@ -424,13 +421,13 @@ def endpoint_of(
         return endpoints.Endpoint(name, flat, signature, (), takes_text, symbols, makes_text)
     except NeedsPython as error:
         raise ValueError(
-            f"The tf.function '{concrete._of.__name__}' cannot be saved: {error} Functions of text "
+            f"The tf.function '{name_of(concrete._of)}' cannot be saved: {error} Functions of text "
             "can be saved, as SavedModels, if they give it to StringLookup, TextVectorization, "
             "Hashing and functions of each text in tf.strings. They can return texts that these "
             "functions make, that are chosen from known texts, or that tf.strings.as_string makes."
         ) from error
     except Exception as error:
-        error.add_note(f"In the tf.function '{concrete._of.__name__}', which is to be saved.")
+        error.add_note(f"In the tf.function '{name_of(concrete._of)}', which is to be saved.")
         raise
 
 
@@ -505,8 +502,12 @@ def _functions(obj: Any) -> Iterator[tuple[str, Any]]:
         ):
             yield name, _Method(inspect.getattr_static(type(obj), name), obj)
     for name, value in list(vars(obj).items()):
-        if isinstance(value, (Function, _Method)):
+        if isinstance(value, (*_FUNCTIONS, restored.RestoredFunction)):
             yield name, value
+        elif isinstance(obj, restored._UserObject) and isinstance(value, restored._HostedFunction):
+            raise ValueError(
+                f"{name!r} cannot be saved: it is a function of a SavedModel that TensorFlow runs."
+            )
 
 
 def _children(obj: Any) -> Iterator[tuple[str, Any]]:
@@ -536,7 +537,9 @@ def _is_kept(value: Any) -> bool:
         return bool(value) and all(map(_is_kept, value))
     if isinstance(value, dict):
         return bool(value) and all(map(_is_kept, value.values()))
-    return base.is_variable(value) or isinstance(value, (base.Object, Function))
+    return base.is_variable(value) or isinstance(
+        value, (base.Object, Function, ConcreteFunction, restored.RestoredFunction)
+    )
 
 
 # -- loading -------------------------------------------------------------------------------------
@@ -561,14 +564,17 @@ def load(export_dir: str | os.PathLike, tags: Any = None, options: Any = None) -
         tf.saved_model.load("folder").v.numpy()
     """
     path = os.fspath(export_dir)
+    tags = [tags] if isinstance(tags, str) else tags
     if os.path.isfile(os.path.join(path, stablehlo.MANIFEST)):
+        if tags is not None and set(tags) != {SERVING}:
+            raise ValueError(f"{path} was saved with the tag {SERVING!r}. Received: tags={tags}")
         return restored.from_programs(path)
     if not is_saved_model(path):
         raise OSError(
             f"SavedModel file does not exist at: {path}/{{{SAVED_MODEL_FILENAME_PBTXT}|"
             f"{SAVED_MODEL_FILENAME_PB}}}"
         )
-    return restored.from_saved_model(path, [tags] if isinstance(tags, str) else tags)
+    return restored.from_saved_model(path, tags)
 
 
 def contains_saved_model(export_dir: str | os.PathLike) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -85,6 +86,13 @@ class _Same:
 
     def __hash__(self) -> int:
         return id(self.of)
+
+
+def name_of(function: Any) -> str:
+    """The name of a function, or of the one that `functools.partial` has bound arguments of."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return getattr(function, "__name__", type(function).__name__)
 
 
 def is_leaf(x: Any) -> bool:

@@ -18,7 +18,15 @@ from keraslike.tf import dtypes, graph
 from keraslike.tf.concrete import ConcreteFunction, _check_all, live_variables, wrap_values
 from keraslike.tf.conversion import _as_operand
 from keraslike.tf.dtypes import UNKNOWN_SHAPE
-from keraslike.tf.signatures import MISMATCH, TensorSpec, call_key, common, has_unknown, is_leaf
+from keraslike.tf.signatures import (
+    MISMATCH,
+    TensorSpec,
+    call_key,
+    common,
+    has_unknown,
+    is_leaf,
+    name_of,
+)
 from keraslike.tf.tensor import Tensor
 
 # The ranks for which a function of tensors of unknown rank is saved, by the number of tensors.
@@ -65,7 +73,7 @@ class TextFunction(_Untraced):
     def __getattr__(self, name: str) -> Any:
         if name in ("variables", "captured"):
             raise NeedsPython(
-                f"The variables of {self._of.__name__}() are not known: it is a function of text, "
+                f"The variables of {name_of(self._of)}() are not known: it is a function of text, "
                 "which is not traced."
             )
         raise AttributeError(name)
@@ -85,7 +93,7 @@ class TextFunction(_Untraced):
         """The shapes and dtypes of the results for texts that hold a number; sizes that differ for
         arguments of other sizes are unknown."""
         if any(spec.shape is UNKNOWN_SHAPE for spec in self.specs):
-            raise ValueError(f"The results of {self._of.__name__}() need the ranks of its tensors.")
+            raise ValueError(f"The results of {name_of(self._of)}() need the ranks of its tensors.")
 
         def of(size: int) -> Any:
             stand_ins = [
@@ -163,7 +171,7 @@ class BySize(_Untraced):
         unknown = [i for i, s in zip(self.tensors, self.specs) if s.shape is UNKNOWN_SHAPE]
         if ranks is None and len(unknown) not in _RANKS:
             raise ValueError(
-                f"{self._of.__name__}() has {len(unknown)} tensors of unknown rank, and can be "
+                f"{name_of(self._of)}() has {len(unknown)} tensors of unknown rank, and can be "
                 f"saved with {max(_RANKS)} at most."
             )
         ranks, count = _RANKS[len(unknown)] if ranks is None else ranks, self._by._count

@@ -2,6 +2,8 @@
 `tests/export/runtimes/saved_model.py` has the tests with TensorFlow. Values are those of TensorFlow
 2.21."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -314,3 +316,52 @@ def test_errors(folder):
     with pytest.raises(ValueError, match="with the unknown sizes of its input_signature"):
         tf.saved_model.save(module, folder)
     assert not tf.saved_model.contains_saved_model(folder)
+
+
+def _sum(x, y, z=10.0):
+    return x - y + z
+
+
+SCALAR = tf.TensorSpec([], tf.float32)
+
+
+def test_concrete_functions_in_attributes(folder):
+    module = tf.Module()
+    module.w = tf.Variable(3.0)
+
+    @tf.function
+    def scaled(x, scale, negative=False, *, y):
+        return (-x if negative else x) * scale * module.w + y
+
+    module.f = scaled.get_concrete_function(SCALAR, 2.0, True, y=SCALAR)
+    module.several = [tf.function(_sum).get_concrete_function(SCALAR, 1.0, z) for z in (2.0, 3.0)]
+    loaded = _reloaded(module, folder)
+    assert loaded.f(x=tf.constant(1.0), y=tf.constant(5.0)).numpy() == -1
+    assert [f(tf.constant(1.0)).numpy() for f in loaded.several] == [2, 3]
+    assert list(loaded.signatures) == ["serving_default"]
+    with pytest.raises(ValueError, match="eval"):
+        tf.saved_model.load(folder, tags="eval")
+
+
+def test_functions_with_bound_arguments(folder):
+    module = tf.Module()
+    module.f = tf.function(functools.partial(_sum, y=1.0))
+    module.g = tf.function(functools.partial(_sum, tf.constant(2.0)), input_signature=[SCALAR])
+    assert module.f(tf.constant(4.0)).numpy() == 13
+    loaded = _reloaded(module, folder)
+    assert loaded.f(tf.constant(4.0)).numpy() == 13 and loaded.g(tf.constant(4.0)).numpy() == 8
+
+
+def test_what_was_loaded_is_saved_again(folder, tmp_path):
+    outer = Outer()
+    outer.g(tf.ones([3, 1])), outer.g(training=True, x=tf.ones([2]))
+    first = _reloaded(outer, folder)
+    first.w.assign(5.0)
+    module = tf.Module()
+    module.inner = first
+    module.twice = tf.function(lambda x: first.f(x) * 2, [tf.TensorSpec([None], tf.float32)])
+    loaded = _reloaded(module, str(tmp_path / "again"))
+    assert loaded.twice([1.0, 2.0]).numpy().tolist() == [10, 20]
+    assert loaded.inner.f([3.0]).numpy().tolist() == [15]
+    assert loaded.inner.n.numpy() == 2 and first.n.numpy() == 0
+    assert loaded.inner.g(tf.ones([2]), True)["y"].numpy().tolist() == [5, 5]
