@@ -435,6 +435,7 @@ def while_loop(
         if isinstance(found, (list, tuple)) and trace_state_clean():
             given = found  # the type of the result, as in TensorFlow
         state, steps = _listed(found), steps + 1
+        _check_structure(start, state)
         decision = cond(*state)
     try:
         return rest()
@@ -442,6 +443,25 @@ def while_loop(
         if shape_invariants is None:
             raise
         raise NeedsPython(str(error)) from error
+
+
+def _check_structure(start: list[Any], now: list[Any]) -> None:
+    """Raises ValueError for results of a body that are not like the variables of the loop."""
+    if len(start) != len(now) or any(map(_differ, start, now)):
+        raise ValueError(
+            f"The body of a loop must return values of the same structure as the {len(start)} loop "
+            f"variables: {start!r}. Received: {now!r}"
+        )
+
+
+def _differ(before: Any, after: Any) -> bool:
+    """Whether two loop variables differ as lists, tuples and dicts of others."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        return before.keys() != after.keys() or any(_differ(before[k], after[k]) for k in before)
+    kinds = [isinstance(x, (list, tuple)) and not is_composite(x) for x in (before, after)]
+    if not all(kinds):
+        return any(kinds)
+    return len(before) != len(after) or any(map(_differ, before, after))
 
 
 def _traced_loop(cond: Any, body: Any, loop_vars: Any, start: list[Any], bound: Any) -> Any:
@@ -483,7 +503,7 @@ def _while(
         raise TypeError(f"The condition of a loop cannot assign to variables: {names_of}.")
     n = len(flat)
     if len(step.out_avals) - len(step.changed) != n:
-        raise TypeError("The body must give as many tensors as there are loop variables.")
+        raise ValueError("The body must give as many tensors as there are loop variables.")
     for number, (before, after) in enumerate(zip(values, step.out_avals)):
         if (before.shape, before.dtype) != (after.shape, after.dtype):
             kind = TypeError if before.dtype != after.dtype else ShapeChanges

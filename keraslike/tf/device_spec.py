@@ -42,21 +42,24 @@ class DeviceSpec(_Fields):
             None if x is None else int(x) for x in (replica, task, device_index)
         )
         job = None if job is None else str(job)
-        kind = None if device_type is None else str(device_type).upper()
+        kind = None if device_type is None else str(device_type)
+        kind = kind.upper() if kind in ("cpu", "gpu") else kind
         return super().__new__(cls, job, replica, task, kind, device_index)
 
     @classmethod
     def from_string(cls, spec: str) -> DeviceSpec:
         """The parts of a name such as `"/job:worker/task:1/device:GPU:0"` or `"/gpu:0"`.
 
-        Raises ValueError for an unknown part.
+        Raises ValueError for an unknown part, and for two types of devices.
         """
         found: dict[str, Any] = {}
         for part in filter(None, spec.split("/")):
             name, *rest = part.split(":")
-            if name in ("cpu", "gpu", "tpu", "CPU", "GPU", "TPU") and len(rest) == 1:
+            if name in ("cpu", "gpu", "CPU", "GPU") and len(rest) <= 1:
                 name, rest = "device", [name, *rest]
             if name == "device" and 1 <= len(rest) <= 2:
+                if "device_type" in found:
+                    raise ValueError(f"The name of a device has more than one type: {spec!r}")
                 found["device_type"] = rest[0]
                 found["device_index"] = None if rest[1:] in ([], ["*"]) else int(rest[1])
             elif name in ("job", *_NUMBERS) and len(rest) == 1:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -242,7 +242,17 @@ class Function:
 
     def _counted(self, *args: Any, **kwargs: Any) -> Any:
         self._count += 1
-        return self._staged(*args, **kwargs)
+        before = [(each, _items(each)) for each in _containers([args, kwargs])]
+        out = self._staged(*args, **kwargs)
+        for container, items in before:
+            now = _items(container)
+            if len(now) != len(items) or any(a is not b for a, b in zip(now, items)):
+                raise ValueError(
+                    f"{self.python_function.__qualname__}() should not modify its Python input "
+                    f"arguments, since these are copies in a tf.function. It has modified {now!r}, "
+                    f"which was {items!r}."
+                )
+        return out
 
     @functools.cached_property
     def _staged(self) -> Callable:
@@ -327,6 +337,19 @@ class Function:
 
     def __repr__(self) -> str:
         return f"<tf.function of {self.python_function.__qualname__}>"
+
+
+def _containers(tree: Any) -> Iterator[Any]:
+    """The lists and dicts among the arguments of a function."""
+    for item in tree.values() if isinstance(tree, dict) else tree:
+        if isinstance(item, (list, dict)):
+            yield item
+        if isinstance(item, (list, dict, tuple)):
+            yield from _containers(item)
+
+
+def _items(container: Any) -> list[Any]:
+    return [*container, *container.values()] if isinstance(container, dict) else list(container)
 
 
 _ITERATORS = tuple(type(iter(x)) for x in ([], (), range(0), "", b"", set(), {}, {}.values()))

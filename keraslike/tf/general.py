@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import itertools
+import math
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 
 from keraslike.core import context
 from keraslike.core.context import trace_state_clean
@@ -79,13 +82,17 @@ def init_scope() -> Iterator[None]:
 
 @contextlib.contextmanager
 def control_dependencies(control_inputs: Any) -> Iterator[None]:
-    """A context without effect, since operations run in the order in which they are called.
+    """A context without effect but that of functions among its arguments, which are called:
+    operations run in the order in which they are called.
 
     >>> with tf.control_dependencies([]):
     ...     x = tf.constant(1)
     >>> x.numpy().tolist()
     1
     """
+    for each in control_inputs or ():
+        if inspect.isroutine(each):
+            each()
     yield
 
 
@@ -116,11 +123,16 @@ def get_current_name_scope() -> str:
 
 
 def get_static_value(tensor: Any, partial: bool = False) -> Any:
-    """The value as a numpy array, or `None` for a tensor that is being traced.
+    """The value as a numpy array, or `None` for a tensor that is being traced and for a variable.
+    Numbers and text of Python are returned as they are.
 
     >>> tf.get_static_value(tf.constant([1, 2])).tolist()
     [1, 2]
     """
+    if isinstance(tensor, nnx.Variable):
+        return None
+    if isinstance(tensor, (int, float, complex, str, bytes)):
+        return tensor
     value = _as_operand(tensor)._value
     return None if isinstance(value, jax.core.Tracer) else np.asarray(value)
 
@@ -160,7 +172,8 @@ def make_tensor_proto(
     verify_shape: bool = False,
     allow_broadcast: bool = False,
 ) -> Any:
-    """A `TensorProto` of values that `tf.constant` accepts.
+    """A `TensorProto` of values that `tf.constant` accepts. If the shape has more elements, the
+    last value stands for the others.
 
     >>> tf.make_ndarray(tf.make_tensor_proto([1, 2])).tolist()
     [1, 2]
@@ -171,7 +184,7 @@ def make_tensor_proto(
     shape = tuple(int(n) for n in shape)
     if verify_shape and shape != array.shape:
         raise TypeError(f"Expected Tensor's shape: {shape}, got {array.shape}.")
-    if array.size == 1:
+    if 0 < array.size < math.prod(shape):
         return messages.tensor_proto(array, by_value=True, shape=shape)
     return messages.tensor_proto(array.reshape(shape), by_value=True)
 

@@ -131,8 +131,8 @@ def tensor_proto(
 
     TensorFlow packs the texts of sparse tensors into one text (`packed`), and
     `tf.make_tensor_proto`
-    writes single numbers and bools as values instead of bytes (`by_value`). A single value may
-    stand for all elements of another `shape`.
+    writes single numbers, bools and complex numbers as values instead of bytes (`by_value`), and
+    so the values of a larger `shape`, of which the last one stands for those that follow.
     """
     name = "string" if array.dtype == object else array.dtype.name
     proto = message("TensorProto")(dtype=_NUMBERS[name])
@@ -143,9 +143,9 @@ def tensor_proto(
         proto.tensor_content = lengths + b"".join(flat)
     elif name == "string":
         proto.string_val.extend(flat.tolist())
-    elif by_value and (array.size == 1 or name == "bool"):
+    elif by_value and (array.size == 1 or shape or name == "bool" or array.dtype.kind == "c"):
         kind = _VALUES.get(name, "int_val")
-        if name.startswith("complex"):
+        if array.dtype.kind == "c":
             flat = np.stack([flat.real, flat.imag], -1).reshape(-1)
         elif kind == "half_val":
             flat = flat.view("uint16")

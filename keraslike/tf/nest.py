@@ -12,10 +12,15 @@ from collections.abc import Callable, Iterator, Mapping, MappingView, Sequence
 from typing import Any
 
 from keraslike.tf.dtypes import TensorShape
-from keraslike.tf.extension_type import ExtensionType
+from keraslike.tf.extension_type import ExtensionType, ExtensionTypeSpec
 from keraslike.tf.ragged_tensor import RaggedTensor
 from keraslike.tf.slices import IndexedSlices
 from keraslike.tf.sparse_tensor import SparseTensor
+from keraslike.tf.specs import IndexedSlicesSpec, RaggedTensorSpec, SparseTensorSpec
+from keraslike.tf.type_spec import TypeSpec
+
+_COMPOSITES = (ExtensionType, RaggedTensor, SparseTensor, IndexedSlices)
+_SPECS = (ExtensionTypeSpec, RaggedTensorSpec, SparseTensorSpec, IndexedSlicesSpec)
 
 __all__ = ["assert_same_structure", "flatten", "is_nested", "map_structure", "pack_sequence_as"]
 
@@ -37,8 +42,7 @@ def _is_object(x: Any) -> bool:
 
 
 def _is_structure(x: Any, expand_composites: bool) -> bool:
-    composites = (ExtensionType, RaggedTensor, SparseTensor, IndexedSlices)
-    return is_nested(x) or (expand_composites and isinstance(x, composites))
+    return is_nested(x) or (expand_composites and isinstance(x, _COMPOSITES))
 
 
 def _sorted(mapping: Mapping) -> list[Any]:
@@ -152,10 +156,14 @@ def assert_same_structure(
     Args:
         check_types: whether a list differs from a tuple. All dicts are of the same type; so are all
             lists, and named tuples of the same name and fields.
+        expand_composites: whether sparse and ragged tensors, `IndexedSlices` and extension types
+            must have compatible specs; such a spec may take the place of a value.
 
     >>> assert_same_structure([1, {"a": 2}], [3, {"a": 4}])
     >>> assert_same_structure([1], (1,), check_types=False)
     """
+    if expand_composites and (_is_composite(nest1) or _is_composite(nest2)):
+        return _check_specs(nest1, nest2)
     nested = _is_structure(nest1, expand_composites)
     if nested is not _is_structure(nest2, expand_composites):
         raise ValueError(f"One structure is nested, the other is not: {nest1!r} and {nest2!r}.")
@@ -174,6 +182,18 @@ def assert_same_structure(
         raise ValueError(f"The numbers of elements differ: {nest1!r} and {nest2!r}.")
     for one, other in zip(*parts, strict=True):
         assert_same_structure(one, other, check_types, expand_composites)
+
+
+def _is_composite(x: Any) -> bool:
+    return isinstance(x, (*_COMPOSITES, *_SPECS))
+
+
+def _check_specs(one: Any, other: Any) -> None:
+    if _is_composite(one) and _is_composite(other):
+        specs = [x if isinstance(x, _SPECS) else TypeSpec._of(x) for x in (one, other)]
+        if specs[0].most_specific_common_supertype(specs[1:]) is not None:
+            return
+    raise ValueError(f"The structures differ: {one!r} and {other!r}.")
 
 
 def _kind(x: Any) -> Any:
