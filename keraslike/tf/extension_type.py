@@ -19,10 +19,12 @@ from flax import nnx
 from keraslike.core.boxed import Boxed
 from keraslike.core.static import Static
 from keraslike.core.structures import map_leaves
+from keraslike.data.pipeline import Pipeline
 from keraslike.tf import dispatch, dtypes, ops, table
 from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.dtypes import DType, TensorShape
 from keraslike.tf.signatures import TensorSpec, is_leaf
+from keraslike.tf.slices import IndexedSlices
 from keraslike.tf.specs import in_parts, type_spec_from_value
 from keraslike.tf.structure import Operating, Structure
 from keraslike.tf.tensor import Tensor
@@ -33,6 +35,8 @@ class _Kind(type):
     """The type of extension types, whose objects are checked and frozen once they are made."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        if not issubclass(cls, ExtensionType) or cls.__module__ == __name__:
+            raise AssertionError(f"{cls.__name__} is abstract: derive a class from it.")
         made: Any = object.__new__(cls)
         made.__init__(*args, **kwargs)
         hints = _hints(cls)
@@ -67,6 +71,7 @@ class ExtensionTypeSpec(TypeSpec):
     """
 
     value_type: Any
+    __slots__ = ("_is_made",)
 
     def __init__(self, *args: Any, **kwargs: Any):
         fields = _signature(self.value_type).parameters.values()
@@ -80,8 +85,16 @@ class ExtensionTypeSpec(TypeSpec):
         for name in _hints(type(value)):
             field = vars(value)[name]
             spec = map_leaves(type_spec_from_value, field) if _has_tensors(field) else field
-            setattr(made, name, spec)
+            vars(made)[name] = spec
+        made._is_made = True
         return made
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        _refuse_changes(self, name, hasattr(self, "_is_made"))
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        _refuse_changes(self, name)
 
     def in_parts(self) -> Any:
         """An object that has specs in place of its tensors."""
@@ -103,22 +116,122 @@ class ExtensionTypeSpec(TypeSpec):
         return f"{type(self).__qualname__}({fields})"
 
 
+def _refuse_changes(made: Any, name: str, is_made: bool = True) -> None:
+    if is_made:
+        raise AttributeError(f"{type(made).__qualname__} is immutable: {name!r} cannot be changed.")
+
+
+class _SpecKind(abc.ABCMeta):
+    """The type of the specs of extension types, which are frozen once they are made."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        made = super().__call__(*args, **kwargs)
+        made._is_made = True
+        return made
+
+
 def _signature(cls: type) -> inspect.Signature:
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     fields = [
         inspect.Parameter(
-            name,
-            inspect.Parameter.POSITIONAL_OR_KEYWORD,
-            default=getattr(cls, name, inspect.Parameter.empty),
+            name, kind, default=getattr(cls, name, inspect.Parameter.empty), annotation=hint
         )
-        for name in _hints(cls)
+        for name, hint in _annotations(cls).items()
     ]
     fields.sort(key=lambda p: p.default is not p.empty)  # a stable sort
-    return inspect.Signature(fields)
+    return inspect.Signature(fields, return_annotation=cls)
+
+
+def _constructor(cls: type) -> Callable:
+    """A constructor that takes the fields of a class."""
+    signature = _signature(cls)
+
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        vars(self).update(signature.bind(*args, **kwargs).arguments)
+
+    this = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = [this, *signature.parameters.values()]
+    __init__.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return __init__
+
+
+def fields_of(made: Any) -> dict[str, Any]:
+    """The fields of an extension type by name."""
+    return {name: vars(made)[name] for name in _hints(type(made))}
 
 
 def _flatten(made: Any) -> tuple[Any, Any]:
     constant, parts = made.__tf_flatten__()
     return parts, constant
+
+
+def _is_reserved(name: str) -> bool:
+    """Whether a field may not have the name, since extension types or their specs use it."""
+    if name in ("self", "Spec", "value_type") or name.startswith("_tf_extension_type"):
+        return True
+    used = {*dir(ExtensionType), *dir(ExtensionTypeSpec), *_OF_COMPOSITES} - {"from_value"}
+    return name in used and not name.startswith("__")
+
+
+# The names that TensorFlow's composite tensors and their specs use besides ours.
+_OF_COMPOSITES = (
+    *("_type_spec", "_shape_invariant_to_type_spec", "_consumers", "_with_tensor_ranks_only"),
+    *("_to_components", "_from_components", "_component_specs", "_to_tensor_list", "_keras_mask"),
+    *("_from_tensor_list", "_from_compatible_tensor_list", "_flat_tensor_specs"),
+    *("_to_legacy_output_types", "_to_legacy_output_shapes", "_to_legacy_output_classes"),
+)
+
+
+def _annotations(cls: type) -> dict[str, Any]:
+    """The annotated fields of a class, those of its bases first."""
+    found: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        if base is not ExtensionType and issubclass(base, ExtensionType):
+            own = inspect.get_annotations(base)
+            found |= {n: h for n, h in own.items() if "ClassVar" not in str(h)}
+    return found
+
+
+@functools.cache
+def _hints(cls: type) -> dict[str, Any]:
+    """The annotated fields of a class with their annotations, which are resolved.
+
+    Raises TypeError for an annotation that cannot be resolved, or is of another kind.
+    """
+    found = _annotations(cls)
+    for base in reversed(cls.__mro__):
+        with contextlib.suppress(NameError):  # names of the function that defines the class
+            known = typing.get_type_hints(base)
+            own = {n: h for n, h in inspect.get_annotations(base).items() if n in found}
+            found |= {name: known.get(name, hint) for name, hint in own.items()}
+    for name, hint in found.items():
+        if isinstance(hint, str):
+            raise TypeError(f"{name} has an annotation that cannot be resolved: {hint!r}.")
+        _check_hint(name, hint)
+    return found
+
+
+def _check_hint(name: str, hint: Any) -> None:
+    """Raises TypeError for an annotation of no kind that a field can have. Those that are text are
+    looked at later."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if isinstance(hint, str) or origin is typing.ClassVar:
+        return
+    if origin is typing.Annotated:
+        return _check_hint(name, args[0])
+    if origin in (tuple, typing.Union, types.UnionType):
+        for each in args:
+            if each is not ...:
+                _check_hint(name, each)
+        return
+    keys = args[:1] if origin in (collections.abc.Mapping, dict) else ()
+    if keys and keys[0] in (int, str, bytes, bool, float):
+        return _check_hint(name, args[1])
+    plain = (int, float, bool, str, bytes, type(None), Tensor, DType, TensorShape)
+    of_tensors = (Structure, IndexedSlices, ExtensionType, Pipeline, nnx.Variable)
+    fits = isinstance(hint, type) and issubclass(hint, of_tensors)
+    if not fits and hint not in (*plain, None, Any):
+        raise TypeError(f"{name} has an annotation that is not supported: {_shown(hint)}.")
 
 
 class ExtensionType(Operating, metaclass=_Kind):
@@ -129,8 +242,11 @@ class ExtensionType(Operating, metaclass=_Kind):
     string, `tf.DType`, `tf.TensorShape`, or tuples, mappings and unions of these. A class may
     define `__validate__`, which is called for each new object.
 
-    Raises TypeError for a missing or unknown field, or a value that does not fit its annotation,
-    and AttributeError for an assignment.
+    A class without a constructor has one that takes its fields.
+
+    Raises TypeError for a missing or unknown field, a value that does not fit its annotation, and
+    an annotation of another kind; ValueError for a field with the name of a method; AttributeError
+    for an assignment.
 
     >>> class Masked(tf.experimental.ExtensionType):
     ...     values: tf.Tensor
@@ -150,13 +266,21 @@ class ExtensionType(Operating, metaclass=_Kind):
             _flatten,
             lambda constant, parts: cls.__tf_unflatten__(constant, parts),
         )
+        reserved = [name for name in inspect.get_annotations(cls) if _is_reserved(name)]
         own = (vars(cls)["Spec"],) if "Spec" in vars(cls) else ()  # with methods of the class
+        if reserved or not all(isinstance(spec, type) for spec in own):
+            raise ValueError(
+                f"The names {reserved} of fields of {cls.__name__} are reserved."
+                if reserved
+                else f"{cls.__name__}.Spec must be a nested class. Received: {own[0]!r}"
+            )
+        for name, hint in inspect.get_annotations(cls).items():
+            _check_hint(name, hint)
+        if "__init__" not in vars(cls):
+            cls.__init__ = _constructor(cls)
         named = {"value_type": cls, "__module__": cls.__module__}
         named["__qualname__"] = f"{cls.__qualname__}.Spec"
-        cls.Spec = abc.ABCMeta("Spec", (*own, ExtensionTypeSpec), named)
-
-    def __init__(self, *args: Any, **kwargs: Any):
-        vars(self).update(_signature(type(self)).bind(*args, **kwargs).arguments)
+        cls.Spec = _SpecKind("Spec", (*own, ExtensionTypeSpec), named)
 
     def _operate(self, name: str, function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
         found = self if name == "identity" else dispatch.operate(function, args, kwargs)
@@ -166,17 +290,16 @@ class ExtensionType(Operating, metaclass=_Kind):
         """Raises an error if the fields do not fit each other."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if _OF_TENSORS in vars(self):
-            raise AttributeError(f"{type(self).__name__} is immutable: {name!r} cannot be set.")
+        _refuse_changes(self, name, _OF_TENSORS in vars(self))
         super().__setattr__(name, value)
 
     def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"{type(self).__name__} is immutable: {name!r} cannot be deleted.")
+        _refuse_changes(self, name)
 
     def __tf_flatten__(self) -> tuple[Any, tuple[Any, ...]]:
         """The constants with the names of all fields, and the tensors."""
         tensors = vars(self)[_OF_TENSORS]
-        fields = {name: vars(self)[name] for name in _hints(type(self))}
+        fields = fields_of(self)
         constant = tuple(
             (name, None if name in tensors else Static(value)) for name, value in fields.items()
         )
@@ -205,7 +328,7 @@ class ExtensionType(Operating, metaclass=_Kind):
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        fields = ", ".join(f"{name}={vars(self)[name]!r}" for name in _hints(type(self)))
+        fields = ", ".join(f"{name}={value!r}" for name, value in fields_of(self).items())
         return f"{type(self).__qualname__}({fields})"
 
 
@@ -263,19 +386,6 @@ def _unflatten(cls: type, constant: Any, parts: Any) -> Any:
     return made
 
 
-@functools.cache
-def _hints(cls: type) -> dict[str, Any]:
-    """The annotated fields of a class, those of its bases first."""
-    found: dict[str, Any] = {}
-    for base in reversed(cls.__mro__):
-        if base is not ExtensionType and issubclass(base, ExtensionType):
-            own = dict(inspect.get_annotations(base))
-            with contextlib.suppress(NameError):  # names of the function that defines the class
-                own = {name: typing.get_type_hints(base).get(name, own[name]) for name in own}
-            found |= {n: h for n, h in own.items() if typing.get_origin(h) is not typing.ClassVar}
-    return found
-
-
 def _has_tensors(value: Any) -> bool:
     if isinstance(value, (tuple, list)):
         return any(map(_has_tensors, value))
@@ -288,8 +398,6 @@ def _has_tensors(value: Any) -> bool:
 def _converted(name: str, hint: Any, value: Any) -> Any:
     """The value of a field as its annotation says."""
     refused = lambda: TypeError(f"{name} must be {_shown(hint)}. Received: {value!r}")  # noqa: E731
-    if isinstance(hint, str):  # it cannot be resolved
-        return value
     if hint is Tensor:
         if isinstance(value, (Structure, ExtensionType)) or value is None:
             raise refused()
@@ -330,12 +438,10 @@ def _of_structure(name: str, hint: Any, value: Any, refused: Callable) -> Any:
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     kind = type(None) if hint is None else hint
-    if not isinstance(kind, type):
-        raise TypeError(f"{name} has an annotation that is not supported: {_shown(hint)}.")
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise refused()
     return value
 
 
 def _shown(hint: Any) -> str:
-    return getattr(hint, "__name__", None) or str(hint)
+    return hint.__name__ if isinstance(hint, type) else str(hint)

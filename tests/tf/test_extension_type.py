@@ -1,5 +1,6 @@
 """`tf.experimental.ExtensionType`: what TensorFlow 2.21 gives for the same programs."""
 
+import inspect
 import typing
 
 import pytest
@@ -55,6 +56,65 @@ def test_objects_pass_through_functions_tapes_and_data_sets():
 def test_objects_that_do_not_fit_are_refused(attempt, error):
     with pytest.raises(error):
         attempt()
+
+
+@pytest.mark.parametrize(
+    "name, annotation, error",
+    [
+        ("x", typing.List[int], TypeError),  # noqa: UP006
+        ("x", typing.Mapping, TypeError),
+        ("x", typing.Mapping[tf.Tensor, int], TypeError),
+        ("x", typing.Set[int] | None, TypeError),  # noqa: UP006
+        ("x", dict, TypeError),
+        ("x", object, TypeError),
+        ("Spec", int, ValueError),
+        ("is_compatible_with", int, ValueError),
+        ("_tf_extension_type_x", int, ValueError),
+        ("_type_spec", int, ValueError),
+    ],
+)
+def test_annotations_of_other_kinds_and_reserved_names_are_refused(name, annotation, error):
+    with pytest.raises(error, match=name):
+        type(Masked)(
+            "New", (tf.experimental.ExtensionType,), {"__annotations__": {name: annotation}}
+        )
+
+
+def test_only_classes_of_users_have_objects_and_their_annotations_must_be_known():
+    class Broken(tf.experimental.ExtensionType):
+        x: "Missing"  # noqa: F821
+
+    with pytest.raises(AssertionError, match="abstract"):
+        tf.experimental.ExtensionType()
+    with pytest.raises(TypeError, match="x has an annotation .* 'Missing'"):
+        Broken(x=3)
+    with pytest.raises(ValueError, match="Spec must be a nested class.*12"):
+        type(Masked)("New", (tf.experimental.ExtensionType,), {"Spec": 12})
+
+
+def test_a_class_without_a_constructor_has_one_that_takes_its_fields():
+    class Doubled(tf.experimental.ExtensionType):
+        x: tf.Tensor
+
+        def __init__(self, half):
+            self.x = half * 2
+
+    class Named(Doubled):
+        name: str = "a"
+
+    names = [(p.name, p.default) for p in inspect.signature(Named.__init__).parameters.values()]
+    empty = inspect.Parameter.empty
+    assert names == [("self", empty), ("x", empty), ("name", "a")]
+    assert (Doubled(tf.constant(1)).x.numpy(), Named(tf.constant(1)).x.numpy()) == (2, 1)
+
+
+def test_specs_are_immutable_and_as_dict_gives_the_fields():
+    spec = tf.type_spec_from_value(_masked())
+    for change in (lambda: setattr(spec, "name", "m"), lambda: delattr(spec, "name")):
+        with pytest.raises(AttributeError, match="immutable: 'name'"):
+            change()
+    fields = tf.experimental.extension_type.as_dict(_masked())
+    assert list(fields) == ["values", "mask", "name"] and fields["name"] == "n"
 
 
 def test_fields_are_converted_to_their_annotations():

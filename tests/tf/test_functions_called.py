@@ -1,6 +1,7 @@
 """How `tf.function` takes arguments, traces, gives results and raises. The values are those of
 TensorFlow 2.21, but for programs that it refuses and which have a value in Python."""
 
+import copy
 import sys
 
 import numpy as np
@@ -272,3 +273,27 @@ def test_the_names_of_a_module_are_those_of_where_it_was_made():
 def test_numbers_of_numpy_are_one_trace():
     identity = tf.function(lambda x: x)
     assert traces(identity, ((np.float32(3.0),), {}), ((number(1.0),), {})) == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "change, given",
+    [
+        (lambda x: x.append(x[0] * 2.0), [tf.constant(1.0)]),
+        (lambda x: x.pop(), [tf.constant(1.0), tf.constant(2.0)]),
+        (lambda x: x.update(b=x["a"]), {"a": tf.constant(1.0)}),
+        (lambda x: x.update(a=x["a"] * 2.0), {"a": tf.constant(1.0)}),
+        (lambda x: x[0]["a"].append(1.0), ({"a": [tf.constant(1.0)]},)),
+    ],
+)
+def test_arguments_that_a_function_modifies_are_refused(change, given):
+    before = repr(given)
+    with pytest.raises(ValueError, match="should not modify its Python input arguments"):
+        tf.function(change)(given)
+    assert repr(given) == before
+    tf.function(lambda x: change(copy.deepcopy(x)))(given)  # a copy may be modified
+
+
+def test_functions_in_control_dependencies_run():
+    ran = []
+    with tf.control_dependencies([tf.constant(1), lambda: ran.append(1)]):
+        assert ran == [1]

@@ -59,6 +59,12 @@ def test_messages_and_tensors():
             "dtype: DT_INT32 tensor_shape { dim { size: 2 } } "
             r'tensor_content: "\001\000\000\000\002\000\000\000"',
         ),
+        (
+            [1 + 2j, 3 - 4j],
+            None,
+            "dtype: DT_COMPLEX128 tensor_shape { dim { size: 2 } } dcomplex_val: 1 "
+            "dcomplex_val: 2 dcomplex_val: 3 dcomplex_val: -4",
+        ),
     ],
 )
 def test_a_single_value_is_written_as_a_value(values, shape, text):
@@ -68,6 +74,13 @@ def test_a_single_value_is_written_as_a_value(values, shape, text):
     np.testing.assert_array_equal(
         tf.make_ndarray(made), expected.astype("S") if isinstance(values, str) else expected
     )
+
+
+@pytest.mark.parametrize("values", [[10, 20, 30], [1.5, 2.5], ["a", "b"], [True, False]])
+def test_the_last_of_fewer_values_stands_for_those_that_follow(values):
+    made = tf.make_ndarray(tf.make_tensor_proto(values, shape=[2, 3]))
+    expected = (values + [values[-1]] * 6)[:6]
+    assert made.reshape(-1).astype("U" if "a" in values else made.dtype).tolist() == expected
 
 
 def test_texts_of_sparse_tensors_are_packed():

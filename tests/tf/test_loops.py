@@ -103,3 +103,19 @@ def test_a_loop_prints_and_changes_variables_once(capsys):
         y = changing(x)
     assert float(tape.gradient(y, x)) == 108.0 and float(total) == 9.0 + 27.0 + 81.0
     assert capsys.readouterr().out == "y 3\ny 9\ny 27\n"
+
+
+@pytest.mark.parametrize(
+    "body, start",
+    [
+        (lambda i, x: i + 1, [0, 1]),
+        (lambda i, x: (i + 1, x, x), [0, 1]),
+        (lambda i, x: (i + 1, [x, x]), [0, tf.ones([1])]),
+        (lambda i, x: (i + 1, x[0]), [0, [tf.ones([1])]]),
+        (lambda i, x: (i + 1, {"b": x["a"]}), [0, {"a": 1.0}]),
+    ],
+)
+def test_the_variables_of_a_loop_keep_their_structure(body, start):
+    for loop in (tf.while_loop, tf.function(tf.while_loop)):
+        with pytest.raises((ValueError, TypeError)):
+            loop(lambda i, x: i < 3, body, start)

@@ -561,7 +561,11 @@ def test_device_specs_are_tensorflows():
     assert str(spec.replace(job=None)).startswith(
         "<DeviceSpec(job=None, replica=0, task=1, device_"
     )
-    assert tf.DeviceSpec.from_string("/device:CPU:*").to_string() == "/device:CPU:*"
+    for name in ("/device:CPU:*", "/device:Mine:2"):
+        assert tf.DeviceSpec.from_string(name).to_string() == name
+    assert tf.DeviceSpec.from_string("/gpu").to_string() == "/device:GPU:*"
+    with pytest.raises(ValueError, match="more than one type"):
+        tf.DeviceSpec.from_string("/cpu:0/gpu:0")
     with tf.device(tf.DeviceSpec(device_type="CPU", device_index=0)):
         assert tf.CriticalSection().execute(lambda: 1).numpy() == 1
     with pytest.raises(ValueError, match="Unknown part 'foo:1'"):

@@ -1,7 +1,9 @@
 """`tf.TypeSpec` and its subclasses, and functions by which users' objects become tensors: what
 TensorFlow 2.21 gives for the same programs."""
 
+import contextlib
 import copy
+import functools
 import pickle
 
 import numpy as np
@@ -176,3 +178,22 @@ def test_objects_that_are_made_by_a_method_of_an_object():
             return Pair(*components)
 
     assert tf.nest.map_structure(lambda x: x + 1, Pair(3, 4)).parts == (4, 5)
+
+
+@pytest.mark.parametrize(
+    "one, other, same",
+    [
+        (tf.ragged.constant([[1], [2, 3]]), tf.RaggedTensorSpec([2, None], tf.int32), True),
+        (tf.ragged.constant([[1], [2, 3]]), tf.RaggedTensorSpec([3, None], tf.int32), True),
+        (tf.sparse.from_dense([1, 0]), tf.SparseTensorSpec([None], tf.int32), True),
+        (tf.sparse.from_dense([1, 0]), tf.SparseTensorSpec([None], tf.float32), False),
+        (tf.sparse.from_dense([1, 0]), tf.sparse.from_dense([1.0, 0.0]), False),
+        (tf.sparse.from_dense([1, 0]), tf.ragged.constant([[1]]), False),
+        (tf.sparse.from_dense([1, 0]), tf.constant([1, 0]), False),
+        (Point(tf.constant(1)), Point(tf.constant(2)), True),
+    ],
+)
+def test_structures_of_composites_and_specs_are_compared(one, other, same):
+    compare = functools.partial(tf.nest.assert_same_structure, [one], [other])
+    with contextlib.nullcontext() if same else pytest.raises(ValueError):
+        compare(expand_composites=True)
