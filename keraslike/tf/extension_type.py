@@ -267,13 +267,12 @@ class ExtensionType(Operating, metaclass=_Kind):
             lambda constant, parts: cls.__tf_unflatten__(constant, parts),
         )
         reserved = [name for name in inspect.get_annotations(cls) if _is_reserved(name)]
-        own = (vars(cls)["Spec"],) if "Spec" in vars(cls) else ()  # with methods of the class
-        if reserved or not all(isinstance(spec, type) for spec in own):
-            raise ValueError(
-                f"The names {reserved} of fields of {cls.__name__} are reserved."
-                if reserved
-                else f"{cls.__name__}.Spec must be a nested class. Received: {own[0]!r}"
-            )
+        if reserved:
+            raise ValueError(f"The names {reserved} of fields of {cls.__name__} are reserved.")
+        spec = vars(cls).get("Spec", ExtensionTypeSpec)
+        if not isinstance(spec, type):
+            raise ValueError(f"{cls.__name__}.Spec must be a nested class. Received: {spec!r}")
+        own = () if spec is ExtensionTypeSpec else (spec,)  # with methods of the class
         for name, hint in inspect.get_annotations(cls).items():
             _check_hint(name, hint)
         if "__init__" not in vars(cls):
