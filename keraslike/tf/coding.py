@@ -19,7 +19,7 @@ from keraslike.tf.tensor import Tensor
 
 
 def _each(function: Callable[[bytes], bytes], given: Any, what: str) -> Tensor:
-    array = np.asarray(convert_to_tensor(given))
+    array = np.asarray(convert_to_tensor(given, dtype_hint=dtypes.string))
     out = np.empty(array.shape, object)
     for place, item in np.ndenumerate(array):
         try:
@@ -138,7 +138,7 @@ def decode_proto(
     missing = [n for n in names if n not in known]
     if missing:
         raise ValueError(f"{message_type} has no field {missing[0]!r}. It has {sorted(known)}.")
-    given = np.asarray(convert_to_tensor(bytes))
+    given = np.asarray(convert_to_tensor(bytes, dtype_hint=dtypes.string))
     read = []
     for item in given.ravel().tolist():
         try:

@@ -217,7 +217,7 @@ def decode_raw(
     >>> decode_raw(["ab", "cd"], dtypes.uint8).numpy().tolist()
     [[97, 98], [99, 100]]
     """
-    given = np.asarray(convert_to_tensor(input_bytes))
+    given = np.asarray(convert_to_tensor(input_bytes, dtype_hint=dtypes.string))
     if given.dtype != object:
         raise InvalidArgumentError(
             f"A tensor of strings was expected. Received: tensor of {given.dtype.name}"

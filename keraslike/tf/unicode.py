@@ -25,7 +25,7 @@ _OUTPUT_ENCODINGS = ("UTF-8", "UTF-16-BE", "UTF-32-BE")
 
 def texts(input: Any) -> np.ndarray:
     """The bytes of a tensor of text. Raises TypeError for other tensors."""
-    tensor = convert_to_tensor(input)
+    tensor = convert_to_tensor(input, dtype_hint=dtypes.string)
     if tensor.dtype is not dtypes.string:
         raise TypeError(f"Expected text, received a tensor of {tensor.dtype.name}: {input!r}")
     return tensor._value

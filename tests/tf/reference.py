@@ -671,6 +671,8 @@ REFERENCE = [
     # What an empty batch, sizes of the spatial axes alone and complex numbers lead to.
     ("tf.signal.rfft2d(tf.zeros((1, 2, 0)))", "complex64", (1, 2, 0), [[[], []]]),
     ("tf.signal.irfft(tf.zeros((2, 0), tf.complex64))", "float32", (2, 0), [[], []]),
+    ("tf.strings.length([])", "int32", (0,), []),
+    ("tf.io.decode_raw([], tf.uint8)", "uint8", (0, 0), []),
     ("tf.dynamic_partition(tf.zeros((1, 0)), [1], 2)[1]", "float32", (1, 0), [[]]),
     (
         "tf.nn.conv2d_transpose([[[[1., 2.]]]], tf.reshape(tf.range(8.), (2, 2, 1, 2)), (2, 2), 1, "
