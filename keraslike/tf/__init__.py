@@ -217,6 +217,7 @@ from keraslike.tf.variables import (
     VariableAggregation,
     VariableSynchronization,
 )
+from keraslike.tf.windows import conv
 
 __version__ = "2.21.0"  # the version of TensorFlow whose API this is
 version = _Namespace(VERSION=__version__)

@@ -15,7 +15,7 @@ from keraslike.tf.conversion import _as_operand, constant, static
 from keraslike.tf.embeddings import partitioned
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.gfile import GFile
-from keraslike.tf.samplers import Candidates, check_sizes, log_uniform_candidate_sampler
+from keraslike.tf.samplers import Candidates, check_classes, log_uniform_candidate_sampler
 from keraslike.tf.structure import host
 from keraslike.tf.tensor import Tensor, run
 
@@ -29,11 +29,12 @@ def _drawn(
     seed: Any,
     of: Any,
     kinds: int,
+    end: int,
 ) -> Candidates:
-    """Classes drawn from the distribution `of`, over `kinds` classes."""
+    """Classes drawn from the distribution `of`, over `kinds` of the classes below `end`."""
     classes, count = ops.cast(true_classes, dtypes.int32), int(static(num_sampled))
-    shape = tuple(classes.shape)
-    check_sizes(f"tf.nn.{name}", shape, int(static(num_true)), count, unique, kinds)
+    width = int(static(num_true))
+    check_classes(f"tf.nn.{name}", classes, width, count, unique, end, kinds)
     start = random.uniform([2], maxval=np.iinfo(np.int32).max, dtype=dtypes.int32, seed=seed)
     found = run(_sampled, (classes, start), (count, bool(unique), of))
     sampled, *counts = found
@@ -146,7 +147,7 @@ def fixed_unigram_candidate_sampler(
     own = tuple(w if i % num_shards == shard else 0.0 for i, w in enumerate(weights))
     given = (true_classes, num_true, num_sampled, unique, seed)
     kinds = sum(w > 0 for w in own)
-    return _drawn("fixed_unigram_candidate_sampler", *given, _Given(own), kinds)
+    return _drawn("fixed_unigram_candidate_sampler", *given, _Given(own), kinds, len(own))
 
 
 def compute_accidental_hits(
@@ -205,7 +206,7 @@ def _logits(
             sampled_values = log_uniform_candidate_sampler(*given, num_classes, seed)
         else:  # if TensorFlow's numbers cannot be drawn one by one
             end = int(static(num_classes))
-            sampled_values = _drawn("sampler", *given, seed, _LogUniform(end), end)
+            sampled_values = _drawn("sampler", *given, seed, _LogUniform(end), end, end)
     sampled, true_count, sampled_count = (ops.stop_gradient(v) for v in sampled_values)
     sampled = ops.cast(sampled, dtypes.int32)
     classes = ops.concat([ops.reshape(labels, [-1]), sampled], 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -29,8 +29,20 @@ def check_ends(bounds: tuple[Any, Any], wanted: dtypes.DType, whole: bool = Fals
 
 
 def sizes_of(shape: Any) -> tuple[int, ...]:
+    """The sizes in a shape. Raises InvalidArgumentError if they are impossible."""
     shape = static(shape)
-    return (shape,) if isinstance(shape, int) else tuple(shape)
+    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+    check_count(sizes)
+    return sizes
+
+
+def check_count(sizes: Sequence[Any]) -> None:
+    """Raises InvalidArgumentError for sizes that are negative, or of too many numbers to draw."""
+    known = [n for n in sizes if isinstance(n, int)]
+    if min(known, default=0) < 0 or math.prod(known) >= 1 << 63:
+        raise InvalidArgumentError(
+            f"shape must be of sizes >= 0 that do not overflow an int64. Received: {tuple(sizes)}"
+        )
 
 
 def bound(value: Any) -> Any:

@@ -43,38 +43,43 @@ def get_global_generator() -> Generator:
     return _global[0]
 
 
-def set_global_generator(generator: Generator) -> None:
-    """Makes a generator the global one of the program.
+def set_global_generator(generator: Generator | None) -> None:
+    """Makes a generator the global one of the program; after `None`, the next call of
+    `get_global_generator` creates one.
 
     >>> tf.random.set_global_generator(tf.random.Generator.from_seed(1))
     >>> tf.random.get_global_generator().uniform([2]).shape
     TensorShape([2])
     """
-    _global[:] = [generator]
+    _global[:] = [] if generator is None else [generator]
 
 
 class Generator(base.Object):
     """An independent random stream, which gives the same numbers for a seed as TensorFlow.
 
     Args:
-        state: two numbers of the counter, then the key, int64.
-        alg: only `"philox"`.
+        state: two numbers of the counter, then the key, int64; or a variable with them, which the
+            generator then changes.
+        alg: only `"philox"`, which `"auto_select"` stands for.
 
     >>> Generator.from_seed(7).uniform([2]).numpy().round(4)
     array([0.3993, 0.7841], dtype=float32)
     """
 
     def __init__(self, copy_from: Generator | None = None, state: Any = None, alg: Any = None):
-        if alg not in (None, 1, "philox", "auto_select"):
+        if getattr(alg, "value", alg) not in (None, 1, 3, "philox", "auto_select"):
             raise ValueError(f"tf.random.Generator: alg must be 'philox'. Received: {alg!r}")
         if (copy_from is None) == (state is None):
             raise ValueError("tf.random.Generator takes either copy_from or state.")
+        # In the replicas of the strategy in whose scope it is made, it gives numbers of their own.
+        self._in_strategy = place()[0] is not None
+        if isinstance(state, Variable):
+            self._state_var = state
+            return
         given = copy_from.state if copy_from is not None else state
         value = np.asarray(static(given), np.int64).reshape(-1)
         if value.shape != (3,):
             raise ValueError(f"state must have 3 numbers. Received shape {value.shape}.")
-        # In the replicas of the strategy in whose scope it is made, it gives numbers of their own.
-        self._in_strategy = place()[0] is not None
         how = "only_first_replica" if self._in_strategy else None
         self._state_var = Variable(value, trainable=False, name="StateVar", aggregation=how)
 
@@ -182,11 +187,13 @@ class Generator(base.Object):
         dtype: Any = dtypes.float32,
         name: Any = None,
     ) -> Tensor:
-        """Draws from the uniform distribution over `[minval, maxval)`."""
+        """Draws from the uniform distribution over `[minval, maxval)`; integers from all values of
+        the dtype if both are `None`."""
         wanted = dtypes.as_dtype(dtype)
         if wanted.is_integer:
-            check_ends((minval, maxval), wanted)
-            check_bounds(minval, maxval)
+            check_ends((minval, maxval), wanted, whole=True)
+            if minval is not None:
+                check_bounds(minval, maxval)
             return self._draws("integers", shape, dtype, minval, maxval)
         draw = functools.partial(self._draws, "uniform", shape, dtype, 0, 1)
         found = stretched(draw, minval, maxval, dtype)
@@ -220,7 +227,8 @@ class Generator(base.Object):
 def binomials(seed: Any, counts: Any, probs: Any, shape: Any) -> Any:
     """Draws from binomial distributions, for arrays."""
     key = jax.random.wrap_key_data(jnp.asarray(seed).astype("uint32"), impl="threefry2x32")
-    return jax.random.binomial(key, counts, probs, shape, "float32")
+    drawn = jax.random.binomial(key, counts, probs, shape, "float32")
+    return jnp.where(counts <= 0, 0, drawn)  # also for a probability that JAX answers with NaN
 
 
 def create_rng_state(seed: Any, alg: Any = "philox") -> Tensor:

@@ -216,7 +216,7 @@ def categorical(
     >>> tf.random.categorical([[0.0, 0.0]], 5).shape
     TensorShape([1, 5])
     """
-    logits, count = convert_to_tensor(logits), static(num_samples)
+    logits, (count,) = convert_to_tensor(logits), sizes_of(num_samples)
     kind = dtypes.int64 if dtype is None else dtype
     total = math.prod(logits.shape[:1]) * count
     # The part of the counter that TensorFlow reserves for it.

@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from keraslike.tf import philox
+from keraslike.tf.drawing import check_count
 from keraslike.tf.tensor import WIDE, _on_device
 
 
@@ -42,6 +43,7 @@ def _tried(attempt: Callable, first: dict[str, Any]) -> Any:
 
 def _computed(draw: Callable, state: Any, parameters: Any, each: int, *rest: Any) -> Any:
     """The numbers, `each` for each parameter, along a new leading axis."""
+    check_count((each, *parameters.shape))
     with WIDE(True), np.errstate(all="ignore"):
         state = philox.on_host(state, each * parameters.size)
         if isinstance(parameters, jax.core.Tracer):

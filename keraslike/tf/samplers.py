@@ -17,9 +17,10 @@ from keraslike.core.errors import NeedsPython
 from keraslike.data import philox as words_of
 from keraslike.tf import philox
 from keraslike.tf.conversion import _as_operand, constant, static
+from keraslike.tf.effects import check_range
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.structure import host
-from keraslike.tf.tensor import Tensor
+from keraslike.tf.tensor import Tensor, array_in
 
 
 class Words:
@@ -80,15 +81,17 @@ class Candidates(NamedTuple):
     sampled_expected_count: Any
 
 
-def check_sizes(
-    name: str, true: tuple[int, ...], num_true: int, count: int, unique: bool, kinds: int
+def check_classes(
+    name: str, true: Any, num_true: int, count: int, unique: bool, end: int, kinds: int
 ) -> None:
-    """Raises InvalidArgumentError for true classes of another shape, and for more distinct classes
-    than exist."""
-    if len(true) != 2 or true[1] != num_true:
+    """Raises InvalidArgumentError for true classes of another shape or not below `end`, and for
+    more distinct classes than exist."""
+    shape = tuple(true.shape)
+    if len(shape) != 2 or shape[1] != num_true:
         raise InvalidArgumentError(
-            f"{name}: true_classes must have shape (batch, num_true={num_true}). Received: {true}"
+            f"{name}: true_classes must have shape (batch, num_true={num_true}). Received: {shape}"
         )
+    check_range(f"{name}: true_classes", array_in(true), 0, end - 1)
     if unique and count > kinds:
         raise InvalidArgumentError(f"{name}: {count} different classes cannot be drawn of {kinds}.")
 
@@ -104,7 +107,7 @@ def _candidates(
 ) -> Candidates:
     true = host(_as_operand(true_classes), f"tf.random.{name}", "call it outside of tf.function.")
     width, count, end = (int(static(n)) for n in sizes)
-    check_sizes(f"tf.random.{name}", tuple(true.shape), width, count, unique, end)
+    check_classes(f"tf.random.{name}", true, width, count, unique, end, end)
     label = f"{name} {width} {count} {end} {unique}"
     words = Words(state_of(label, seed, 2 * count))
     if unique:
@@ -244,7 +247,8 @@ def all_candidate_sampler(
     [0, 1, 2]
     """
     count = int(static(num_sampled))
-    true = _as_operand(true_classes)
+    true, width = _as_operand(true_classes), int(static(num_true))
+    check_classes("tf.random.all_candidate_sampler", true, width, count, unique, count, count)
     once = constant(np.ones(tuple(true.shape), np.float32))
     return Candidates(constant(np.arange(count)), once, constant(np.ones(count, np.float32)))
 

@@ -217,6 +217,64 @@ def convolution(
     return (_conv1d, conv2d, conv3d)[rank - 1](input, filters, steps, padding, dilations=rates)
 
 
+def conv(
+    input: Any,
+    filter: Any,
+    strides: Any,
+    padding: str,
+    explicit_paddings: Any = (),
+    data_format: str = "CHANNELS_LAST",
+    dilations: Any = (),
+    batch_dims: int = 1,
+    groups: int = 1,
+    name: Any = None,
+) -> Tensor:
+    """A convolution over two or three axes, with any number of batch axes.
+
+    Args:
+        input: `(*batch, *spatial, channels)`, or `(*batch, channels, *spatial)`.
+        filter: `(*window, channels / groups, filters)`.
+        strides, dilations: a number for each axis of `filter`, in the order of those of `input`.
+        padding: `"SAME"`, `"VALID"` or `"EXPLICIT"`.
+        explicit_paddings: two numbers for each of these axes.
+        data_format: `"CHANNELS_LAST"` or `"CHANNELS_FIRST"`.
+
+    >>> tf.conv(tf.ones([1, 2, 2, 1]), tf.ones([2, 2, 1, 1]), [1, 1, 1, 1], "VALID").numpy().item()
+    4.0
+    """
+    x, filter = operands("conv", input, filter)
+    rank, axes = len(filter.shape) - 2, len(x.shape)
+    if rank not in (2, 3) or axes != batch_dims + rank + 1:
+        raise InvalidArgumentError(
+            f"tf.conv: filter must have 4 or 5 axes, and input batch_dims={batch_dims} + 3 or 4. "
+            f"Received shapes: {x.shape}, {filter.shape}"
+        )
+    if data_format not in ("CHANNELS_LAST", "CHANNELS_FIRST"):
+        raise InvalidArgumentError(
+            "tf.conv: data_format must be 'CHANNELS_LAST' or 'CHANNELS_FIRST'. Received: "
+            f"{data_format!r}"
+        )
+    if (padding == "EXPLICIT") != bool(explicit_paddings):
+        raise InvalidArgumentError(
+            f"tf.conv: explicit_paddings must be given with padding='EXPLICIT' only. Received: "
+            f"padding={padding!r}, explicit_paddings={explicit_paddings}"
+        )
+    pairs = list(zip(explicit_paddings[::2], explicit_paddings[1::2]))
+    given: list[Any] = [strides, dilations or [1] * (rank + 2), pairs or padding]
+    first, batch = data_format == "CHANNELS_FIRST", range(batch_dims)
+    if first:
+        x = transpose(x, [*batch, *range(batch_dims + 1, axes), batch_dims])
+        given = [v if isinstance(v, str) else [v[0], *v[2:], v[1]] for v in given]
+    if x.shape[-1] != groups * filter.shape[-2]:
+        raise InvalidArgumentError(
+            f"tf.conv: input must have groups={groups} times as many channels as filter. Received "
+            f"shapes: {input.shape}, {filter.shape}"
+        )
+    steps, rates, pads = _sizes(given[0], rank), _sizes(given[1], rank), _padding(given[2], rank)
+    out = run(_convolved, (x, filter), (steps, pads, rates))
+    return transpose(out, [*batch, axes - 1, *range(batch_dims, axes - 1)]) if first else out
+
+
 def atrous_conv2d(value: Any, filters: Any, rate: Any, padding: Any, name: Any = None) -> Tensor:
     """A convolution of images with filters whose positions are `rate` pixels apart.
 

@@ -671,8 +671,27 @@ REFERENCE = [
     # What an empty batch, sizes of the spatial axes alone and complex numbers lead to.
     ("tf.signal.rfft2d(tf.zeros((1, 2, 0)))", "complex64", (1, 2, 0), [[[], []]]),
     ("tf.signal.irfft(tf.zeros((2, 0), tf.complex64))", "float32", (2, 0), [[], []]),
+    (
+        "tf.conv(tf.ones((2, 1, 3, 3, 2)), tf.ones((2, 2, 2, 1)), [1, 2, 1, 1], 'EXPLICIT', "
+        "[0, 0, 1, 1, 0, 0, 0, 0], batch_dims=2)",
+        "float32",
+        (2, 1, 2, 2, 1),
+        [[[[[4.0], [4.0]], [[8.0], [8.0]]]]] * 2,
+    ),
     ("tf.strings.length([])", "int32", (0,), []),
-    ("tf.io.decode_raw([], tf.uint8)", "uint8", (0, 0), []),
+    ("tf.io.decode_raw([''], tf.uint8)", "uint8", (1, 0), [[]]),
+    (
+        "tf.random.Generator.from_seed(1).binomial([3], [0., 0., 5.], [np.nan, 10., 1.], tf.int32)",
+        "int32",
+        (3,),
+        [0, 0, 5],
+    ),
+    (
+        "tf.random.Generator.from_seed(1, 'auto_select').uniform([2], None, dtype=tf.int32)",
+        "int32",
+        (2,),
+        [-119223132, 1555169499],
+    ),
     ("tf.dynamic_partition(tf.zeros((1, 0)), [1], 2)[1]", "float32", (1, 0), [[]]),
     (
         "tf.nn.conv2d_transpose([[[[1., 2.]]]], tf.reshape(tf.range(8.), (2, 2, 1, 2)), (2, 2), 1, "

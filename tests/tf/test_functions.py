@@ -48,6 +48,13 @@ def test_as_tensorflow(names, expression, dtype, shape, values):
         ("tf.where(t > 2, t, tf.constant(1))", "InvalidArgumentError", "where"),
         ("tf.concat([t, tf.constant([[1]])], 0)", "InvalidArgumentError", "concat.*float.*int32"),
         ("tf.add_n([t, tf.constant(1.)])", "InvalidArgumentError", "same shape"),
+        (
+            "tf.random.uniform_candidate_sampler([[3]], 1, 2, True, 3)",
+            "InvalidArgumentError",
+            "true_classes must be from 0 to 2",
+        ),
+        ("tf.random.stateless_normal([-1], [1, 2])", "InvalidArgumentError", "shape must be"),
+        ("tf.random.poisson([2**62], [1., 1.])", "InvalidArgumentError", "shape must be"),
         ("tf.sqrt(4)", "InvalidArgumentError", "sqrt.*int32"),
         ("tf.matmul(t, t)", "InvalidArgumentError", r"\(2, 3\) and \(2, 3\)"),
         ("tf.matmul(t, [1., 2., 3.])", "InvalidArgumentError", "2 axes"),
