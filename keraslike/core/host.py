@@ -30,9 +30,9 @@ _LARGEST = 2**21
 _SMALL = 2**12
 # The number of elements in a block, chosen so that the twenty rounds of Threefry stay in the cache.
 _BLOCK = 2**14
-# How often `awaited` polls, which takes some 100 us in all, and what it does in between: the thread
+# How often `awaited` polls, which takes some 40 us in all, and what it does in between: the thread
 # that runs the program may need this core.
-_POLLS = 150
+_POLLS = 60
 _give_way = getattr(os, "sched_yield", lambda: None)
 
 
