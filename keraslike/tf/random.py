@@ -236,10 +236,13 @@ def shuffle(value: Any, seed: Any = None, name: Any = None) -> Tensor:
     [1, 2, 3]
     """
     value = _as_operand(value)
-    state = _state("shuffle", seed, -(-max(value.shape[0] - 1, 0) // 4), always=False, gap=1)
+    count = value.shape[0] if value.ndim else 1
+    state = _state("shuffle", seed, -(-max(count - 1, 0) // 4), always=False, gap=1)
+    if not value.ndim:
+        return value
     if state is not None:
-        return gather(value, philox.order(state, value.shape[0]).astype(np.int32))
-    order = random.shuffle(np.arange(value.shape[0], dtype=np.int32), seed=operation_seed(seed))
+        return gather(value, philox.order(state, count).astype(np.int32))
+    order = random.shuffle(np.arange(count, dtype=np.int32), seed=operation_seed(seed))
     return gather(value, wrap(order))
 
 

@@ -36,6 +36,7 @@ from keraslike.tf.sparse_tensor import (
     SparseTensor,
     _flat,
     _make,
+    _of_value,
     _sparse,
     check_bounds,
     from_dense,
@@ -95,6 +96,7 @@ def add(a: Any, b: Any, threshold: Any = 0) -> Any:
     >>> tf.sparse.to_dense(tf.sparse.add(x, x)).numpy().tolist()
     [[0, 2]]
     """
+    a, b = _of_value(a), _of_value(b)
     if not isinstance(a, SparseTensor) and not isinstance(b, SparseTensor):
         raise TypeError("One argument must be a SparseTensor. Use tf.add() for dense tensors.")
     if not isinstance(a, SparseTensor) or not isinstance(b, SparseTensor):
@@ -206,6 +208,7 @@ def sparse_dense_matmul(
     >>> sparse_dense_matmul(s, constant([[1.0], [2.0]]))
     <tf.Tensor: shape=(1, 1), dtype=float32, numpy=array([[6.]], dtype=float32)>
     """
+    sp_a = _of_value(sp_a)
     if not isinstance(sp_a, SparseTensor):  # computes (b' a')', so that the sparse matrix is first
         out = sparse_dense_matmul(_sparse(b), sp_a, not adjoint_b, not adjoint_a)
         return ops.transpose(out, conjugate=True)

@@ -138,6 +138,8 @@ def concat(
     given = [_sparse(s) for s in sp_inputs]
     if not given:
         raise InvalidArgumentError("tf.sparse.concat: sp_inputs must have at least one tensor.")
+    if len(given) == 1:  # TensorFlow does not look at the axis.
+        return given[0]
     rank = len(given[0]._sizes)
     at = _axis(axis, rank, "concat")
     for i, s in enumerate(given):

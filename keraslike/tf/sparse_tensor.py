@@ -189,9 +189,13 @@ jax.tree_util.register_pytree_node(
 )
 
 
+def _of_value(x: Any) -> Any:
+    """The sparse tensor for a `SparseTensorValue`; anything else unchanged."""
+    return SparseTensor(*x) if isinstance(x, SparseTensorValue) else x
+
+
 def _sparse(x: Any) -> SparseTensor:
-    if isinstance(x, SparseTensorValue):
-        return SparseTensor(*x)
+    x = _of_value(x)
     if not isinstance(x, SparseTensor):
         raise TypeError(f"Expected a SparseTensor, received {type(x).__name__}: {x!r}")
     return x

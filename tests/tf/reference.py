@@ -678,6 +678,14 @@ REFERENCE = [
         (2, 1, 2, 2, 1),
         [[[[[4.0], [4.0]], [[8.0], [8.0]]]]] * 2,
     ),
+    ("tf.random.shuffle(3)", "int32", (), 3),
+    (
+        "tf.sparse.sparse_dense_matmul(tf.compat.v1.SparseTensorValue([[0, 1]], [3.], [1, 2]), "
+        "[[1.], [2.]])",
+        "float32",
+        (1, 1),
+        [[6.0]],
+    ),
     ("tf.strings.length([])", "int32", (0,), []),
     ("tf.io.decode_raw([''], tf.uint8)", "uint8", (1, 0), [[]]),
     (
