@@ -91,6 +91,10 @@ def convert_to_tensor(
     if hasattr(value, "_as_tensor"):
         return convert_to_tensor(value._as_tensor(), dtype)
     if isinstance(value, (list, tuple)) and _holds_tensors(value):
+        if wanted is not None:
+            kinds = (Tensor, nnx.Variable, jax.Array)
+            value = [convert_to_tensor(v, None if isinstance(v, kinds) else wanted) for v in value]
+            value = [run(cast_value, (v,), (wanted,)) if v.dtype != wanted else v for v in value]
         tensor = _stack(list(value))
         return tensor if wanted in (None, tensor.dtype) else run(cast_value, (tensor,), (wanted,))
     if _holds_sizes(value):

@@ -259,6 +259,15 @@ def reverse_sequence(
                 f"Received: {values}"
             )
 
+    if not 0 <= batch < len(x.shape) or not 0 <= axis < len(x.shape) or batch == axis:
+        raise InvalidArgumentError(
+            "seq_axis and batch_axis must be two axes of the input. "
+            f"Received: {seq_axis=}, {batch_axis=} for a tensor of shape {tuple(x.shape)}"
+        )
+    if tuple(lengths.shape) != (x.shape[batch],):
+        raise InvalidArgumentError(
+            f"seq_lengths must be a vector of {x.shape[batch]} numbers. Received: {lengths.shape}"
+        )
     effects.checked(check, raw(lengths))
     return run(_reversed, (x, lengths), (axis, batch))
 

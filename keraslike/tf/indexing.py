@@ -196,6 +196,8 @@ def boolean_mask(tensor: Any, mask: Any, axis: Any = None, name: str = "boolean_
     [1, 3]
     """
     tensor, mask = _as_operand(tensor), _concrete("boolean_mask", _as_operand(mask))
+    if not mask.ndim:
+        raise ValueError("mask must not be a scalar.")
     first = 0 if axis is None else static(axis)
     if tuple(tensor.shape[first : first + mask.ndim]) != mask.shape:
         raise ValueError(f"A mask of shape {mask.shape} does not fit shape {tuple(tensor.shape)}.")
@@ -442,6 +444,10 @@ def split(
             )
         return list(jnp.split(x, num_or_size_splits, axis))
     sizes = list(num_or_size_splits)
+    if num not in (None, len(sizes)):
+        raise InvalidArgumentError(
+            f"num must be {len(sizes)}, the number of sizes. Received: {num}"
+        )
     if -1 in sizes:
         sizes[sizes.index(-1)] = size - sum(sizes) - 1
     if isinstance(size, int) and (sum(sizes) != size or min(sizes, default=0) < 0):

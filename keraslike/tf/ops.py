@@ -384,6 +384,9 @@ def reshape(x: Any, shape: Any) -> Any:
                 f"tf.reshape: a tensor of shape {tuple(x.shape)} has {count} elements, which do "
                 f"not fit shape {wanted}."
             )
+        if -1 in wanted and not known:  # the sizes that are not 0 give the unknown one
+            given, left = (math.prod(n for n in s if n > 0) for s in (x.shape, wanted))
+            shape = tuple(given // left if n == -1 else n for n in wanted)
     return x.reshape(shape) if x.dtype.kind == "O" else jnp.reshape(x, shape)
 
 
@@ -395,6 +398,10 @@ def expand_dims(x: Any, axis: int) -> Any:
     >>> tf.expand_dims([1, 2], 0).numpy().tolist()
     [[1, 2]]
     """
+    if isinstance(axis, tuple):
+        if len(axis) != 1:
+            raise InvalidArgumentError(f"axis must be one number. Received: {axis}")
+        axis = axis[0]
     return jnp.expand_dims(x, axis)
 
 
@@ -441,6 +448,7 @@ def tile(x: Any, multiples: Any) -> Any:
         raise InvalidArgumentError(
             f"multiples must have a number for each of {x.ndim} axes. Received: {list(multiples)}"
         )
+    _check_size([n * m for n, m in zip(x.shape, multiples)])
     return jnp.tile(x, multiples)
 
 
@@ -574,7 +582,7 @@ def meshgrid(*args: Any, **kwargs: Any) -> list[Tensor]:
 
 @moves
 def _meshgrid(*values: Any, indexing: str) -> Any:
-    return list(jnp.meshgrid(*map(jnp.atleast_1d, values), indexing=indexing))
+    return list(jnp.meshgrid(*map(jnp.ravel, values), indexing=indexing))
 
 
 documentation.describe(globals())

@@ -253,6 +253,9 @@ def quantize_and_dequantize_v2(
             f"round_mode must be 'HALF_TO_EVEN' or 'HALF_UP'. Received: {round_mode!r}"
         )
     axis = None if axis is None else int(static(axis))
+    rank = len(_as_operand(input).shape)
+    if axis is not None and not -rank <= axis < rank:
+        raise InvalidArgumentError(f"axis must be below {rank}, the rank. Received: {axis}")
     return _to_steps(
         input, input_min, input_max, bool(signed_input), int(num_bits), bool(range_given),
         round_mode, bool(narrow_range), axis,

@@ -254,5 +254,7 @@ def sequence_mask(
     """
     lengths = _as_operand(lengths)
     longest = static(reduce_max(lengths) if maxlen is None else maxlen)
+    if not isinstance(longest, int):
+        raise ValueError(f"maxlen must be a scalar. Received: {maxlen}")
     steps = constant(np.arange(longest).astype(dtypes.as_dtype(lengths.dtype).as_numpy_dtype))
     return cast(less(steps, expand_dims(lengths, -1)), dtype)

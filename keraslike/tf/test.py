@@ -120,11 +120,13 @@ def compute_gradient(f: Callable, x: Any, delta: float | None = None) -> tuple[l
     for place, value in enumerate(given):
         start = np.asarray(value)
         rows = [
-            tape.gradient(
-                out,
-                value,
-                output_gradients=convert_to_tensor(unit),
-                unconnected_gradients=UnconnectedGradients.ZERO,
+            convert_to_tensor(  # of slices, such as those of `tf.gather`
+                tape.gradient(
+                    out,
+                    value,
+                    output_gradients=convert_to_tensor(unit),
+                    unconnected_gradients=UnconnectedGradients.ZERO,
+                )
             )
             for unit in units
         ]

@@ -405,6 +405,18 @@ tf.linalg.diag_part(tf.zeros([2, 0, 0]))
 tf.linalg.tensor_diag_part(tf.zeros([0, 0]))
 tf.gather([[10, 11, 12], [13, 14, 15]], [1, 0], axis=1, batch_dims=None)
 tf.fingerprint([])
+tf.reverse_sequence([[1, 2], [3, 4]], [2, 2, 2], seq_axis=1)
+tf.reverse_sequence([[1, 2], [3, 4]], [2, 2], seq_axis=0)
+tf.tile(tf.ones([1, 1, 1]), [100000000, 100000000, 100000000])
+tf.expand_dims(1, [0, 1])
+tf.boolean_mask(1, True)
+tf.split([1, 2, 3, 4], [1, 3], num=3)
+tf.sequence_mask([10, 20], [10, 20])
+tf.meshgrid([1, 2, 3], [[1, 2], [3, 4]])
+tf.reshape(tf.zeros([0, 3]), [-1, 0])
+tf.convert_to_tensor([tf.constant(0.0), tf.constant(1)], tf.float64)
+tf.convert_to_tensor([2.5, tf.constant(2)], tf.int32)
+tf.quantization.quantize_and_dequantize_v2([2.5], [0.0], [1.0], axis=10)
 """
 
 PROGRAMS = [
