@@ -466,11 +466,12 @@ class Elementwise(Pipeline):
                 if number > count >= 0:
                     break
                 yield element
-            if count >= 0 and number != count:
-                found = f"more than {count}" if number > count else number
+            if count != UNKNOWN and number != count:
+                found = f"more than {count}" if number > count >= 0 else number
+                many = "infinitely many" if count == INFINITE else count
                 yield Failed(
                     self._view.unready(
-                        f"The data set was declared to have {count} elements, but has {found}."
+                        f"The data set was declared to have {many} elements, but has {found}."
                     )
                 )
 

@@ -32,6 +32,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core import base, lowering
+from keraslike.core.context import trace_state_clean
+from keraslike.core.errors import NeedsPython
 from keraslike.core.variable import OptimizerState, spec_of
 from keraslike.data.pipeline import DatasetIterator
 from keraslike.layers.layer import Layer
@@ -42,7 +44,7 @@ from keraslike.tf import bundle, containers, lookup, messages
 from keraslike.tf.checkpoint_files import latest_checkpoint, note
 from keraslike.tf.conversion import static
 from keraslike.tf.errors import InvalidArgumentError
-from keraslike.tf.tensor import WIDE
+from keraslike.tf.tensor import WIDE, Tensor
 from keraslike.tf.text_variable import TextVariable
 from keraslike.tf.variables import Variable
 
@@ -479,6 +481,19 @@ class CheckpointView:
         return found
 
 
+def _path(given: Any) -> str:
+    """The path that a text or a tensor of text is."""
+    if isinstance(given, Tensor):
+        given = os.fsdecode(given.numpy())
+    return os.fspath(given)
+
+
+def _check_at_once() -> None:
+    """Raises NeedsPython while a function is traced, since files are written by Python."""
+    if not trace_state_clean():
+        raise NeedsPython("A checkpoint cannot be written by a compiled function.")
+
+
 class Checkpoint(base.Object):
     """A group of named objects that are saved and restored together.
 
@@ -511,6 +526,11 @@ class Checkpoint(base.Object):
                     f"layer, model, optimizer, module, iterator, table, list or dict. "
                     f"Received: {value!r}"
                 )
+            if getattr(root, name, value) is not value:
+                raise ValueError(
+                    f"Checkpoint: root.{name} already exists, and is another object than the "
+                    f"argument {name}."
+                )
             setattr(self, name, value)
 
     @property
@@ -531,14 +551,16 @@ class Checkpoint(base.Object):
     def save(self, file_prefix: Any, options: Any = None) -> str:
         """Writes the checkpoint `file_prefix-N`, where N is their count, and returns its path."""
         self.save_counter.assign_add(1)
-        name = f"{os.fspath(file_prefix)}-{int(self.save_counter.numpy())}"
+        _check_at_once()
+        name = f"{_path(file_prefix)}-{int(self.save_counter.numpy())}"
         path = self.write(name, options)
         note(os.path.dirname(path), path, [path])
         return path
 
     def write(self, file_prefix: Any, options: Any = None) -> str:
         """Writes a checkpoint of this name and returns its path."""
-        path = os.fspath(file_prefix)
+        _check_at_once()
+        path = _path(file_prefix)
         bundle.write(path, _saved(self))
         if options is not None:
             options._written(path)
@@ -555,9 +577,10 @@ class Checkpoint(base.Object):
         """
         if save_path is None:
             return CheckpointLoadStatus(None)
-        path = os.fspath(save_path)
+        path = _path(save_path)
         if os.path.isdir(path):
-            path = latest_checkpoint(path) or path
+            inside = os.path.join(path, "variables", "variables")  # of a SavedModel
+            path = inside if os.path.exists(f"{inside}.index") else latest_checkpoint(path) or path
         return CheckpointLoadStatus(_Restoration(path, self))
 
     def restore(self, save_path: Any, options: Any = None) -> CheckpointLoadStatus:

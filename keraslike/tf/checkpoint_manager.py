@@ -69,7 +69,11 @@ class CheckpointManager:
             self.latest_checkpoint = state.model_checkpoint_path
             self._preserved = min(state.last_preserved_timestamp, now)
             paths, times = state.all_model_checkpoint_paths, state.all_model_checkpoint_timestamps
-            self._written.update(zip(paths, times or [self._preserved] * len(paths)))
+            # Without times they are not of a manager, and are not deleted.
+            known = zip(paths, times or [0.0] * len(paths))
+            self._written.update(
+                (p, min(t, now)) for p, t in known if min(t, now) > self._preserved
+            )
 
     @property
     def checkpoints(self) -> list[str]:

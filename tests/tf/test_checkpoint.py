@@ -233,3 +233,40 @@ def test_what_a_nontrivial_match_is(tmp_path):
     with pytest.raises(AssertionError, match="Nothing"):
         other.read(path).assert_nontrivial_match()
     other.restore(path).assert_nontrivial_match()  # the counter of checkpoints
+
+
+def test_a_manager_deletes_no_checkpoints_that_it_has_not_written(tmp_path):
+    checkpoint = tf.train.Checkpoint(v=tf.Variable(0.0))
+    path = checkpoint.save(tmp_path / "other")
+    manager = tf.train.CheckpointManager(checkpoint, tmp_path, 1)
+    assert manager.checkpoints == [] and manager.latest_checkpoint == path
+    manager.save(), manager.save()
+    assert sorted(path.stem for path in tmp_path.glob("*.index")) == ["ckpt-3", "other-1"]
+
+
+def test_functions_write_checkpoints_to_paths_that_are_tensors(tmp_path):
+    v = tf.Variable(1.0)
+    checkpoint = tf.train.Checkpoint(v=v)
+    write = tf.function(checkpoint.write)
+    for number in (1, 2):
+        v.assign(number)
+        write(tf.constant(str(tmp_path / f"{number}")))
+    for number in (1, 2):
+        checkpoint.read(tf.constant(str(tmp_path / f"{number}")))
+        assert v.numpy() == number
+
+
+def test_a_root_and_an_argument_of_the_same_name():
+    root = tf.Module()
+    root.v = tf.Variable(1.0)
+    assert tf.train.Checkpoint(root, v=root.v).v is root.v
+    with pytest.raises(ValueError, match="root.v already exists"):
+        tf.train.Checkpoint(root, v=tf.Variable(1.0))
+
+
+def test_the_variables_of_a_saved_model_are_a_checkpoint(tmp_path):
+    checkpoint = tf.train.Checkpoint(v=tf.Variable(3.0))
+    checkpoint.write(tmp_path / "variables" / "variables")
+    other = tf.train.Checkpoint(v=tf.Variable(0.0))
+    other.restore(tmp_path)
+    assert other.v.numpy() == 3

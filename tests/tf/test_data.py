@@ -157,6 +157,8 @@ def test_as_ready_gives_all_and_datasets_of_unknown_elements_say_so():
     assert values(D.range(3).map(lambda n: 1 / n).apply(tf.data.experimental.ignore_errors()))
     with pytest.raises(tf.errors.FailedPreconditionError, match="to have 4 elements, but has 3"):
         list(D.range(3).apply(tf.data.experimental.assert_cardinality(4)))
+    with pytest.raises(tf.errors.FailedPreconditionError, match="infinitely many"):
+        list(D.range(3).apply(tf.data.experimental.assert_cardinality(-1)))
 
 
 def test_draws_have_the_shares_that_were_asked_for():
@@ -969,9 +971,18 @@ def test_rows_of_a_data_base(tmp_path):
     rows = lambda query, types: tf.data.experimental.SqlDataset("sqlite", file, query, types)  # noqa: E731
     assert values(rows("SELECT a FROM t", tf.float64)) == [19.95, 1331241.3213421323]
     assert values(rows("SELECT b, b FROM t", (tf.int32, tf.string))) == [[7, "7"], [8, "8"]]
-    for query in ("SELECT c FROM t", "DELETE FROM t"):
-        with pytest.raises(tf.errors.InvalidArgumentError):
-            list(rows(query, tf.int32))
+    wide = str(2**63 - 1)
+    for query, kinds, expected in (
+        ("0.1 + 0.2, 1e20, 7, NULL", (tf.string,) * 4, ["0.3", "1.0e+20", "7", ""]),
+        (f"'2.9', '-3x', 'x', 3.9, NULL, '{wide}'", (tf.int64,) * 6, [2, -3, 0, 3, 0, int(wide)]),
+        ("'1e3', '.5', 2, NULL", (tf.float64,) * 4, [1000.0, 0.5, 2.0, 0.0]),
+        ("32767, 0, 2.5, '0'", (tf.bool,) * 4, [True, False, True, False]),
+    ):
+        assert values(rows(f"SELECT {query}", kinds)) == [expected]
+    with pytest.raises(tf.errors.UnknownError, match="no such column"):
+        list(rows("SELECT c FROM t", tf.int32))
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        list(rows("DELETE FROM t", tf.int32))
 
 
 def test_states_of_tensor_arrays_begin_anew_with_each_iteration():

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import enum
 import inspect
+import os
+import re
 import sqlite3
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +16,7 @@ from keraslike.data import dataset as _dataset
 from keraslike.data import elements, files, options, pipeline, records, sources
 from keraslike.tf import documentation, dtypes, face, lookup, parsing
 from keraslike.tf.data import applied, view
-from keraslike.tf.errors import InvalidArgumentError, OutOfRangeError
+from keraslike.tf.errors import InvalidArgumentError, OutOfRangeError, UnknownError
 
 Dataset = face.stand_for(_dataset.Dataset)
 AUTOTUNE = elements.AUTOTUNE
@@ -184,26 +185,42 @@ def SqlDataset(  # noqa: N802
         raise InvalidArgumentError(f"driver_name must be 'sqlite'. Received: {driver!r}")
 
     several = isinstance(output_types, tuple)
-    numeric = [dtypes.as_dtype(t) is not dtypes.string for t in iter_leaves(output_types)]
+    kinds = [dtypes.as_dtype(t) for t in iter_leaves(output_types)]
 
     def rows() -> Any:
         with contextlib.closing(sqlite3.connect(source)) as database:
             try:
                 found = database.execute(text)
             except sqlite3.Error as error:
-                raise ValueError(f"{source}: {error}") from error
+                raise UnknownError(None, None, f"{source}: {error}") from error
             if found.description is None:
                 raise ValueError(f"query must select rows. Received: {text!r}")
             for row in found:
-                # Numbers may be stored as text.
-                pairs = zip(row, numeric, strict=True)
-                row = tuple(
-                    ast.literal_eval(x) if n and isinstance(x, str) else x for x, n in pairs
-                )
+                row = tuple(_cell(*pair) for pair in zip(row, kinds, strict=True))
                 yield row if several else row[0]
 
     shapes = map_leaves(lambda _: (), output_types)
     return Dataset.from_generator(rows, output_types, shapes)
+
+
+_WHOLE = re.compile(r"\s*[+-]?\d+")
+_REAL = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+def _cell(value: Any, kind: dtypes.DType) -> Any:
+    """A value of a table in a dtype, as SQLite converts it: a text to the number that it begins
+    with, and NULL to zero or an empty text."""
+    if kind is dtypes.string:
+        if isinstance(value, float):
+            digits, *exponent = f"{value:.15g}".partition("e")
+            return "".join([digits, "" if "." in digits else ".0", *exponent])
+        return "" if value is None else value if isinstance(value, bytes) else str(value)
+    if isinstance(value, (str, bytes)):
+        number = _REAL if kind.is_floating else _WHOLE
+        found = number.match(os.fsdecode(value))
+        value = found and (float if kind.is_floating else int)(found[0])
+    value = value or 0
+    return float(value) if kind.is_floating else bool(value) if kind is dtypes.bool else int(value)
 
 
 def cardinality(dataset: Any) -> Any:
