@@ -8,10 +8,10 @@ from typing import Any
 from keraslike.core.annotations import check_constructor
 from keraslike.core.base import ConstructorSignature, Object
 from keraslike.core.boxed import dispatches_calls
-from keraslike.core.static import Static
+from keraslike.core.static import ComparedByAttributes
 
 
-class Configured:
+class Configured(ComparedByAttributes):
     """Base of initializers, regularizers and constraints: callables with a config and no state.
 
     `get_config()` reads the constructor's signature, as that of `Object` does. Two objects are
@@ -26,8 +26,7 @@ class Configured:
 
     __signature__ = ConstructorSignature()
 
-    # Attributes that are ignored when two objects are compared.
-    _not_compared: frozenset[str] = frozenset({"_init_args", "_boxes"})
+    _not_compared = frozenset({"_init_args", "_boxes"})
 
     _boxes = False  # As in `Object`.
 
@@ -43,15 +42,6 @@ class Configured:
     _constructor_args = Object._constructor_args
     get_config = Object.get_config
     from_config = classmethod(Object.from_config.__func__)
-
-    def _compared(self) -> Static:
-        return Static({k: v for k, v in vars(self).items() if k not in self._not_compared})
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self._compared() == other._compared()
-
-    def __hash__(self) -> int:
-        return hash(type(self))
 
     def __repr__(self) -> str:
         arguments = ", ".join(f"{k}={v!r}" for k, v in self._constructor_args().items())

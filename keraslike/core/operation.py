@@ -15,7 +15,7 @@ from keraslike.core.boxed import BoxedResults, boxed_call, dispatcher, unbox
 from keraslike.core.errors import InvalidArgument, InvalidIndex
 from keraslike.core.naming import auto_name, to_snake_case
 from keraslike.core.remat import RematMode, rematerialized
-from keraslike.core.static import Static
+from keraslike.core.static import ComparedByAttributes, Static
 from keraslike.core.structures import map_leaves
 from keraslike.core.symbolic import (
     _ATTEMPTS,
@@ -29,7 +29,7 @@ from keraslike.core.symbolic import (
 from keraslike.core.tracebacks import handled, is_users, shorten
 
 
-class Operation:
+class Operation(ComparedByAttributes):
     """A function of tensors as an object that a graph of symbolic tensors can contain.
 
     A subclass defines `call`, and `compute_output_spec` if the shapes and dtypes of the outputs
@@ -49,6 +49,8 @@ class Operation:
     (6.0, (None, 2), 3.0)
     """
 
+    # A graph is part of the static structure by which trees are compared.
+    _not_compared = frozenset({"_inbound_nodes", "_init_args", "name"})
     _remat: RematMode | None = None
 
     def __new__(cls, *args: Any, **kwargs: Any):
@@ -131,17 +133,6 @@ class Operation:
         )
 
     from_config = classmethod(Object.from_config.__func__)
-
-    # A graph is part of the static structure by which trees are compared.
-    def _compared(self) -> Static:
-        names = {"_inbound_nodes", "_init_args", "name"}
-        return Static({k: v for k, v in vars(self).items() if k not in names})
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self._compared() == other._compared()
-
-    def __hash__(self) -> int:
-        return hash(type(self))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}>"

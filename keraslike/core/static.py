@@ -36,6 +36,29 @@ class AutoName(str):
     __slots__ = ()
 
 
+class ComparedByAttributes:
+    """A base of objects that are equal if they are of one class and have equal attributes.
+
+    >>> class Point(ComparedByAttributes):
+    ...     def __init__(self, x):
+    ...         self.x = x
+    >>> Point([1]) == Point([1]), Point([1]) == Point([2])
+    (True, False)
+    """
+
+    # Attributes that are ignored when two objects are compared.
+    _not_compared: frozenset[str] = frozenset()
+
+    def _compared(self) -> Static:
+        return Static({k: v for k, v in vars(self).items() if k not in self._not_compared})
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self._compared() == other._compared()
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
+
 class Static:
     """A hashable snapshot of any Python value, equal to another of the same structure.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 from collections.abc import Callable, Iterator
@@ -15,7 +16,16 @@ from keraslike.core.iteration import Failed, Steps, attempted, begun, cut, tried
 from keraslike.core.structures import iter_leaves, map_items, map_leaves
 from keraslike.data import philox
 from keraslike.data.composed import apart, is_composed
-from keraslike.data.elements import AUTOTUNE, INFINITE, UNKNOWN, Nested, arguments, as_int, positive
+from keraslike.data.elements import (
+    AUTOTUNE,
+    INFINITE,
+    UNKNOWN,
+    Function,
+    Nested,
+    arguments,
+    as_int,
+    positive,
+)
 from keraslike.data.pipeline import Fetched, NoElements, Pipeline, Start, common, counted, enduring
 
 
@@ -95,16 +105,14 @@ class Combining(Pipeline):
     def flat_map(self, map_func: Callable, name: str | None = None) -> Any:
         """The elements of the data sets that `map_func` returns for each element, in order."""
         function = self._view.function(map_func)
-
-        def opened(element: Any) -> Iterator[Any]:
-            return _dataset(function.raw(*arguments(element)))._start(0)
+        opened = functools.partial(_opened, function)
 
         def make() -> Iterator[Any]:
             for element in tried(self._start(0)):
                 if type(element) is Failed:
                     yield element
                 else:
-                    yield from begun(lambda element=element: opened(element))
+                    yield from begun(functools.partial(opened, element))
 
         made = self._then(enduring(make), UNKNOWN, spec=self._inner_spec(function), batch_size=None)
         made.functions = (function,)
@@ -164,9 +172,7 @@ class Combining(Pipeline):
                 )
         block = 1 if block_length is None else positive("block_length", block_length, error=error)
         function = self._view.function(map_func)
-
-        def opened(element: Any) -> Iterator[Any]:
-            return _dataset(function.raw(*arguments(element)))._start(0)
+        opened = functools.partial(_opened, function)
 
         def make() -> Iterator[Any]:
             elements = tried(self._start(0))
@@ -323,6 +329,11 @@ def _apart(structure: Any) -> Any:
 def _check(dataset: Any, name: str) -> None:
     if not isinstance(dataset, Pipeline):
         raise TypeError(f"{name}() takes data sets. Received: {dataset!r}")
+
+
+def _opened(function: Function, element: Any) -> Iterator[Any]:
+    """The elements of the data set that a function returns for an element."""
+    return _dataset(function.raw(*arguments(element)))._start(0)
 
 
 def _dataset(made: Any) -> Any:

@@ -18,6 +18,7 @@ from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.recording import Node, leaves_of, rebuilt
 from keraslike.tf.tape import (
     GradientTape,
+    Recorder,
     UnconnectedGradients,
     _ones,
     _zeros_for,
@@ -26,7 +27,7 @@ from keraslike.tf.tape import (
 from keraslike.tf.tensor import Tensor, _is_inexact, precision, raw, run
 
 
-class ForwardAccumulator:
+class ForwardAccumulator(Recorder):
     """Computes derivatives along a direction in its block, together with the values.
 
     Args:
@@ -42,8 +43,6 @@ class ForwardAccumulator:
     >>> accumulator.jvp(y)
     <tf.Tensor: shape=(), dtype=float32, numpy=12.0>
     """
-
-    _run, _dispatch = staticmethod(GradientTape._run), staticmethod(GradientTape._dispatch)
 
     def __init__(self, primals: Any, tangents: Any):
         found, along = leaves_of(primals), [convert_to_tensor(t) for t in leaves_of(tangents)]
@@ -64,18 +63,15 @@ class ForwardAccumulator:
                     f"{tuple(tangent.shape)}"
                 )
             self._set(x, tangent)
-        self._active = False
 
     def __enter__(self) -> ForwardAccumulator:
         if self._active:
             raise ValueError("The block of this accumulator has been entered already.")
-        context.state.tapes = (*context.state.tapes, self)
-        self._active = True
+        self._start()
         return self
 
     def __exit__(self, *_: Any) -> None:
-        context.state.tapes = tuple(t for t in context.state.tapes if t is not self)
-        self._active = False
+        self._stop()
 
     def jvp(self, primals: Any, unconnected_gradients: str = UnconnectedGradients.NONE) -> Any:
         """The derivatives of tensors, in their structure.

@@ -193,9 +193,6 @@ class LinearOperatorKronecker(_OfOperators):
             found = ops.reshape(made, (*a.shape[:-2], *sizes))
         return found
 
-    def _matmul(self, x: Any, adjoint: bool) -> Any:
-        return linalg.matmul(*spread(self.to_dense(), x), adjoint_a=adjoint)
-
     def _determinant(self) -> Any:
         return math.prod(
             o.determinant() ** (self.domain_dimension // o.domain_dimension)

@@ -50,7 +50,42 @@ def check_unconnected(value: str) -> None:
         raise ValueError(f"unconnected_gradients must be 'none' or 'zero'. Received: {value!r}")
 
 
-class GradientTape:
+class Recorder:
+    """What the operations in a block are recorded by."""
+
+    _active = False
+
+    def _start(self) -> None:
+        context.state.tapes = (*context.state.tapes, self)
+        self._active = True
+
+    def _stop(self) -> None:
+        context.state.tapes = tuple(t for t in context.state.tapes if t is not self)
+        self._active = False
+
+    @staticmethod
+    def _run(
+        fn: Callable,
+        tensors: Sequence[Any],
+        values: Sequence[Any],
+        followed: tuple[bool, ...],
+        rest: tuple,
+        kwargs: dict[str, Any],
+        lasting: bool,
+        name: str,
+    ) -> Any:
+        return recording.run_recorded(
+            fn, tensors, values, followed, rest, kwargs, lasting, name=name
+        )
+
+    @staticmethod
+    def _dispatch(
+        function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any = None
+    ) -> Any:
+        return calls.dispatch(function, args, kwargs, owner)
+
+
+class GradientTape(Recorder):
     """Records operations on variables and watched tensors, to compute gradients.
 
     Args:
@@ -71,7 +106,6 @@ class GradientTape:
         self._watched: dict[int, Any] = {}  # by id; the reference keeps the id valid
         self._recorded: dict[int, Tensor] = {}
         self._spent = False
-        self._active = False
 
     # -- recording ----------------------------------------------------------------------------
 
@@ -84,14 +118,6 @@ class GradientTape:
     def __exit__(self, *_: Any) -> None:
         if self._active:
             self._stop()
-
-    def _start(self) -> None:
-        context.state.tapes = (*context.state.tapes, self)
-        self._active = True
-
-    def _stop(self) -> None:
-        context.state.tapes = tuple(t for t in context.state.tapes if t is not self)
-        self._active = False
 
     def _follows(self, x: Any) -> bool:
         if self._knows(x):
@@ -174,27 +200,6 @@ class GradientTape:
             self._recorded[id(output)] = output
 
     # `tensor.run` and `core.boxed` call these on the innermost tape, for all tapes.
-
-    @staticmethod
-    def _run(
-        fn: Callable,
-        tensors: Sequence[Any],
-        values: Sequence[Any],
-        followed: tuple[bool, ...],
-        rest: tuple,
-        kwargs: dict[str, Any],
-        lasting: bool,
-        name: str,
-    ) -> Any:
-        return recording.run_recorded(
-            fn, tensors, values, followed, rest, kwargs, lasting, name=name
-        )
-
-    @staticmethod
-    def _dispatch(
-        function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any = None
-    ) -> Any:
-        return calls.dispatch(function, args, kwargs, owner)
 
     # -- gradients ----------------------------------------------------------------------------
 
