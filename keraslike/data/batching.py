@@ -172,8 +172,10 @@ class Batching(Pipeline):
                 size = next(turns)
                 if not size and not ended:
                     if row is None:
-                        ahead.append(row := next(elements))
-                    return self._nothing_of(row)
+                        ahead.extend(itertools.islice(elements, 1))
+                        ended = not ahead
+                        row = ahead[0] if ahead else None
+                    return map_leaves(_no_rows, rows._spec()) if ended else self._nothing_of(row)
                 group = [] if ended else [*ahead, *itertools.islice(elements, size - len(ahead))]
                 ahead.clear()
                 ended = len(group) < size
@@ -550,6 +552,14 @@ class Batching(Pipeline):
             return [size if n is None else n for n in known or ()]
 
         return map_leaves(filled, spec)
+
+
+def _no_rows(spec: Any) -> np.ndarray:
+    """A batch without rows, of a spec of rows. Raises StopIteration for rows that are no arrays."""
+    if not isinstance(spec, ArraySpec):
+        raise StopIteration
+    kind = object if spec.dtype == "string" else np.dtype(spec.dtype)
+    return np.empty((0, *(n or 0 for n in spec.shape or ())), kind)
 
 
 def _is_plain(array: Any) -> bool:

@@ -26,7 +26,7 @@ _POSIX = {
     "xdigit": "0-9A-Fa-f",
 }
 
-_TOKEN = re.compile(r"\\[pP](?:\{\^?\w+\}|\w)|\[:\^?\w+:\]|\\.|.", re.DOTALL)
+_TOKEN = re.compile(r"\\[pP](?:\{[^}]*\}|\w)|\[:\^?\w+:\]|\\.|.", re.DOTALL)
 
 
 @functools.lru_cache(256)
@@ -62,14 +62,14 @@ def compiled(pattern: bytes) -> re.Pattern:
 def _characters(part: str) -> str:
     """The characters that `\\p{Lu}`, `\\P{Lu}`, `[:alpha:]` or `[:^alpha:]` stands for."""
     name = part[2:-2] if part[0] == "[" else part[2:].strip("{}")
-    positive, name = name[0] != "^", name.lstrip("^")
+    positive, name = not name.startswith("^"), name.removeprefix("^")
     if part[0] == "[" and name in _POSIX:
         if positive:
             return _POSIX[name]
         found = np.zeros(0x110000, bool)
         found[:128] = [re.match(f"[{_POSIX[name]}]", chr(i)) is not None for i in range(128)]
     else:
-        found = np.char.startswith(_categories(), name)
+        found = np.char.startswith(_categories(), "" if name == "Any" else name or "-")
         if part[0] == "[" or not found.any():
             raise InvalidArgumentError(f"Invalid pattern: {part} is not supported here.")
     wanted = (found == (positive != part.startswith(r"\P"))) & (_categories() != "Cs")

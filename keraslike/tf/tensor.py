@@ -184,6 +184,12 @@ class Tensor(Boxed):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self._value, dtype=dtype, copy=copy)
 
+    def __dlpack__(self, **options: Any) -> Any:
+        return self._known().__dlpack__(**options)
+
+    def __dlpack_device__(self) -> Any:
+        return self._known().__dlpack_device__()
+
     __array_priority__ = 1000  # numpy defers `array * tensor` to this class
 
     def __float__(self) -> float:

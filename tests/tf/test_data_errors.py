@@ -257,6 +257,10 @@ def test_sizes_of_batches_in_turn_and_numbers_of_rows():
     pairs = R(2).batch(2, drop_remainder=True)
     assert [b.numpy().tolist() for b in pairs.rebatch([1, 0])] == [[0], [], [1], []]
     assert pairs.rebatch([1, 1]).element_spec.shape == [1]
+    for turns, drop in (([0, 1], False), ([0, 2], True)):
+        empty = R(0).batch(2).rebatch(turns, drop_remainder=drop)
+        assert [b.numpy().tolist() for b in empty] == [[]]
+    assert list(R(0).batch(2).rebatch([1, 0])) == []
     assert pairs.rebatch(3).element_spec.shape == [None]
     assert len(D.from_tensors(([1, 2], [[3], [4]])).unbatch()) == 2
     assert len(R(6).batch(2, drop_remainder=True).unbatch()) == 6

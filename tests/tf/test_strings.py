@@ -156,6 +156,7 @@ def test_regex_replace(text, pattern, new, expected):
         (r"\P{L}", "aB__é_ÀΩ中_"),
         (r"[^\p{L}]", "aB__é_ÀΩ中_"),
         (r"\p{^Lu}", "_B____ÀΩ__"),
+        (r"\p{Any}", "_" * 10),
         (r"[[:^alpha:]]", "aB________"),
         (r"[[:punct:]]", "aB3 é_ÀΩ中²"),
     ],

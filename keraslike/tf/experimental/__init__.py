@@ -8,7 +8,7 @@ from keraslike.tf.dispatch import (
     dispatch_for_unary_elementwise_apis,
     unregister_dispatch_for,
 )
-from keraslike.tf.experimental import extension_type, numpy
+from keraslike.tf.experimental import dlpack, extension_type, numpy
 from keraslike.tf.extension_type import BatchableExtensionType, ExtensionType
 from keraslike.tf.ragged_shape import DynamicRaggedShape, RowPartition
 
@@ -22,6 +22,7 @@ __all__ = [
     "dispatch_for_binary_elementwise_apis",
     "dispatch_for_binary_elementwise_assert_apis",
     "dispatch_for_unary_elementwise_apis",
+    "dlpack",
     "extension_type",
     "numpy",
     "unregister_dispatch_for",

@@ -503,20 +503,22 @@ def experimental_enable_numpy_behavior(
 
     Args:
         prefer_float32: whether Python's floats are float32 rather than float64.
-        dtype_conversion_mode: must be "legacy".
+        dtype_conversion_mode: "legacy", or "off", with which operators of tensors do not convert
+            dtypes. The modes "all" and "safe", of tensors without a fixed dtype, are not supported.
 
     Example (it lasts until the program ends)::
 
         tf.experimental.numpy.experimental_enable_numpy_behavior()
         tf.constant([[1, 2]]).T + 0.5
     """
-    if dtype_conversion_mode != "legacy":
-        raise NotImplementedError(
+    if dtype_conversion_mode not in ("legacy", "off"):
+        kind = NotImplementedError if dtype_conversion_mode in ("all", "safe") else ValueError
+        raise kind(
             "tf.experimental.numpy.experimental_enable_numpy_behavior: dtype_conversion_mode must "
-            f"be 'legacy'. Received: {dtype_conversion_mode!r}"
+            f"be 'legacy' or 'off'. Received: {dtype_conversion_mode!r}"
         )
     _prefer(prefer_float32)
-    operators.promoted = alike
+    operators.promoted = alike if dtype_conversion_mode == "legacy" else None
     methods: dict[str, Any] = {
         "T": property(lambda x: _FUNCTIONS["transpose"](x)),
         "__round__": _FUNCTIONS["around"],
