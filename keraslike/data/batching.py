@@ -22,6 +22,7 @@ from keraslike.data.elements import (
     is_text_scalar,
     length,
     merged,
+    no_rows,
     positive,
     row,
     stack,
@@ -149,14 +150,14 @@ class Batching(Pipeline):
     ) -> Any:
         """The rows of all batches, regrouped into batches of another size, or of sizes in turn."""
         error, one = self._view.error, as_int(batch_size)
-        sizes = batch_size if one is None else [one]
-        sizes = [positive("batch_size", n, 0, error) for n in sizes]
+        given = batch_size if one is None else [one]
+        sizes = [positive("batch_size", n, 0, error) for n in given]
         if not any(sizes):
             raise error(f"batch_size must have a positive number. Received: {batch_size!r}")
         rows = self.unbatch()
         if len(set(sizes)) == 1:
-            inputs = [getattr(spec, "shape", None) or (None,) for spec in iter_leaves(self._spec())]
-            divided = all(shape[0] is not None and shape[0] % sizes[0] == 0 for shape in inputs)
+            inputs = [(getattr(s, "shape", None) or (None,))[0] for s in iter_leaves(self._spec())]
+            divided = all(size is not None and size % sizes[0] == 0 for size in inputs)
             made = rows.batch(sizes[0], drop_remainder or divided)
             made._count = UNKNOWN
             return made
@@ -164,8 +165,7 @@ class Batching(Pipeline):
         def make() -> Iterator[Any]:
             elements, turns = rows._start(0), itertools.cycle(sizes)
             ahead: list[Any] = []
-            row: Any = None  # one that was read: an empty batch is like it
-            ended = False
+            row, ended = None, False  # `row` was read: an empty batch is like it
 
             def following() -> Any:
                 nonlocal row, ended
@@ -173,9 +173,8 @@ class Batching(Pipeline):
                 if not size and not ended:
                     if row is None:
                         ahead.extend(itertools.islice(elements, 1))
-                        ended = not ahead
-                        row = ahead[0] if ahead else None
-                    return map_leaves(_no_rows, rows._spec()) if ended else self._nothing_of(row)
+                        row, ended = (ahead[0], False) if ahead else (None, True)
+                    return map_leaves(no_rows, rows._spec()) if ended else self._nothing_of(row)
                 group = [] if ended else [*ahead, *itertools.islice(elements, size - len(ahead))]
                 ahead.clear()
                 ended = len(group) < size
@@ -186,9 +185,8 @@ class Batching(Pipeline):
 
             return Steps(following)
 
-        return rows._then(
-            passing(make), spec=lambda: map_leaves(lambda s: s.inside(None), rows._spec())
-        )
+        spec = lambda: map_leaves(lambda s: s.inside(None), rows._spec())  # noqa: E731
+        return rows._then(passing(make), spec=spec)
 
     def _nothing_of(self, element: Any) -> Any:
         """An empty batch of such elements."""
@@ -552,14 +550,6 @@ class Batching(Pipeline):
             return [size if n is None else n for n in known or ()]
 
         return map_leaves(filled, spec)
-
-
-def _no_rows(spec: Any) -> np.ndarray:
-    """A batch without rows, of a spec of rows. Raises StopIteration for rows that are no arrays."""
-    if not isinstance(spec, ArraySpec):
-        raise StopIteration
-    kind = object if spec.dtype == "string" else np.dtype(spec.dtype)
-    return np.empty((0, *(n or 0 for n in spec.shape or ())), kind)
 
 
 def _is_plain(array: Any) -> bool:

@@ -60,6 +60,18 @@ class ArraySpec:
         return ArraySpec(tuple(a if a == b else None for a, b in pairs), self.dtype)
 
 
+def no_rows(spec: Any) -> np.ndarray:
+    """A batch without rows, of a spec of rows. Raises StopIteration for rows that are no arrays.
+
+    >>> no_rows(ArraySpec((None, 2), "int32")).shape
+    (0, 0, 2)
+    """
+    if not isinstance(spec, ArraySpec):
+        raise StopIteration
+    kind = object if spec.dtype == "string" else np.dtype(spec.dtype)
+    return np.empty((0, *(n or 0 for n in spec.shape or ())), kind)
+
+
 class Datasets(np.ndarray):
     """An array of data sets, such as those of the windows in a batch."""
 

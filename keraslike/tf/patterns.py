@@ -8,6 +8,7 @@ import unicodedata
 
 import numpy as np
 
+from keraslike.tf import scripts
 from keraslike.tf.errors import InvalidArgumentError
 
 _POSIX = {
@@ -33,7 +34,7 @@ _TOKEN = re.compile(r"\\[pP](?:\{[^}]*\}|\w)|\[:\^?\w+:\]|\\.|.", re.DOTALL)
 def compiled(pattern: bytes) -> re.Pattern:
     r"""The Python pattern for a pattern in the syntax of RE2.
 
-    Raises InvalidArgumentError for what RE2 refuses, and for names of scripts.
+    Raises InvalidArgumentError for what RE2 refuses.
 
     >>> compiled(rb"\pL+").findall("ab, cd")
     ['ab', 'cd']
@@ -60,7 +61,7 @@ def compiled(pattern: bytes) -> re.Pattern:
 
 @functools.lru_cache(64)
 def _characters(part: str) -> str:
-    """The characters that `\\p{Lu}`, `\\P{Lu}`, `[:alpha:]` or `[:^alpha:]` stands for."""
+    """The characters that `\\p{Lu}`, `\\P{Greek}`, `[:alpha:]` or `[:^alpha:]` stands for."""
     name = part[2:-2] if part[0] == "[" else part[2:].strip("{}")
     positive, name = not name.startswith("^"), name.removeprefix("^")
     if part[0] == "[" and name in _POSIX:
@@ -68,6 +69,8 @@ def _characters(part: str) -> str:
             return _POSIX[name]
         found = np.zeros(0x110000, bool)
         found[:128] = [re.match(f"[{_POSIX[name]}]", chr(i)) is not None for i in range(128)]
+    elif part[0] == "\\" and name in scripts.NUMBERS and name != "Unknown":
+        found = scripts.of_all() == scripts.NUMBERS[name]
     else:
         found = np.char.startswith(_categories(), "" if name == "Any" else name or "-")
         if part[0] == "[" or not found.any():

@@ -13,8 +13,8 @@ import numpy as np
 from keraslike.core import context
 from keraslike.core.errors import NeedsPython
 from keraslike.core.text import Text, narrow
-from keraslike.tf import dtypes
-from keraslike.tf.conversion import constant, convert_to_tensor
+from keraslike.tf import dtypes, scripts
+from keraslike.tf.conversion import constant, convert_to_tensor, mismatch
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.ragged_tensor import RaggedTensor
 from keraslike.tf.structure import Operating, host
@@ -310,6 +310,21 @@ def unicode_encode(
     for place in np.ndindex(out.shape):
         out[place] = encode(points[place].tolist())
     return Tensor(out)
+
+
+@of_ragged
+def unicode_script(input: Any, name: str | None = None) -> Tensor:
+    """The scripts of code points as ICU's numbers, int32; -1 for what is no code point.
+
+    >>> unicode_script([ord("a"), ord("芸"), ord("Б")]).numpy().tolist()
+    [25, 17, 8]
+    """
+    given = input if isinstance(input, Tensor) else convert_to_tensor(input, dtypes.int32)
+    if given.dtype is not dtypes.int32:
+        raise InvalidArgumentError(mismatch("strings.unicode_script", dtypes.int32, given.dtype, 0))
+    points = host(given, "The script of a character", "call it outside of compiled functions.")
+    found = [scripts.of(i) if 0 <= i < 0x110000 else -1 for i in points.reshape(-1).tolist()]
+    return constant(np.asarray(found, np.int32).reshape(points.shape))
 
 
 @of_ragged

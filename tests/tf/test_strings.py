@@ -157,6 +157,9 @@ def test_regex_replace(text, pattern, new, expected):
         (r"[^\p{L}]", "aB__é_ÀΩ中_"),
         (r"\p{^Lu}", "_B____ÀΩ__"),
         (r"\p{Any}", "_" * 10),
+        (r"\p{Greek}", "aB3 é,À_中²"),
+        (r"\P{Latin}", "aB__é_À___"),
+        (r"[\p{Han}\p{^Common}]", "__3 _,___²"),
         (r"[[:^alpha:]]", "aB________"),
         (r"[[:punct:]]", "aB3 é_ÀΩ中²"),
     ],
@@ -171,9 +174,19 @@ def test_regex():
     found = tf.strings.regex_full_match(["TF lib", "lib TF"], ".*lib$")
     assert plain(found) == [True, False] and found.dtype == tf.bool
     assert plain(tf.strings.regex_full_match("a\nb", "a.b")) is False
-    for pattern in ("(", "(?=a)", r"(a)\1", r"\p{Greek}"):
+    for pattern in ("(", "(?=a)", r"(a)\1", r"\p{greek}", r"\p{Script=Greek}"):
         with pytest.raises(InvalidArgumentError, match="Invalid pattern"):
             tf.strings.regex_full_match("a", pattern)
+
+
+def test_scripts_of_characters():
+    points = [1, 0x3B1, 0x430, 0x4E00, 0x3042, 0x5D0, 0x627, 0x1F600, 0x10FFFF, -1, 0x110000, 97]
+    numbers = [0, 14, 8, 17, 20, 19, 2, 0, 103, -1, -1, 25]
+    found = tf.strings.unicode_script(points)
+    assert plain(found) == numbers and found.dtype == tf.int32
+    assert plain(tf.strings.unicode_script(ragged([[0xE9, 0xAC00], [0x300]]))) == [[25, 18], [1]]
+    with pytest.raises(InvalidArgumentError, match="int64"):
+        tf.strings.unicode_script(tf.constant([65], tf.int64))
 
 
 # -- joining and splitting ----------------------------------------------------------------------
