@@ -258,6 +258,13 @@ def without_callbacks(jaxpr: Any) -> Any:
     return jaxpr.replace(eqns=eqns, effects=frozenset())
 
 
+def has_operation(jaxpr: Any, name: str) -> bool:
+    """Whether a program, or one that it calls, has an operation of this name."""
+    if any(eqn.primitive.name == name for eqn in jaxpr.eqns):
+        return True
+    return any(has_operation(inner, name) for inner in jex.subjaxprs(jaxpr))
+
+
 def _parts_without(value: Any) -> Any:
     if isinstance(value, jex.ClosedJaxpr):
         return value.replace(jaxpr=without_callbacks(value.jaxpr))

@@ -13,9 +13,10 @@ from flax import nnx
 
 from keraslike.core import context
 from keraslike.core.context import trace_state_clean
+from keraslike.core.jax_internals import has_operation
 from keraslike.tf import dtypes
 from keraslike.tf.conversion import convert_to_tensor
-from keraslike.tf.recording import Node, leaves_of, rebuilt
+from keraslike.tf.recording import GivenNode, Node, leaves_of, rebuilt
 from keraslike.tf.tape import (
     GradientTape,
     Recorder,
@@ -117,7 +118,10 @@ class ForwardAccumulator(Recorder):
                 self._tangents.get(id(x), Tensor(np.zeros(raw(x).shape, raw(x).dtype)))
                 for x in node.inputs
             ]
-            found = _along(node, tangents)
+            if isinstance(node, GivenNode):
+                found = _by_user(node, tangents)
+            else:
+                found = _along(node, tangents)
             for output, tangent in zip([o for o in node.outputs if _smooth(o)], found):
                 self._set(output, tangent)
 
@@ -134,18 +138,38 @@ def _along(node: Node, tangents: list[Tensor]) -> list[Tensor]:
         out = node.again(*values)
         return [out[i] for i in places]
 
+    def forward(*values: Any) -> list[Any]:
+        return jax.jvp(smooth, values[:count], values[count:])[1]
+
     def along(*values: Any) -> list[Any]:
         try:
-            return jax.jvp(smooth, values[:count], values[count:])[1]
-        except TypeError as error:  # part of it, such as a loop, has gradients in reverse mode only
+            traced = any(isinstance(x, jax.core.Tracer) for x in values)
+            if not traced or not has_operation(
+                jax.make_jaxpr(forward)(*values).jaxpr, "custom_lin"
+            ):
+                return forward(*values)
+        except TypeError as error:
             if "custom_vjp" not in str(error):
                 raise
+        # Part of it, such as a loop, has gradients in reverse mode only.
         out, pullback = jax.vjp(smooth, *values[:count])
         _, transposed = jax.vjp(pullback, [jnp.zeros_like(x) for x in out])
         return transposed(values[count:])[0]
 
     with precision(node.taken):
         return run(along, [*node.inputs, *tangents], lasting=False)
+
+
+def _by_user(node: GivenNode, tangents: list[Tensor]) -> list[Tensor]:
+    """The derivatives by the user's gradients, which are linear in those of the outputs."""
+    outputs = [o for o in node.outputs if _smooth(o)]
+    seeds = {id(o): Tensor(np.zeros(raw(o).shape, raw(o).dtype)) for o in outputs}
+    with GradientTape() as tape:
+        tape.watch(list(seeds.values()))
+        found = node.pull([seeds.get(id(o)) for o in node.outputs])
+    pairs = [(g, t) for g, t in zip(found, tangents) if g is not None]
+    targets, along = map(list, zip(*pairs)) if pairs else ([], [])
+    return tape.gradient(targets, list(seeds.values()), along, UnconnectedGradients.ZERO)
 
 
 # -- gradients of what a traced function has computed so far --------------------------------------

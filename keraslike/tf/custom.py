@@ -283,7 +283,8 @@ def _run_eagerly(f: Callable, tensors: list[Any], kwargs: dict[str, Any]) -> Any
     inputs = [*tensors, *variables]
     own = [
         t for t in tapes
-        if not isinstance(t, ForwardAccumulator)  # it follows the operations in `f`
+        # It follows the operations in `f`, where the outputs are computed by operations.
+        if not (isinstance(t, ForwardAccumulator) and any(map(t._follows, leaves_of(out))))
         and any(t._follows(x) and _is_inexact(raw(x)) for x in inputs)
     ]  # fmt: skip
     with context.using(tapes=tuple(t for t in tapes if t not in own)):

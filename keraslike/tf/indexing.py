@@ -282,24 +282,48 @@ def gather_nd(
 ) -> Tensor:
     """The elements, or slices, at the multi-dimensional indices in the last axis of `indices`.
 
+    Args:
+        bad_indices_policy: `"ERROR"`, the default, or `"IGNORE"`, by which indices out of range
+            give zeros.
+
     >>> tf.gather_nd([[1, 2], [3, 4]], [[0, 1], [1, 0]]).numpy().tolist()
     [2, 3]
     """
-    _policy("gather_nd", bad_indices_policy)
+    ignores = _ignores("gather_nd", bad_indices_policy)
     params, indices, batch_dims = _as_operand(params), _as_operand(indices), static(batch_dims)
     if batch_dims < 0:
         raise ValueError(f"batch_dims must not be negative. Received: batch_dims={batch_dims}")
-    check_places("indices", indices, tuple(params.shape)[batch_dims:][: indices.shape[-1]])
+    sizes = tuple(params.shape)[batch_dims:][: indices.shape[-1]]
+    if ignores:
+        fits = run(_fitting, (indices,), (sizes,))
+        found = gather_nd(params, where(fits, indices, zeros((), indices.dtype)), batch_dims)
+        shape = (*fits.shape[:-1], *(1,) * (len(found.shape) - len(fits.shape) + 1))
+        return where(reshape(fits, shape), found, zeros((), found.dtype))
+    check_places("indices", indices, sizes)
     if len(indices.shape) == 2 and indices.shape[1] == 1 and not batch_dims:
         return gather(params, indices[:, 0])  # whose gradient has rows, as in TensorFlow
     return run(_gather_nd, (params, indices), (batch_dims,))
 
 
-def _policy(name: str, policy: str) -> None:
-    if policy not in ("", "DEFAULT", "ERROR"):
-        raise NotImplementedError(
-            f"tf.{name}: indices out of range are errors. Received: bad_indices_policy={policy!r}"
+def _ignores(name: str, policy: str) -> bool:
+    """Whether a policy ignores indices out of range; by any other they are errors."""
+    if policy not in ("", "DEFAULT", "ERROR", "IGNORE"):
+        raise InvalidArgumentError(
+            f"tf.{name}: bad_indices_policy must be 'DEFAULT', 'ERROR' or 'IGNORE'. "
+            f"Received: {policy!r}"
         )
+    return policy == "IGNORE"
+
+
+def _fitting(indices: Any, sizes: Any) -> Any:
+    """Whether each index, along the last axis, which is kept, is within the sizes of its axes."""
+    indices = jnp.asarray(indices)
+    return ((indices >= 0) & (indices < np.asarray(sizes))).all(-1, keepdims=True)
+
+
+def _at_end(indices: Any, sizes: Any) -> Any:
+    """The indices with those out of range at the end of their axes, where updates are dropped."""
+    return jnp.where(_fitting(indices, sizes), indices, np.asarray(sizes, indices.dtype))
 
 
 @moves
@@ -333,7 +357,7 @@ def _scatter(name: str, method: str) -> Callable:
         bad_indices_policy: str = "",
         name: str | None = None,
     ) -> Tensor:
-        _policy(scatter.__name__, bad_indices_policy)
+        ignores = _ignores(scatter.__name__, bad_indices_policy)
         tensor, updates = operands(method, tensor, updates)
         if method in ("max", "min") and not (tensor.dtype.is_floating or tensor.dtype.is_integer):
             raise InvalidArgumentError(
@@ -341,7 +365,11 @@ def _scatter(name: str, method: str) -> Callable:
                 f"{tensor.dtype.name}"
             )
         indices = _as_operand(indices)
-        check_places("indices", indices, tuple(tensor.shape)[: indices.shape[-1]])
+        sizes = tuple(tensor.shape)[: indices.shape[-1]]
+        if ignores:
+            indices = run(_at_end, (indices,), (sizes,))
+        else:
+            check_places("indices", indices, sizes)
         return run(place, (tensor, updates, indices))
 
     if method == "set":
@@ -363,7 +391,8 @@ def _or_appended(place: Callable) -> Callable:
         places = known.reshape(-1, known.shape[-1])
         out = np.array(x, object)
         for at, text in zip(map(tuple, places), updates.reshape(-1, *out.shape[known.shape[-1] :])):
-            out[at] = out[at] + text
+            if all(i < n for i, n in zip(at, out.shape)):
+                out[at] = out[at] + text
         return out
 
     return of_any

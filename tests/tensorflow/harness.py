@@ -38,7 +38,7 @@ TABLE: dict[str, dict] = {}  # of `names.py`
 # Python modules of TensorFlow that serve its tests; all others are made of the table.
 FROM_SOURCES = re.compile(
     r"tensorflow\.python\.(.*_test|.*\.\w*_?test_base|framework\.(test_)?combinations"
-    r"|ops\.linalg\.linear_operator_test_util|util\.(compat|tf_inspect))"
+    r"|ops\.(linalg\.linear_operator|parallel_for\.)_?test_util|util\.(compat|tf_inspect))"
 )
 # Where the public function is that a private one of the same name implements.
 PUBLIC_MODULES = (
@@ -150,6 +150,7 @@ def pytest_addoption() -> None:
     """Called as soon as the plugin has been imported, before any test file is."""
     TABLE.update(json.loads(pathlib.Path(os.environ["TENSORFLOW_NAMES"]).read_text()))
     DatasetIterator._next_internal = DatasetIterator.get_next  # type: ignore[attr-defined]
+    tf.Tensor._USE_EQUALITY = True  # type: ignore[attr-defined]
     sys.meta_path.insert(0, Finder())
     of_tf = functools.partial(getattr, tf)
     sys.modules["tensorflow"] = stand_ins.Module("tensorflow", {"test": stand_ins.TEST}, of_tf)

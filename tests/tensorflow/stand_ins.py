@@ -312,6 +312,25 @@ def _mapped(function: Callable, *structures: Any, **_: Any) -> Any:
     return map_leaves(lambda leaf: next(values), structures[0], _is_leaf)
 
 
+class _OfEager(type):
+    """The type of `EagerTensor`, which tests make tensors with."""
+
+    def __instancecheck__(cls, value: Any) -> bool:
+        return isinstance(value, tf.Tensor)
+
+    def __call__(cls, value: Any, device: Any = None, dtype: Any = None) -> Any:
+        return tf.constant(value, None if dtype is None else tf.as_dtype(dtype))
+
+
+def _pfor(function: Callable, iters: Any, fallback_to_while_loop: bool = True, **_: Any) -> Any:
+    return tf.vectorized_map(function, tf.range(iters), fallback_to_while_loop)
+
+
+def _for_loop(function: Callable, dtypes: Any, iters: Any, **_: Any) -> Any:
+    found = [function(tf.constant(i)) for i in range(int(iters))]
+    return tf.nest.map_structure(lambda *parts: tf.stack(parts), *found)
+
+
 def _constant_value(*args: Any, **kwargs: Any) -> Any:
     made = tf.ragged.constant(*args, **kwargs)
     return made if isinstance(made, tf.RaggedTensor) else made.numpy()
@@ -377,7 +396,11 @@ VALUES: dict[str, Any] = {
     f"{PYTHON}.framework.config.list_physical_devices": lambda kind="CPU": (
         tf.config.list_physical_devices("CPU") if kind == "CPU" else []
     ),
+    f"{PYTHON}.eager.core._NotOkStatusException": type("_NotOkStatusException", (Exception,), {}),
+    f"{_OPS}.EagerTensor": _OfEager("EagerTensor", (), {}),
     f"{PYTHON}.ops.array_ops.newaxis": None,
+    f"{PYTHON}.ops.parallel_for.control_flow_ops.pfor": _pfor,
+    f"{PYTHON}.ops.parallel_for.control_flow_ops.for_loop": _for_loop,
     f"{PYTHON}.ops.numpy_ops.np_dtypes.is_allow_float64": _yes,
     f"{PYTHON}.ops.numpy_ops.np_dtypes.set_allow_float64": lambda allow: (
         allow or Absent(f"{PYTHON}.ops.numpy_ops.np_dtypes.set_allow_float64")()
@@ -404,7 +427,6 @@ VALUES: dict[str, Any] = {
 }
 PUBLIC = {
     f"{PYTHON}.framework.constant_op.constant_v1": "constant",
-    f"{PYTHON}.framework.ops.EagerTensor": "Tensor",
     f"{PYTHON}.framework.ops.Tensor": "Tensor",
     f"{PYTHON}.ops.array_ops.diag_part": "linalg.tensor_diag_part",
     f"{PYTHON}.ops.array_ops.gather": "gather",

@@ -159,3 +159,29 @@ def test_python_in_a_function_runs_each_time_and_has_a_gradient():
 
     assert plain(squared(tf.constant(3.0))) == [6.0, 1]
     assert plain(squared(tf.constant(4.0))) == [8.0, 2]
+
+
+def test_forward_through_a_loop_of_unknown_length():
+    @tf.function
+    def slope(x, count):
+        with tf.autodiff.ForwardAccumulator(x, tf.ones_like(x)) as accumulator:
+            y = x
+            for _ in tf.range(count):
+                y *= x
+        return accumulator.jvp(y)
+
+    assert float(slope(tf.constant(2.0), tf.constant(4))) == 80.0
+
+
+def test_forward_through_a_custom_gradient_without_operations():
+    @tf.custom_gradient
+    def sin(x):
+        return np.sin(x.numpy()), lambda dy: dy * tf.cos(x)
+
+    x, one = tf.constant([1.0, 2.0]), tf.ones(2)
+    with tf.autodiff.ForwardAccumulator(x, one) as outer:
+        with tf.autodiff.ForwardAccumulator(x, one) as inner:
+            y = sin(x)
+        slope = inner.jvp(y)
+    np.testing.assert_allclose(slope, np.cos([1.0, 2.0]), rtol=1e-6)
+    np.testing.assert_allclose(outer.jvp(slope), -np.sin([1.0, 2.0]), rtol=1e-6)

@@ -58,8 +58,8 @@ def test_what_is_not_supported_raises():
             padding="SAME",
             use_cudnn_on_gpu=False,
         )
-    with pytest.raises(NotImplementedError, match="bad_indices_policy='IGNORE'"):
-        tf.scatter_nd([[9]], [1], [2], bad_indices_policy="IGNORE")
+    with pytest.raises(tf.errors.InvalidArgumentError, match="bad_indices_policy must be"):
+        tf.scatter_nd([[9]], [1], [2], bad_indices_policy="WEIRD")
     with pytest.raises(ValueError, match="not within an image"):
         tf.image.crop_to_bounding_box(tf.zeros([2, 2, 1]), 1, 0, 2, 2)
 
@@ -125,3 +125,22 @@ LEADS_TO = _TEXT.strip().splitlines()
 def test_values_that_the_arguments_lead_to(expression, wanted):
     value = tf.convert_to_tensor(eval(expression, {"tf": tf, "m": M})).numpy()
     np.testing.assert_allclose(value, eval(wanted), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "call, expected",
+    [
+        (
+            lambda ignore: tf.gather_nd([[1, 2], [3, 4]], [[0, 1], [2, 0], [-1, 0]], **ignore),
+            [2, 0, 0],
+        ),
+        (lambda ignore: tf.gather_nd([[1, 2], [3, 4]], [[0], [5]], **ignore), [[1, 2], [0, 0]]),
+        (lambda ignore: tf.gather_nd([[1, 2], [3, 4]], [[[1]], [[2]]], 1, **ignore), [[2], [0]]),
+        (lambda ignore: tf.gather_nd(["a", "b"], [[0], [5]], **ignore), [b"a", b""]),
+        (lambda ignore: tf.scatter_nd([[0], [5], [-1]], [1, 2, 3], [3], **ignore), [1, 0, 0]),
+        (lambda ignore: tf.scatter_nd([[0], [5]], ["x", "y"], [2], **ignore), [b"x", b""]),
+        (lambda ignore: tf.tensor_scatter_nd_add([1, 2], [[0], [5]], [7, 8], **ignore), [8, 2]),
+    ],
+)
+def test_indices_out_of_range_that_are_ignored(call, expected):
+    assert call({"bad_indices_policy": "IGNORE"}).numpy().tolist() == expected
