@@ -371,8 +371,12 @@ def _padded(rows: list[np.ndarray], filler: Any, dtype: Any, shape: tuple[int, .
     """Rows of different lengths as one array, padded to the longest."""
     filler = (b"" if dtype is dtypes.string else 0) if filler is None else filler
     filler = filler.encode() if isinstance(filler, str) else filler
+    if np.size(filler) != 1:
+        raise InvalidArgumentError(
+            f"The default_value of a FixedLenSequenceFeature must be one value. Received: {filler}"
+        )
     longest = max(map(len, rows), default=0)
-    out = np.full((len(rows), longest, *shape), filler, dtype.dtype)
+    out = np.full((len(rows), longest, *shape), np.reshape(filler, ()), dtype.dtype)
     for row, array in zip(out, rows):
         row[: len(array)] = array
     return _made(out)

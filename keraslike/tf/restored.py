@@ -24,10 +24,11 @@ from keraslike.export.endpoints import Spec, is_spec, stored
 from keraslike.export.endpoints import restored as restored_value
 from keraslike.export.tensorflow_texts import text_of
 from keraslike.tf import strings
-from keraslike.tf.concrete import _Call
+from keraslike.tf.concrete import ConcreteFunction, _Call
 from keraslike.tf.conversion import _as_operand, constant, convert_to_tensor
 from keraslike.tf.dtypes import as_dtype
 from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.function import Function
 from keraslike.tf.indexing import gather
 from keraslike.tf.ragged_tensor import RaggedTensor
 from keraslike.tf.signatures import TensorSpec
@@ -353,6 +354,20 @@ class RestoredFunction:
     def concrete_functions(self) -> list[Any]:
         """The programs of its signatures."""
         return [program for program, _ in self._overloads]
+
+    def get_concrete_function(self, *args: Any, **kwargs: Any) -> ConcreteFunction:
+        """The function traced for these tensors, specs and values: by default those of its only
+        signature."""
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return self(*args, **kwargs)
+
+        call.__signature__ = self.__signature__  # type: ignore[attr-defined]
+        if not args and not kwargs and len(self._overloads) == 1:
+            [(program, arguments)] = self._overloads
+            specs = [TensorSpec(s.shape, s.dtype) for s in program.specs]
+            args, kwargs = unpacked(arguments, specs)
+        return Function(call, autograph=False).get_concrete_function(*args, **kwargs)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not self._overloads:

@@ -148,6 +148,8 @@ def test_examples():
     ):
         with pytest.raises(tf.errors.InvalidArgumentError, match=message):
             io.parse_single_example(data, {"a": kind})
+    with pytest.raises(tf.errors.InvalidArgumentError, match="must be one value"):
+        io.parse_example([data], {"a": io.FixedLenSequenceFeature([], tf.int64, True, [])})
     with pytest.raises(tf.errors.InvalidArgumentError, match="z .*is required"):
         io.parse_single_example(data, {"z": io.FixedLenFeature([], tf.int64)})
     with pytest.raises(tf.errors.InvalidArgumentError, match="Could not parse"):

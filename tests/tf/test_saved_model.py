@@ -71,6 +71,10 @@ def test_objects_and_functions_come_back(folder):
     for found in (loaded.g(tf.ones([2]), True), loaded.g(tf.ones([2]), training=True)):
         assert found["y"].numpy().tolist() == [2, 2]
         assert [t.numpy().tolist() for t in found["z"]] == [[1, 1], [2, 2]]
+    concrete = loaded.f.get_concrete_function()
+    assert concrete.structured_outputs.shape.as_list() == [None]
+    concrete = loaded.g.get_concrete_function(training=True, x=tf.TensorSpec([2]))
+    assert concrete(x=tf.ones([2]))["y"].numpy().tolist() == [2, 2]
     loaded.w.assign(3.0)
     assert loaded.f([1.0]).numpy().tolist() == [3]
     with pytest.raises(ValueError, match="(?s)Could not find matching.*Option 2"):
