@@ -166,7 +166,10 @@ class ConcreteFunction:
         ours = {id(leaf): names[i] for i, leaf in enumerate(self.leaves)}
         closed, variables, used = self._closed
         inputs: list[Any] = [None] * len(closed.jaxpr.invars)
+        captured = set()
         for i, variable in zip(used, variables, strict=True):
+            if id(variable) not in ours:
+                captured.add(i)
             stem = str(variable.name or "variable").partition(":")[0].lower()
             name = ours.get(id(variable), f"{stem}_resource")
             value = variable._raw_value
@@ -176,7 +179,7 @@ class ConcreteFunction:
             own = getattr(leaf, "name", None) if isinstance(leaf, TensorSpec) else None
             name = own or names[self.tensors[i - len(inputs)]]
             inputs[i] = (name, False, (spec.shape, spec.dtype))
-        return graph.of_jaxpr(closed, inputs, self._results)
+        return graph.of_jaxpr(closed, inputs, self._results, captured)
 
     def __repr__(self) -> str:
         return f"<ConcreteFunction {self.pretty_printed_signature(False)} at 0x{id(self):X}>"

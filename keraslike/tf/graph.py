@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import jax
@@ -143,7 +143,10 @@ class Graph:
 
 
 def of_jaxpr(
-    closed: Any, inputs: Sequence[tuple[str, bool, tuple] | None], count: int
+    closed: Any,
+    inputs: Sequence[tuple[str, bool, tuple] | None],
+    count: int,
+    captured: Collection[int] = (),
 ) -> tuple[Graph, list[SymbolicTensor], list[SymbolicTensor]]:
     """The graph of a jaxpr, its placeholders and its results.
 
@@ -151,13 +154,15 @@ def of_jaxpr(
         count: the number of results; further outputs are new values of Variables.
         inputs: for each input its name, whether it is the value of a Variable, and its shape and
             dtype; `None` for an unused input.
+        captured: which inputs are no arguments. They come after those that are.
     """
     graph, known = Graph(), {}
     jaxpr = closed.jaxpr
     placeholders = []
-    for var, given in zip(jaxpr.invars, inputs, strict=True):
-        if given is None:
-            continue
+    places = [i for i, given in enumerate(inputs) if given is not None]
+    for place in sorted(places, key=lambda i: i in captured):
+        var, given = jaxpr.invars[place], inputs[place]
+        assert given is not None
         name, resource, aval = given
         shown = ((), "resource") if resource else aval
         (tensor,) = graph.add(name, "Placeholder", (), [shown])

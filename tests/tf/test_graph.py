@@ -62,6 +62,7 @@ def test_signatures_and_names_of_arguments():
     )
     kinds = dict(operations(concrete))
     assert kinds["given"] == "Placeholder" and kinds["Relu"] == "Relu"
+    assert [t.op.name for t in concrete.inputs] == ["given", "variable_resource"]
 
 
 def test_loops():
