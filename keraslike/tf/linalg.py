@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.ops import products
-from keraslike.tf import bands, derivatives, documentation, dtypes
+from keraslike.tf import bands, derivatives, documentation, dtypes, table
 from keraslike.tf.conversion import _as_operand, joined, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.operation import operands, operation
@@ -165,6 +165,7 @@ def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: Any = 
     [0.0, 0.5, 1.0]
     """
     t = _as_operand(t)
+    table.check_kind("clip_by_value", t._value, "b")
     low, high = (operands("clip_by_value", t, v)[1] for v in (clip_value_min, clip_value_max))
     shapes = tuple(t.shape), tuple(low.shape), tuple(high.shape)
     if np.broadcast_shapes(*shapes) != shapes[0]:

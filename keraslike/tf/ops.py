@@ -19,7 +19,7 @@ from flax import nnx
 from keraslike.core import host
 from keraslike.core.jax_internals import put
 from keraslike.ops import cpu_argmax
-from keraslike.tf import derivatives, documentation, dtypes
+from keraslike.tf import derivatives, documentation, dtypes, table
 from keraslike.tf.conversion import (
     _as_operand,
     _holds_sizes,
@@ -297,6 +297,7 @@ def cumprod(x: Any, axis: int = 0, exclusive: bool = False, reverse: bool = Fals
 
 
 def _cumulative(fn: Callable, first: int, x: Any, axis: int, exclusive: bool, reverse: bool) -> Any:
+    table.check_kind(f"math.{fn.__name__}", x, "b")
     x = jnp.flip(x, axis) if reverse else x
     out = fn(x, axis=axis, dtype=x.dtype)
     if exclusive:
@@ -349,6 +350,7 @@ def add_n(inputs: Sequence[Any], name: str | None = None) -> Tensor:
 
 
 def _sum_of(*values: Any) -> Any:
+    table.check_kind("add_n", values[0], "b")
     return functools.reduce(jnp.add, values)
 
 

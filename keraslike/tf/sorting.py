@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from keraslike.tf import dtypes
+from keraslike.tf import dtypes, table
 from keraslike.tf.conversion import _as_operand, constant, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.indexing import _concrete
@@ -92,6 +92,7 @@ def top_k(
 
 
 def _top_k(x: Any, k: int, kind: Any) -> Any:
+    table.check_kind("math.top_k", x, "bc")
     values, indices = jax.lax.top_k(x, k)
     with WIDE(kind.itemsize == 8):
         return TopKV2(values, jnp.asarray(indices).astype(kind))

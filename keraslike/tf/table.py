@@ -398,6 +398,8 @@ def truediv(x: Any, y: Any) -> Any:
     >>> tf.truediv(3, 2).numpy().tolist()
     1.5
     """
+    if x.dtype.kind == "b":
+        raise TypeError("tf.truediv does not accept tensors of bool. Use tf.cast().")
     if x.dtype.kind in "ui":
         with WIDE(True):
             wide = np.float32 if x.dtype.itemsize < 4 else np.float64
