@@ -207,6 +207,7 @@ _TEST_UTIL = {
     "also_run_as_tf_function": _also_as_function,
     "generate_combinations_with_testcase_name": _combinations,
     "gpu_device_name": str,
+    "matmul_without_tf32": lambda *args, **kwargs: tf.matmul(*args, **kwargs),
     "pick_unused_port": _unused_port,
     "run_functions_eagerly": _run_functions_eagerly,
     "set_producer_version": _none,
