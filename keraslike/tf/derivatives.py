@@ -276,9 +276,13 @@ def cholesky(x: Any) -> Any:
 
 @jax.custom_vjp
 def sqrtm(x: Any) -> Any:
-    """The square root of a matrix."""
+    """The square root of a matrix: NaN if that of a real matrix is not real."""
     found = jax.scipy.linalg.sqrtm(x)
-    return found if jnp.iscomplexobj(x) else jnp.real(found)
+    if jnp.iscomplexobj(x):
+        return found
+    # An eigenvalue of 0 may have been rounded to a negative one.
+    rounding = 8 * jnp.sqrt(jnp.finfo(x.dtype).eps) * jnp.max(jnp.abs(found))
+    return jnp.where(jnp.max(jnp.abs(found.imag)) > rounding, jnp.nan, found.real)
 
 
 def _sqrtm_cotangent(root: Any, c: Any) -> tuple[Any]:

@@ -235,6 +235,14 @@ def _diagonal(x: Any) -> Any:
     return jnp.diagonal(x, axis1=-2, axis2=-1)
 
 
+def _hermitian(x: Any) -> Any:
+    """The Hermitian matrices with given lower triangles; raises if they are known to have NaN."""
+    found = derivatives.hermitian(x)
+    if not isinstance(found, jax.core.Tracer) and bool(jnp.isnan(found).any()):
+        raise InvalidArgumentError("The eigenvalues of a matrix with NaN are not defined.")
+    return found
+
+
 # The names of arguments that are not `input`.
 _MATRIX = {
     **dict.fromkeys(("eig", "eigh", "eigvals", "eigvalsh"), "tensor"),
@@ -249,12 +257,14 @@ _TABLE = {
     "qr": lambda x, full_matrices=False: Qr(
         *jnp.linalg.qr(x, "complete" if full_matrices else "reduced")
     ),
-    "eigh": lambda x: tuple([v.astype(x.dtype) for v in jnp.linalg.eigh(derivatives.hermitian(x))]),
-    "eigvalsh": lambda x: jnp.linalg.eigvalsh(derivatives.hermitian(x)).astype(x.dtype),
+    "eigh": lambda x: tuple([v.astype(x.dtype) for v in jnp.linalg.eigh(_hermitian(x))]),
+    "eigvalsh": lambda x: jnp.linalg.eigvalsh(_hermitian(x)).astype(x.dtype),
     "expm": jax.scipy.linalg.expm,
     "eig": lambda x: tuple(jnp.linalg.eig(x)),
     "eigvals": jnp.linalg.eigvals,
-    "sqrtm": lambda x: jnp.vectorize(derivatives.sqrtm, signature="(n,n)->(n,n)")(x),
+    "sqrtm": lambda x: (
+        jnp.vectorize(derivatives.sqrtm, signature="(n,n)->(n,n)")(x) if x.size else x
+    ),
     "tensor_diag": lambda x: jnp.diag(x.ravel()).reshape(x.shape * 2),
     "tensor_diag_part": lambda x: _diagonal(
         x.reshape(math.prod(x.shape[: x.ndim // 2]), math.prod(x.shape[x.ndim // 2 :]))
@@ -482,7 +492,7 @@ def matrix_rank(a: Any, tol: Any = None, validate_args: bool = False) -> Any:
     """
     values = jnp.linalg.svd(a, compute_uv=False)
     if tol is None:
-        tol = _small(a, 1) * jnp.max(values, -1, keepdims=True)
+        tol = _small(a, 1) * jnp.max(values, -1, keepdims=True, initial=0)
     return jnp.sum(values > tol, -1, dtype="int32")
 
 

@@ -1,5 +1,7 @@
 """What TensorFlow 2.21 gives: expression, dtype, shape, values. `t` and `im` are the test's."""
 
+import numpy as np
+
 REFERENCE = [
     (
         "tf.constant([[1., 2., 3.], [4., 5., 6.]])",
@@ -678,6 +680,14 @@ REFERENCE = [
         (2, 1, 2, 2, 1),
         [[[[[4.0], [4.0]], [[8.0], [8.0]]]]] * 2,
     ),
+    ("tf.linalg.sqrtm([[1., 2.], [2., 1.]])", "float32", (2, 2), [[np.nan] * 2] * 2),
+    (
+        "tf.linalg.sqrtm([[0., -1.], [1., 0.]])",
+        "float32",
+        (2, 2),
+        [[0.5**0.5, -(0.5**0.5)], [0.5**0.5] * 2],
+    ),
+    ("tf.linalg.matrix_rank(tf.zeros((1, 0, 0)))", "int32", (1,), [0]),
     ("tf.random.shuffle(3)", "int32", (), 3),
     (
         "tf.sparse.sparse_dense_matmul(tf.compat.v1.SparseTensorValue([[0, 1]], [3.], [1, 2]), "

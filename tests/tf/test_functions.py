@@ -53,6 +53,7 @@ def test_as_tensorflow(names, expression, dtype, shape, values):
             "InvalidArgumentError",
             "true_classes must be from 0 to 2",
         ),
+        ("tf.linalg.eigvalsh([[np.nan, 1.], [1., 1.]])", "InvalidArgumentError", "NaN"),
         ("tf.random.stateless_normal([-1], [1, 2])", "InvalidArgumentError", "shape must be"),
         ("tf.random.poisson([2**62], [1., 1.])", "InvalidArgumentError", "shape must be"),
         ("tf.sqrt(4)", "InvalidArgumentError", "sqrt.*int32"),
