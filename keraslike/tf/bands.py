@@ -295,10 +295,10 @@ def eigh_tridiagonal(
 
     Args:
         select: `"a"` for all, `"i"` for those with the numbers from `select_range[0]` up to and
-            with `select_range[1]`, `"v"` for those in the interval `select_range`.
+            with `select_range[1]`, `"v"` for those in the interval `select_range`, up to rounding.
         tol: accepted without effect: values are as exact as the dtype.
 
-    Raises ValueError for another `select`.
+    Raises ValueError for another `select` and for an empty range.
 
     >>> tf.linalg.eigh_tridiagonal([2.0, 2.0], [1.0]).numpy().round(4).tolist()
     [1.0, 3.0]
@@ -312,13 +312,16 @@ def eigh_tridiagonal(
             f"alpha and beta must have the same dtype. Received: {alpha.dtype} and {beta.dtype}"
         )
     values, vectors = run(_eigen, (alpha, beta), name="linalg.eigh_tridiagonal")
+    low, high = (0.0, 0.0) if select == "a" else (float(n) for n in select_range)
+    if low > high or (low == high and select == "v"):
+        raise InvalidArgumentError(f"select_range must not be empty. Received: {select_range}")
     if select == "i":
-        first, last = (int(n) for n in select_range)
-        values, vectors = values[first : last + 1], vectors[:, first : last + 1]
+        first, end = int(low), int(high) + 1
+        values, vectors = values[first:end], vectors[:, first:end]
     elif select == "v":
-        low, high = (float(n) for n in select_range)
         known = np.asarray(values)
-        kept = np.flatnonzero((known > low) & (known <= high))
+        rounding = 8 * np.finfo(known.dtype).eps * np.abs(known).max(initial=0)
+        kept = np.flatnonzero((known >= low - rounding) & (known <= high + rounding))
         first, end = (int(kept[0]), int(kept[-1]) + 1) if kept.size else (0, 0)
         values, vectors = values[first:end], vectors[:, first:end]
     return values if eigvals_only else (values, vectors)
@@ -341,6 +344,8 @@ def logm(x: Any) -> Any:
         raise InvalidArgumentError(
             f"tf.linalg.logm: expected complex numbers. Received: {x.dtype.name}"
         )
+    if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
+        raise InvalidArgumentError(f"tf.linalg.logm: matrices must be square: {x.shape}")
     with WIDE(x.dtype == np.complex128):
         shape = jax.ShapeDtypeStruct(x.shape, x.dtype)
         return jax.pure_callback(_logarithms, shape, x, vmap_method="expand_dims")

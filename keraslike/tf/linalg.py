@@ -493,7 +493,7 @@ def matrix_rank(a: Any, tol: Any = None, validate_args: bool = False) -> Any:
     values = jnp.linalg.svd(a, compute_uv=False)
     if tol is None:
         tol = _small(a, 1) * jnp.max(values, -1, keepdims=True, initial=0)
-    return jnp.sum(values > tol, -1, dtype="int32")
+    return jnp.sum(values > jnp.asarray(tol), -1, dtype="int32")
 
 
 def _small(a: Any, factor: int) -> float:

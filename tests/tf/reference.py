@@ -688,6 +688,13 @@ REFERENCE = [
         [[0.5**0.5, -(0.5**0.5)], [0.5**0.5] * 2],
     ),
     ("tf.linalg.matrix_rank(tf.zeros((1, 0, 0)))", "int32", (1,), [0]),
+    ("tf.linalg.matrix_rank(tf.eye(2), [[0.5], [1.5]])", "int32", (2,), [2, 0]),
+    (
+        "tf.linalg.eigh_tridiagonal([2., 2.], [1.], select='v', select_range=(1., 2.9))",
+        "float32",
+        (1,),
+        [1.0],
+    ),
     ("tf.random.shuffle(3)", "int32", (), 3),
     (
         "tf.sparse.sparse_dense_matmul(tf.compat.v1.SparseTensorValue([[0, 1]], [3.], [1, 2]), "

@@ -54,6 +54,12 @@ def test_as_tensorflow(names, expression, dtype, shape, values):
             "true_classes must be from 0 to 2",
         ),
         ("tf.linalg.eigvalsh([[np.nan, 1.], [1., 1.]])", "InvalidArgumentError", "NaN"),
+        ("tf.linalg.logm(tf.zeros((2, 3), tf.complex64))", "InvalidArgumentError", "square"),
+        (
+            "tf.linalg.eigh_tridiagonal([2.], tf.zeros(0), select='v', select_range=(1, 1))",
+            "InvalidArgumentError",
+            "select_range",
+        ),
         ("tf.random.stateless_normal([-1], [1, 2])", "InvalidArgumentError", "shape must be"),
         ("tf.random.poisson([2**62], [1., 1.])", "InvalidArgumentError", "shape must be"),
         ("tf.sqrt(4)", "InvalidArgumentError", "sqrt.*int32"),
