@@ -46,6 +46,8 @@ def matmul(
     """
     if output_type is not None:
         raise NotImplementedError("tf.matmul: output_type is not supported: use tf.cast().")
+    if a.dtype.name in ("bool", "int8") or (a.dtype.name == "int16" and a.ndim == b.ndim == 2):
+        raise InvalidArgumentError(f"tf.matmul does not accept tensors of {a.dtype.name}.")
     if min(a.ndim, b.ndim) < 2:
         raise InvalidArgumentError(
             f"tf.matmul: both must have at least 2 axes. Received shapes {a.shape} and {b.shape}."
@@ -415,8 +417,10 @@ def inv(x: Any, adjoint: bool = False) -> Any:
 def _invertible(x: Any) -> Any:
     """The matrices; raises if their values are known and elimination finds a pivot of 0."""
     if not isinstance(x, jax.core.Tracer):
-        pivots = jnp.diagonal(jax.lax.linalg.lu(jnp.asarray(x))[0], axis1=-2, axis2=-1)
-        if bool(jnp.any(pivots == 0)):
+        with jax.ensure_compile_time_eval():  # of a known matrix, also in a traced function
+            pivots = jnp.diagonal(jax.lax.linalg.lu(jnp.asarray(x))[0], axis1=-2, axis2=-1)
+            singular = bool(jnp.any(pivots == 0))
+        if singular:
             raise InvalidArgumentError("Input is not invertible.")
     return x
 

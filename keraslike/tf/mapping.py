@@ -118,6 +118,8 @@ def vectorized_map(
 ) -> Any:
     """The stacked results of `fn` for each slice along the first axis, vectorized.
 
+    Elements whose first axis has size 1 are broadcast to the others.
+
     >>> tf.vectorized_map(lambda x: x * x, tf.constant([1, 2, 3])).numpy().tolist()
     [1, 4, 9]
     """
@@ -133,7 +135,10 @@ def _vectorized(fn: Callable, elems: Any) -> Any:
 
     def mapped(*values: Any) -> list[Any]:
         inside, taken = values[: len(flat)], values[len(flat) :]
-        return jax.vmap(lambda *v: traced(taken, *v))(*inside)
+        ones = [isinstance(v.shape[0], int) and v.shape[0] == 1 for v in inside]
+        axes = tuple(None if one and not all(ones) else 0 for one in ones)
+        inside = [v[0] if axis is None else v for v, axis in zip(inside, axes)]
+        return jax.vmap(lambda *v: traced(taken, *v), axes)(*inside)
 
     return traced.built(_run(mapped, [*flat, *traced.taken]))
 

@@ -237,7 +237,10 @@ def range(  # noqa: A001
         raise InvalidArgumentError(
             f"delta must lead from start to limit. Received: {start=}, {limit=}, {delta=}"
         )
-    count = max(int(np.ceil(np.abs((last - first) / step))), 0)
+    if first.dtype.kind in "iu":  # Python's integers do not overflow
+        count = -((int(first) - int(last)) // int(step))
+    else:
+        count = max(int(np.ceil(np.abs((last - first) / step))), 0)
     return constant(first + np.arange(count).astype(kind) * step)
 
 
@@ -579,6 +582,8 @@ def meshgrid(*args: Any, **kwargs: Any) -> list[Tensor]:
     kwargs.pop("name", None)
     if kwargs:
         raise TypeError(f"tf.meshgrid() got an unexpected keyword argument {min(kwargs)!r}")
+    if not args:
+        return []
     return run(_meshgrid, joined("meshgrid", args), (), {"indexing": indexing})
 
 

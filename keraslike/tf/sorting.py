@@ -166,6 +166,28 @@ def _searchsorted(a: Any, v: Any, side: str) -> Any:
     return found.reshape(v.shape)
 
 
+def check_weights(values: Any, weights: Any, by_row: bool) -> None:
+    """Raises an error unless weights have the structure of the values that they are for: ValueError
+    for another class of tensors, else InvalidArgumentError."""
+    (kind, parts), (other, others) = map(_structure, (values, weights))
+    if kind != other:
+        raise ValueError(f"weights must be {kind} tensor, as values are. Received {other} tensor.")
+    if kind == "a dense" and not by_row:
+        parts, others = [math.prod(parts[0])], [math.prod(others[0])]
+    if not all(map(np.array_equal, parts, others)):
+        raise InvalidArgumentError(
+            f"weights must have the structure of values: {parts}. Received: {others}"
+        )
+
+
+def _structure(x: Any) -> tuple[str, list[Any]]:
+    if hasattr(x, "indices"):
+        return "a sparse", [tuple(x.shape), np.asarray(x.indices)]
+    if hasattr(x, "nested_row_splits"):
+        return "a ragged", [np.asarray(splits) for splits in x.nested_row_splits]
+    return "a dense", [tuple(_as_operand(x).shape)]
+
+
 def bincount(
     arr: Any,
     weights: Any = None,
@@ -190,6 +212,8 @@ def bincount(
         raise ValueError("weights cannot be given with binary_output=True.")
     if axis not in (None, 0, -1):
         raise ValueError(f"axis must be None, 0 or -1. Received: axis={axis}")
+    if weights is not None:
+        check_weights(arr, weights, axis == -1)
     splits = getattr(arr, "row_splits", None)  # of a ragged tensor
     if splits is not None:
         arr, weights = arr.flat_values, getattr(weights, "flat_values", weights)

@@ -9,6 +9,7 @@ import numpy as np
 from keraslike.tf.conversion import _as_operand
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.ragged import RaggedTensor
+from keraslike.tf.sorting import check_weights
 from keraslike.tf.sparse_tensor import SparseTensor
 from keraslike.tf.structure import host
 
@@ -34,7 +35,8 @@ def bincount(
             fit are ignored.
         binary_output: whether to give 1 for each value that occurs instead of its count.
 
-    Raises InvalidArgumentError for negative values and for weights of another structure.
+    Raises InvalidArgumentError for negative values and for weights of another structure, and
+    ValueError for weights of another class of tensors.
 
     >>> found = tf.sparse.bincount([[0, 1, 1], [2, 2, 0]], axis=-1)
     >>> tf.sparse.to_dense(found).numpy().tolist()
@@ -44,12 +46,10 @@ def bincount(
         raise ValueError(f"axis must be 0 or -1. Received: axis={axis}")
     if weights is not None and binary_output:
         raise ValueError("binary_output cannot be combined with weights.")
+    if weights is not None:
+        check_weights(values, weights, axis == -1)
     rows, flat, count = _rows_of(values)
     each = np.ones(flat.shape, flat.dtype) if weights is None else _rows_of(weights)[1]
-    if each.shape != flat.shape:
-        raise InvalidArgumentError(
-            f"values and weights must have the same size. Received: {flat.size} and {each.size}"
-        )
     if flat.dtype.kind not in "iu" or (flat < 0).any():
         raise InvalidArgumentError("values must be nonnegative integers.")
     size = max(int(flat.max(initial=0)) + 1, minlength or 0) if maxlength is None else maxlength
@@ -73,7 +73,8 @@ def _rows_of(values: Any) -> tuple[np.ndarray, np.ndarray, int | None]:
         return rows.astype(np.int64), flat, int(values.nrows())
     if isinstance(values, SparseTensor):
         rows, flat = host(values.indices, *_KNOWN)[:, 0], host(values.values, *_KNOWN)
-        return rows.astype(np.int64), flat, int(tuple(values.shape)[0])
+        sizes = tuple(values.shape)
+        return rows.astype(np.int64), flat, int(sizes[0]) if len(sizes) > 1 else None
     array = host(_as_operand(values), *_KNOWN)
     if array.ndim < 2:
         return np.zeros(array.size, np.int64), array.reshape(-1), None

@@ -119,3 +119,15 @@ def test_the_variables_of_a_loop_keep_their_structure(body, start):
     for loop in (tf.while_loop, tf.function(tf.while_loop)):
         with pytest.raises((ValueError, TypeError)):
             loop(lambda i, x: i < 3, body, start)
+
+
+def test_vectorized_map_broadcasts_elements_with_one_slice():
+    a, b = tf.constant([[3.0, 1.0]]), tf.constant([-2.0, 6.0])
+    found = tf.vectorized_map(lambda pair: pair[0] * pair[1], (a, b))
+    assert found.numpy().tolist() == [[-6.0, -2.0], [18.0, 6.0]]
+
+
+def test_vectorized_map_solves_with_a_known_matrix():
+    matrix = tf.constant([[2.0, 0.0], [0.0, 4.0]])
+    found = tf.vectorized_map(lambda b: tf.linalg.solve(matrix, b), tf.ones((3, 2, 1)))
+    assert found[2].numpy().tolist() == [[0.5], [0.25]]

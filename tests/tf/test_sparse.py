@@ -570,3 +570,22 @@ def test_device_specs_are_tensorflows():
         assert tf.CriticalSection().execute(lambda: 1).numpy() == 1
     with pytest.raises(ValueError, match="Unknown part 'foo:1'"):
         tf.DeviceSpec.from_string("/foo:1")
+
+
+@pytest.mark.parametrize("count", [tf.math.bincount, tf.sparse.bincount])
+def test_weights_of_counts_have_the_structure_of_what_is_counted(count):
+    ragged, sparse = tf.ragged.constant([[1, 2], [3]]), tf.sparse.from_dense([[3, 0], [0, 4]])
+    for values, weights, error in (
+        ([[3, 2, 1], [5, 4, 4]], [[3, 2], [5, 4], [4, 3]], tf.errors.InvalidArgumentError),
+        (ragged, tf.ragged.constant([[1], [2, 3]]), tf.errors.InvalidArgumentError),
+        (ragged, [[1, 2], [3, 4]], ValueError),
+        (sparse, tf.sparse.from_dense([[3, 1], [0, 0]]), tf.errors.InvalidArgumentError),
+        (sparse, tf.sparse.from_dense([[3, 0], [0, 4], [0, 0]]), tf.errors.InvalidArgumentError),
+    ):
+        with pytest.raises(error):
+            count(values, weights=weights, axis=-1)
+
+
+def test_counts_of_a_sparse_vector():
+    found = tf.sparse.bincount(tf.sparse.from_dense([3, 0, 1, 0]), axis=-1)
+    assert found.indices.numpy().tolist() == [[1], [3]]

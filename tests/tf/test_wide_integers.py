@@ -56,3 +56,9 @@ def test_utilities_of_tensors_are_operations() -> None:
     expected = [[0, 1, 0, 0], [0, 0, 0, 1]]
     assert coded(tf.constant([[1], [3]])).numpy().tolist() == expected
     assert tf.keras.utils.to_categorical(tf.constant([1, 3]), 4).numpy().tolist() == expected
+
+
+def test_steps_of_a_range_that_no_int32_holds() -> None:
+    assert tf.range(-(2**31), 2**31 - 1, 2**31 - 1).numpy().tolist() == [-(2**31), -1, 2**31 - 2]
+    assert tf.range(1136033460, -2110457150, -1849827689).shape == (2,)
+    assert tf.range(10, 0, -3).numpy().tolist() == [10, 7, 4, 1] and tf.range(5, 5).shape == (0,)
