@@ -216,8 +216,8 @@ def _tridiagonal_solved(*given: Any) -> Any:
         rhs = jnp.swapaxes(rhs, -1, -2)
     if rhs.shape[-2] != main.shape[-1]:
         raise ValueError(f"rhs must have {main.shape[-1]} rows. Received shape {rhs.shape}.")
-    first = np.arange(main.shape[-1])
-    lower, upper = jnp.where(first == 0, 0, lower), jnp.where(first == first[-1], 0, upper)
+    place = np.arange(main.shape[-1])
+    lower, upper = jnp.where(place == 0, 0, lower), jnp.where(place == place.size - 1, 0, upper)
     if main.shape[-1] < 3:  # LAPACK's function wants more
         out = jnp.linalg.solve(_dense(upper, main, lower), rhs)
     else:

@@ -410,8 +410,9 @@ def inv(x: Any, adjoint: bool = False) -> Any:
     >>> tf.linalg.inv([[2.0, 0.0], [0.0, 4.0]]).numpy().tolist()
     [[0.5, 0.0], [0.0, 0.25]]
     """
-    x = _invertible(x)
-    return jnp.linalg.inv(jnp.conj(jnp.swapaxes(x, -1, -2)) if adjoint else x)
+    wide = _invertible(x.astype("float32") if x.dtype == np.float16 else x)
+    out = jnp.linalg.inv(jnp.conj(jnp.swapaxes(wide, -1, -2)) if adjoint else wide)
+    return out.astype(x.dtype)
 
 
 def _invertible(x: Any) -> Any:

@@ -695,6 +695,18 @@ REFERENCE = [
         (1,),
         [1.0],
     ),
+    (
+        "tf.linalg.inv(tf.cast([[4, 2], [2, 2]], tf.half))",
+        "float16",
+        (2, 2),
+        [[0.5, -0.5], [-0.5, 1.0]],
+    ),
+    (
+        "tf.linalg.tridiagonal_solve(tf.zeros((3, 0)), tf.zeros((0, 1)))",
+        "float32",
+        (0, 1),
+        np.zeros((0, 1)),
+    ),
     ("tf.random.shuffle(3)", "int32", (), 3),
     (
         "tf.sparse.sparse_dense_matmul(tf.compat.v1.SparseTensorValue([[0, 1]], [3.], [1, 2]), "
