@@ -46,6 +46,7 @@ from keraslike.tf import dtypes, restored
 from keraslike.tf.checkpoint import Checkpoint
 from keraslike.tf.concrete import ConcreteFunction, names_of_sizes, wrap_values
 from keraslike.tf.errors import NotFoundError
+from keraslike.tf.extension_type import ExtensionType
 from keraslike.tf.function import Function, _Method
 from keraslike.tf.ragged_tensor import RaggedTensor
 from keraslike.tf.restored import ASSETS_DIRECTORY, Asset
@@ -86,8 +87,7 @@ def save(
             be called with named tensors. The default is the only function of `obj` with an
             `input_signature`, or the call of a model.
 
-    Functions may return texts that they choose from known ones, or that `tf.strings.as_string`
-    makes of numbers.
+    Functions may return known texts, and those that `tf.strings.as_string` makes of numbers.
 
     Raises ValueError for other objects and signatures, and for a function that cannot be compiled,
     and NotFoundError for an `Asset` whose file does not exist.
@@ -338,6 +338,8 @@ def _structure(arguments: Any) -> Any:
         return leaf if not _is_leaf(leaf) or leaf.place is not None else leaf.value
 
     def in_parts(x: Any) -> Any:
+        if isinstance(x, ExtensionType):  # whose `repr` may need tensors
+            raise TypeError(f"It takes an extension type, {type(x).__name__}: pass its tensors.")
         if not isinstance(x, RaggedTensor):
             return x
         return RaggedParts([x.flat_values, *(level._splits for level in x._levels())])
@@ -414,17 +416,15 @@ def endpoint_of(
         if different and not concrete.symbols[1]:
             # Other sizes of the arguments, such as the rows of two batches, differ if they can.
             with contextlib.suppress(Exception):
-                return endpoints.Endpoint(
-                    name, flat, signature, (), takes_text, (different[0], ()), makes_text
-                )
-        symbols = concrete.symbols if concrete.symbols[1] else ((), ())
-        return endpoints.Endpoint(name, flat, signature, (), takes_text, symbols, makes_text)
+                given = different[0], ()
+                return endpoints.Endpoint(name, flat, signature, (), takes_text, given, makes_text)
+        given = concrete.symbols if concrete.symbols[1] else ((), ())
+        return endpoints.Endpoint(name, flat, signature, (), takes_text, given, makes_text)
     except NeedsPython as error:
         raise ValueError(
             f"The tf.function '{name_of(concrete._of)}' cannot be saved: {error} Functions of text "
             "can be saved, as SavedModels, if they give it to StringLookup, TextVectorization, "
-            "Hashing and functions of each text in tf.strings. They can return texts that these "
-            "functions make, that are chosen from known texts, or that tf.strings.as_string makes."
+            "Hashing and functions of each text in tf.strings, or choose it from known texts."
         ) from error
     except Exception as error:
         error.add_note(f"In the tf.function '{name_of(concrete._of)}', which is to be saved.")

@@ -307,6 +307,17 @@ def test_errors(folder):
     module.f = tf.function(tf.strings.length, input_signature=[tf.TensorSpec([None], tf.string)])
     with pytest.raises(ValueError, match="in SavedModels only"):
         tf.saved_model.save(module, folder)
+
+    class Shown(tf.experimental.ExtensionType):
+        values: tf.Tensor
+
+        def __repr__(self):
+            return f"of shape {self.values.shape}"
+
+    module.f = tf.function(lambda x: x.values)
+    module.f(Shown([1.0]))
+    with pytest.raises(ValueError, match="takes an extension type, Shown: pass its tensors"):
+        tf.saved_model.save(module, folder)
     text = keras.Input((1,), dtype="string")
     model = keras.Model(text, keras.layers.StringLookup(vocabulary=["a"])(text))
     with pytest.raises(ValueError, match="'string_lookup.*SavedModels can contain StringLookup"):
