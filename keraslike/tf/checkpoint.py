@@ -41,10 +41,11 @@ from keraslike.models import Sequential
 from keraslike.optimizers import Optimizer
 from keraslike.saving import weights_h5
 from keraslike.tf import bundle, containers, lookup, messages
-from keraslike.tf.checkpoint_files import latest_checkpoint, note
+from keraslike.tf.checkpoint_files import latest_checkpoint, note, path_of
 from keraslike.tf.conversion import static
 from keraslike.tf.errors import InvalidArgumentError
-from keraslike.tf.tensor import WIDE, Tensor
+from keraslike.tf.python_state import PythonState
+from keraslike.tf.tensor import WIDE
 from keraslike.tf.text_variable import TextVariable
 from keraslike.tf.variables import Variable
 
@@ -53,7 +54,7 @@ _GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 # -- objects and their children -------------------------------------------------------------------
 
 
-_LEAVES = (DatasetIterator, lookup.MutableHashTable, TextVariable)
+_LEAVES = (DatasetIterator, lookup.MutableHashTable, TextVariable, PythonState)
 
 
 def _is_leaf(obj: Any) -> bool:
@@ -146,15 +147,22 @@ def _values_of(leaf: Any) -> tuple[str, dict[str, np.ndarray]]:
     if isinstance(leaf, lookup.MutableHashTable):
         return "table", leaf._stored()
     if isinstance(leaf, DatasetIterator):
-        state = np.empty((), object)
-        state[()] = json.dumps(leaf.get_state(), default=static).encode()
-        return "ITERATOR_STATE", {"": state}
+        state = json.dumps(leaf.get_state(), default=static)
+        return "ITERATOR_STATE", {"": _text(state)}
+    if isinstance(leaf, PythonState):
+        return "py_state", {"": _text(leaf.serialize())}
     if isinstance(leaf, TextVariable):
         return "VARIABLE_VALUE", {"": leaf._tensor._value}
     value = weights_h5.as_numpy(leaf)
     if isinstance(leaf, OptimizerState) and value.dtype == np.int32:
         value = value.astype(np.int64)  # TensorFlow requires this dtype for the step count
     return "VARIABLE_VALUE", {"": value}
+
+
+def _text(value: str | bytes) -> np.ndarray:
+    text = np.empty((), object)
+    text[()] = value.encode() if isinstance(value, str) else value
+    return text
 
 
 def _escaped(name: str) -> str:
@@ -181,9 +189,7 @@ def _saved(root: Any) -> dict[str, np.ndarray]:
                 objects.append(child)
                 paths.append(f"{path}/{_escaped(name)}" if path else _escaped(name))
             node.children.add(node_id=numbers[id(child)], local_name=name)
-    graph = np.empty((), object)
-    graph[()] = proto.SerializeToString()
-    return {**tensors, _GRAPH: graph}
+    return {**tensors, _GRAPH: _text(proto.SerializeToString())}
 
 
 # -- restoring --------------------------------------------------------------------------------
@@ -268,6 +274,9 @@ class _Restoration:
                 continue
             if isinstance(leaf, TextVariable):
                 leaf.assign(value)
+                continue
+            if isinstance(leaf, PythonState):
+                leaf.deserialize(value.item())
                 continue
             with WIDE(True), jax.ensure_compile_time_eval():
                 array = jnp.asarray(value.astype(weights_h5.as_numpy(leaf).dtype))
@@ -481,13 +490,6 @@ class CheckpointView:
         return found
 
 
-def _path(given: Any) -> str:
-    """The path that a text or a tensor of text is."""
-    if isinstance(given, Tensor):
-        given = os.fsdecode(given.numpy())
-    return os.fspath(given)
-
-
 def _check_at_once() -> None:
     """Raises NeedsPython while a function is traced, since files are written by Python."""
     if not trace_state_clean():
@@ -552,7 +554,7 @@ class Checkpoint(base.Object):
         """Writes the checkpoint `file_prefix-N`, where N is their count, and returns its path."""
         self.save_counter.assign_add(1)
         _check_at_once()
-        name = f"{_path(file_prefix)}-{int(self.save_counter.numpy())}"
+        name = f"{path_of(file_prefix)}-{int(self.save_counter.numpy())}"
         path = self.write(name, options)
         note(os.path.dirname(path), path, [path])
         return path
@@ -560,7 +562,7 @@ class Checkpoint(base.Object):
     def write(self, file_prefix: Any, options: Any = None) -> str:
         """Writes a checkpoint of this name and returns its path."""
         _check_at_once()
-        path = _path(file_prefix)
+        path = path_of(file_prefix)
         bundle.write(path, _saved(self))
         if options is not None:
             options._written(path)
@@ -577,7 +579,7 @@ class Checkpoint(base.Object):
         """
         if save_path is None:
             return CheckpointLoadStatus(None)
-        path = _path(save_path)
+        path = path_of(save_path)
         if os.path.isdir(path):
             inside = os.path.join(path, "variables", "variables")  # of a SavedModel
             path = inside if os.path.exists(f"{inside}.index") else latest_checkpoint(path) or path

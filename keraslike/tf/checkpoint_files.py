@@ -10,6 +10,14 @@ from google.protobuf import text_format
 
 from keraslike.tf import bundle, messages
 from keraslike.tf.errors import NotFoundError
+from keraslike.tf.tensor import Tensor
+
+
+def path_of(given: Any) -> str:
+    """The path that a text or a tensor of text is."""
+    if isinstance(given, Tensor):
+        given = os.fsdecode(given.numpy())
+    return os.fspath(given)
 
 
 def _state_path(directory: str, name: str | None = None) -> str:
@@ -26,7 +34,7 @@ def get_checkpoint_state(checkpoint_dir: Any, latest_filename: str | None = None
     >>> tf.train.get_checkpoint_state(folder).model_checkpoint_path == path
     True
     """
-    directory = os.fspath(checkpoint_dir)
+    directory = path_of(checkpoint_dir)
     state = messages.message("CheckpointState")()
     try:
         with open(_state_path(directory, latest_filename), encoding="utf-8") as file:
@@ -83,7 +91,7 @@ def load_checkpoint(ckpt_dir_or_file: Any) -> bundle.Reader:
     >>> tf.train.load_checkpoint(path).get_tensor("v/.ATTRIBUTES/VARIABLE_VALUE").tolist()
     1.0
     """
-    path = os.fspath(ckpt_dir_or_file)
+    path = path_of(ckpt_dir_or_file)
     if os.path.isdir(path):
         latest = latest_checkpoint(path)
         if latest is None:

@@ -1,5 +1,6 @@
 """`tf.train`: checkpoints, and the messages in files of records."""
 
+from types import SimpleNamespace as _Namespace
 from typing import Any
 
 from keraslike.tf import averages as _averages
@@ -10,14 +11,16 @@ from keraslike.tf import clusters as _clusters
 from keraslike.tf import coordinator as _coordinator
 from keraslike.tf import documentation
 from keraslike.tf import messages as _messages
+from keraslike.tf.python_state import PythonState as _PythonState
 
 _MESSAGES = [
     *("BytesList", "Example", "Feature", "FeatureList", "FeatureLists", "Features"),
     *("FloatList", "Int64List", "SequenceExample"),
 ]
 
+experimental = _Namespace(PythonState=_PythonState)
 ClusterSpec = _clusters.ClusterSpec
-__all__ = ["ClusterSpec", *_MESSAGES]
+__all__ = ["ClusterSpec", "experimental", *_MESSAGES]
 for _module in (_averages, _checkpoint, _coordinator, _files, _manager):
     globals().update({_name: getattr(_module, _name) for _name in _module.__all__})
     __all__ += _module.__all__

@@ -29,6 +29,9 @@ def checkpoints_iterator(
     timeout: _builtins.float | None = ...,
     timeout_fn: _Callable | None = ...,
 ) -> _Any: ...
+
+experimental: _Any
+
 def get_checkpoint_state(
     checkpoint_dir: _Any, latest_filename: _builtins.str | None = ...
 ) -> _Any: ...

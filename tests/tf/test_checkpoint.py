@@ -270,3 +270,27 @@ def test_the_variables_of_a_saved_model_are_a_checkpoint(tmp_path):
     other = tf.train.Checkpoint(v=tf.Variable(0.0))
     other.restore(tmp_path)
     assert other.v.numpy() == 3
+
+
+class Text(tf.train.experimental.PythonState):
+    def __init__(self, text):
+        self.text = text
+
+    def serialize(self):
+        return self.text
+
+    def deserialize(self, string_value):
+        self.text = string_value.decode()
+
+
+def test_state_that_objects_write_themselves(tmp_path):
+    module = tf.Module()
+    module.text = Text("á")
+    path = tf.train.Checkpoint(module=module, own=Text("b")).write(tmp_path / "a")
+    key = "module/text/.ATTRIBUTES/py_state"  # as in TensorFlow
+    assert tf.train.load_variable(path, key) == "á".encode()
+    later = tf.train.Checkpoint(module=tf.Module(), own=Text(""))
+    status = later.read(path)
+    later.module.text = Text("")
+    status.assert_consumed()
+    assert later.module.text.text == "á" and later.own.text == "b"
