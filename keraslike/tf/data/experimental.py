@@ -516,7 +516,7 @@ def make_batched_features_dataset(
 _OTHERS = {"Any", "Callable", "Dataset", "annotations", "elements", "enum", "face", "files"}
 _OTHERS |= {"documentation", "dtypes", "inspect", "lookup", "options", "parsing", "records"}
 _OTHERS |= {"InvalidArgumentError", "OutOfRangeError", "applied", "contextlib", "sqlite3"}
-_OTHERS |= {"ast", "iter_leaves", "map_leaves", "pipeline", "sources", "view"}
+_OTHERS |= {"UnknownError", "os", "re", "iter_leaves", "map_leaves", "pipeline", "sources", "view"}
 documentation.describe(globals(), "data.experimental")
 __all__ = sorted(name for name in dir() if name[0] != "_" and name not in _OTHERS)
 __dir__ = __all__.copy

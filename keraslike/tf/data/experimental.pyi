@@ -11,9 +11,6 @@ from keraslike.data.options import OptimizationOptions as OptimizationOptions
 from keraslike.data.options import ServiceOptions as ServiceOptions
 from keraslike.data.options import ThreadingOptions as ThreadingOptions
 from keraslike.tf.data.applied import Reducer as Reducer
-from keraslike.tf.errors import UnknownError as UnknownError
-import os as os
-import re as re
 
 AUTOTUNE: _builtins.int
 
