@@ -452,6 +452,13 @@ def _check_structure(start: list[Any], now: list[Any]) -> None:
             f"The body of a loop must return values of the same structure as the {len(start)} loop "
             f"variables: {start!r}. Received: {now!r}"
         )
+    if not trace_state_clean():  # TensorFlow does not compare dtypes in eager loops
+        for before, after in zip(start, now):
+            kinds = [getattr(value, "dtype", None) for value in (before, after)]
+            if None not in kinds and kinds[0] != kinds[1]:
+                raise TypeError(
+                    f"A loop variable of dtype {kinds[0]} has dtype {kinds[1]} after an iteration."
+                )
 
 
 def _differ(before: Any, after: Any) -> bool:

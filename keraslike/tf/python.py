@@ -14,7 +14,9 @@ from keraslike.core.errors import NeedsPython
 from keraslike.tf import dtypes
 from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.errors import InvalidArgumentError, of_python
+from keraslike.tf.structure import Structure
 from keraslike.tf.tensor import Tensor
+from keraslike.tf.type_spec import TypeSpec
 
 
 def run_by_python(name: str) -> None:
@@ -29,7 +31,7 @@ def run_by_python(name: str) -> None:
 def _called(name: str, func: Any, inp: Any, wanted: Any, arrays: bool) -> Any:
     if func is None:  # a decorator
         return functools.partial(_decorated, name, wanted, arrays)
-    given = [convert_to_tensor(x) for x in inp]
+    given = [x if isinstance(x, Structure) and not arrays else convert_to_tensor(x) for x in inp]
     run_by_python(name)
     try:
         out = func(*[x.numpy() for x in given] if arrays else given)
@@ -55,14 +57,18 @@ def _decorated(name: str, wanted: Any, arrays: bool, func: Callable) -> Callable
     return functools.wraps(func)(lambda *args: _called(name, func, args, wanted, arrays))
 
 
-def _result(name: str, value: Any, wanted: Any) -> Tensor:
+def _result(name: str, value: Any, wanted: Any) -> Any:
+    if isinstance(wanted, TypeSpec) and wanted.value_type is not Tensor:
+        if not wanted.is_compatible_with(value):
+            raise ValueError(f"{name}: Tout is {wanted}. Received: {value!r}")
+        return value
     dtype = dtypes.as_dtype(getattr(wanted, "dtype", wanted))
     arrays = (np.ndarray, np.generic) if name == "numpy_function" else ()
     if not isinstance(value, (*arrays, Tensor, jax.Array)):
         return convert_to_tensor(value, dtype)
     tensor = convert_to_tensor(value)
     if tensor.dtype is not dtype:
-        raise InvalidArgumentError(
+        raise ValueError(
             f"{name}: Tout is {dtype.name}, but the function returned a tensor of dtype "
             f"{tensor.dtype.name}."
         )

@@ -58,6 +58,13 @@ class VariableSynchronization(enum.Enum):
     AUTO, NONE, ON_WRITE, ON_READ = range(4)
 
 
+def _is_trained(trainable: bool | None, synchronization: Any) -> bool:
+    """Whether a variable is trained: by default, unless it is combined when it is read."""
+    if trainable is None:
+        return synchronization is not VariableSynchronization.ON_READ
+    return trainable is not False
+
+
 class _Ref:
     """`variable.ref`: a method in TensorFlow, and a bool in flax, for which it is false."""
 
@@ -124,7 +131,7 @@ class Variable(core.Variable, Dispatching, metaclass=_Kind):
     _dispatch = staticmethod(calls.dispatch)
 
     def __new__(cls, *args: Any, trainable: bool | None = None, **kwargs: Any):
-        train = trainable is not False and cls is Variable
+        train = _is_trained(trainable, kwargs.get("synchronization")) and cls is Variable
         return object.__new__(TrainableVariable if train else cls)
 
     def __init__(
@@ -167,7 +174,7 @@ class Variable(core.Variable, Dispatching, metaclass=_Kind):
             with precision((tensor._value,)), context.using(names=names):
                 super().__init__(
                     jnp.asarray(tensor._value),
-                    trainable=trainable is not False,
+                    trainable=_is_trained(trainable, synchronization),
                     autocast=False,
                     name=own,
                     aggregation=getattr(aggregation, "name", aggregation or "none").lower(),

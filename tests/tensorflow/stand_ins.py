@@ -275,7 +275,7 @@ _CONTEXT["context"] = functools.cache(
 
 MODULES = {
     f"{PYTHON}.framework.test_util": Module("test_util", _TEST_UTIL, _of_test_util),
-    f"{PYTHON}.eager.context": Module("context", _CONTEXT),
+    f"{PYTHON}.eager.context": Module(f"{PYTHON}.eager.context", _CONTEXT),
     **{f"{PYTHON}.{n}": Module(n, _TEST) for n in ("platform.test", "platform.googletest")},
     f"{PYTHON}.eager.test": Module("test", _TEST),
 }

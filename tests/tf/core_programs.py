@@ -417,6 +417,12 @@ tf.reshape(tf.zeros([0, 3]), [-1, 0])
 tf.convert_to_tensor([tf.constant(0.0), tf.constant(1)], tf.float64)
 tf.convert_to_tensor([2.5, tf.constant(2)], tf.int32)
 tf.quantization.quantize_and_dequantize_v2([2.5], [0.0], [1.0], axis=10)
+tf.py_function(tf.reduce_sum, [tf.ragged.constant([[1, 2, 3], [4]])], tf.int32)
+tf.py_function(lambda v: v, [tf.ragged.constant([[1]])], tf.RaggedTensorSpec([1, None], "int32"))
+tf.py_function(lambda v: v, [tf.constant([[1, 2]])], tf.RaggedTensorSpec([None, None], tf.int32))
+tf.py_function(lambda v: v, [tf.constant([[1.0, 2]])], tf.int32)
+tf.Variable(1.0, synchronization=tf.VariableSynchronization.ON_READ).trainable
+tf.function(lambda: tf.while_loop(lambda x: x < 9, lambda x: [tf.cast(x + 1, "half")], [0.0]))()
 """
 
 PROGRAMS = [
