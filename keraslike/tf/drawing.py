@@ -13,7 +13,7 @@ from flax import nnx
 from keraslike.tf import dtypes, effects, philox
 from keraslike.tf.conversion import _as_operand, static
 from keraslike.tf.errors import InvalidArgumentError
-from keraslike.tf.ops import cast
+from keraslike.tf.ops import _check_size, cast
 from keraslike.tf.tensor import WIDE, Tensor, _on_device, raw
 
 
@@ -37,12 +37,14 @@ def sizes_of(shape: Any) -> tuple[int, ...]:
 
 
 def check_count(sizes: Sequence[Any]) -> None:
-    """Raises InvalidArgumentError for sizes that are negative, or of too many numbers to draw."""
+    """Raises InvalidArgumentError for sizes that are negative, or of too many numbers to draw, and
+    ResourceExhaustedError for those of more numbers than fit into memory."""
     known = [n for n in sizes if isinstance(n, int)]
     if min(known, default=0) < 0 or math.prod(known) >= 1 << 63:
         raise InvalidArgumentError(
             f"shape must be of sizes >= 0 that do not overflow an int64. Received: {tuple(sizes)}"
         )
+    _check_size(sizes)
 
 
 def bound(value: Any) -> Any:

@@ -32,7 +32,7 @@ from keraslike.tf.conversion import (
     stacked,
     static,
 )
-from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.errors import InvalidArgumentError, ResourceExhaustedError
 from keraslike.tf.moves import moves
 from keraslike.tf.operation import operation
 from keraslike.tf.structure import Structure, operates
@@ -241,6 +241,7 @@ def range(  # noqa: A001
         count = -((int(first) - int(last)) // int(step))
     else:
         count = max(int(np.ceil(np.abs((last - first) / step))), 0)
+    _check_size((count,))
     return constant(first + np.arange(count).astype(kind) * step)
 
 
@@ -434,11 +435,14 @@ def broadcast_to(x: Any, shape: Any) -> Any:
 
 
 def _check_size(shape: Any) -> None:
-    """Refuses shapes of more elements than can be addressed, for which XLA ends the process."""
+    """Refuses shapes of more elements than can be addressed, for which XLA ends the process, and
+    those for which no machine has the memory."""
     sizes = shape if isinstance(shape, (tuple, list)) else ()
     known = all(isinstance(n, (int, np.integer)) for n in sizes)
-    if known and math.prod(map(int, sizes)) >= 1 << 60:
-        raise InvalidArgumentError(f"There is no memory for a tensor of the shape {shape}.")
+    count = math.prod(map(int, sizes)) if known else 0
+    if count >= 1 << 46:
+        kind = InvalidArgumentError if count >= 1 << 60 else ResourceExhaustedError
+        raise kind(f"There is no memory for a tensor of the shape {shape}.")
 
 
 @operation("tile", "input")

@@ -423,6 +423,9 @@ tf.py_function(lambda v: v, [tf.constant([[1, 2]])], tf.RaggedTensorSpec([None, 
 tf.py_function(lambda v: v, [tf.constant([[1.0, 2]])], tf.int32)
 tf.Variable(1.0, synchronization=tf.VariableSynchronization.ON_READ).trainable
 tf.function(lambda: tf.while_loop(lambda x: x < 9, lambda x: [tf.cast(x + 1, "half")], [0.0]))()
+tf.random.uniform([10**14])
+tf.random.uniform([2**62, 4])
+tf.range(10**14)
 """
 
 PROGRAMS = [
@@ -433,7 +436,10 @@ PROGRAMS = [
         for line in text.strip().splitlines()
     ),
 ]
-_ERRORS = ("InvalidArgumentError", "UnimplementedError", "NotFoundError", "OutOfRangeError")
+_ERRORS = (
+    *("InvalidArgumentError", "UnimplementedError", "NotFoundError", "OutOfRangeError"),
+    "ResourceExhaustedError",
+)
 _BUILT_IN = (TypeError, AttributeError, KeyError, IndexError, ValueError)
 
 
