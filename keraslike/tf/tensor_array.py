@@ -163,7 +163,13 @@ class TensorArray:
 
     def split(self, value: Any, lengths: Any, name: str | None = None) -> TensorArray:
         """The array with consecutive parts of a tensor, of given lengths, as its elements."""
-        value, parts = self._converted(value), [int(n) for n in static(lengths)]
+        value, parts = self._converted(value), static(lengths)
+        if not isinstance(parts, tuple) or not value.ndim:
+            raise InvalidArgumentError(
+                "lengths must be a vector, and value at least one. Received: "
+                f"lengths={lengths} and value of shape {value.shape}"
+            )
+        parts = [int(n) for n in parts]
         if sum(parts) != value.shape[0]:
             raise InvalidArgumentError(
                 f"lengths must sum to the {value.shape[0]} rows of value. Received: {parts}"

@@ -60,6 +60,7 @@ def test_as_tensorflow(names, expression, dtype, shape, values):
             "InvalidArgumentError",
             "select_range",
         ),
+        ("tf.TensorArray(tf.float32, 1).split([1., 2.], 1)", "InvalidArgumentError", "vector"),
         ("tf.random.stateless_normal([-1], [1, 2])", "InvalidArgumentError", "shape must be"),
         ("tf.random.poisson([2**62], [1., 1.])", "InvalidArgumentError", "shape must be"),
         ("tf.sqrt(4)", "InvalidArgumentError", "sqrt.*int32"),
