@@ -140,6 +140,11 @@ def _convolution(rank: int) -> Callable:
 
 def _convolved(x: Any, kernel: Any, strides: Any, padding: Any, dilations: Any) -> Any:
     """A convolution of images with any number of batch axes."""
+    _check_reach(x, kernel, padding, dilations)
+    return _linear(x, kernel, strides, padding, dilations)
+
+
+def _linear(x: Any, kernel: Any, strides: Any, padding: Any, dilations: Any) -> Any:
     inner = kernel.ndim - 1
     batch = x.shape[:-inner]
     if not batch or kernel.ndim != len(strides) + 2 or 0 in kernel.shape[:-1]:
@@ -148,7 +153,6 @@ def _convolved(x: Any, kernel: Any, strides: Any, padding: Any, dilations: Any) 
             f"axes, and filters of as many, which are not empty. Received shapes: {x.shape}, "
             f"{kernel.shape}"
         )
-    _check_reach(x, kernel, padding, dilations)
     if len(batch) == 1:
         return cpu_conv.conv(x, kernel, strides, padding, dilations)
     out = cpu_conv.conv(x.reshape(-1, *x.shape[-inner:]), kernel, strides, padding, dilations)
@@ -349,7 +353,7 @@ def _conv_transposed(x: Any, kernel: Any, shape: Any, *rest: Any) -> Any:
     if len(shape) == kernel.ndim - 2:
         shape = (-1, *shape, kernel.shape[-2])
     shape = (x.shape[0], *shape[1:]) if shape[0] in (-1, None) else shape
-    return _gradient(lambda y: _convolved(y, kernel.astype(y.dtype), *rest), shape, x)
+    return _gradient(lambda y: _linear(y, kernel.astype(y.dtype), *rest), shape, x)
 
 
 def _gradient(linear: Callable, shape: Any, output: Any) -> Any:
@@ -416,10 +420,12 @@ def atrous_conv2d_transpose(
 
 def _backprops(depthwise: bool, rank: int = 2) -> tuple[Callable, Callable]:
     """The gradients of a convolution with respect to its input and its filters."""
-    forward = _depthwise if depthwise else _convolved
+    forward = _depthwise if depthwise else _linear
     ones = [1] * (rank + 2)
 
     def by_input(kernel: Any, output: Any, shape: Any, *rest: Any) -> Any:
+        if not depthwise:
+            return _conv_transposed(output, kernel, shape, *rest)
         return _gradient(lambda x: forward(x, kernel, *rest), shape, output)
 
     def by_filter(x: Any, output: Any, shape: Any, *rest: Any) -> Any:
