@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -106,11 +108,36 @@ def einsum(equation: str, *inputs: Any, **kwargs: Any) -> Tensor:
     ... ).numpy().tolist()
     [21, 43]
     """
+    unknown = sorted(kwargs.keys() - {"name", "optimize", "greedy"})
+    if unknown:
+        raise TypeError(f"tf.einsum() got unexpected keyword arguments: {', '.join(unknown)}")
+    if not re.fullmatch(r"[A-Za-z.,\s]*(->[A-Za-z.\s]*)?", equation):
+        raise ValueError(f"tf.einsum: the equation is malformed. Received: {equation!r}")
     return run(_einsum, joined("einsum", inputs), (), {"equation": equation})
 
 
 def _einsum(*values: Any, equation: str) -> Any:
+    _check_labels(equation, values)
     return jnp.einsum(equation, *values)
+
+
+def _check_labels(equation: str, values: Sequence[Any]) -> None:
+    """Refuses what numpy broadcasts or sums up, but TensorFlow does not: axes of one label with
+    different sizes, and axes of an ellipsis that the output lacks."""
+    terms, arrow, output = equation.replace(" ", "").partition("->")
+    sizes: dict[str, Any] = {}
+    for term, x in zip(terms.split(","), values):
+        head, dots, tail = term.partition("...")
+        if dots and arrow and x.ndim > len(head + tail) and "..." not in output:
+            raise InvalidArgumentError(
+                f"tf.einsum: the output of {equation!r} needs an ellipsis for the shape {x.shape}."
+            )
+        for label, size in [*zip(head, x.shape), *zip(tail[::-1], x.shape[::-1])]:
+            if isinstance(size, int) and sizes.setdefault(label, size) != size:
+                raise InvalidArgumentError(
+                    f"tf.einsum: the axes {label!r} of {equation!r} have the sizes "
+                    f"{sizes[label]} and {size}."
+                )
 
 
 def norm(

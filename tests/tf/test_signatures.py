@@ -144,3 +144,30 @@ def test_values_that_the_arguments_lead_to(expression, wanted):
 )
 def test_indices_out_of_range_that_are_ignored(call, expected):
     assert call({"bad_indices_policy": "IGNORE"}).numpy().tolist() == expected
+
+
+@pytest.mark.parametrize(
+    "equation, shapes, error",
+    [
+        ("ij,ij->ij", [(2, 3), (1, 3)], tf.errors.InvalidArgumentError),
+        ("...ij,jk->ik", [(2, 2, 3), (3, 4)], tf.errors.InvalidArgumentError),
+        ("i1,jk->ik", [(2, 3), (3, 4)], ValueError),
+        ("ij,jk->ik->", [(2, 3), (3, 4)], ValueError),
+    ],
+)
+def test_equations_that_tensorflow_refuses(equation, shapes, error):
+    with pytest.raises(error):
+        tf.einsum(equation, *map(tf.ones, shapes))
+
+
+def test_equations_with_an_ellipsis():
+    assert tf.einsum("...ij, ...jk -> ...ik", tf.ones((5, 2, 3)), tf.ones((3, 4))).shape == (
+        5,
+        2,
+        4,
+    )
+    assert tf.einsum("i...->i", tf.ones(2)).shape == (2,) and tf.einsum(
+        "ij,jk", *[tf.eye(2)] * 2
+    ).shape == (2, 2)
+    with pytest.raises(TypeError, match="unexpected keyword arguments: invalid"):
+        tf.einsum("ij->ji", tf.eye(2), invalid=1)
