@@ -320,6 +320,19 @@ class _ProgramSignature(_Signature):
         super().__init__(dict(zip(inputs, specs)), outputs)
         self._programs, self.variables = programs, one.variables
 
+    def concrete(self) -> ConcreteFunction:
+        """The signature as a function of its tensors, to be saved again."""
+        specs = self.structured_input_signature[1]
+
+        def call(*tensors: Any) -> Any:
+            return self(**dict(zip(specs, tensors)))
+
+        kind = inspect.Parameter.POSITIONAL_ONLY
+        call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [inspect.Parameter(f"input_{i}", kind) for i in range(len(specs))]
+        )
+        return Function(call, list(specs.values()), autograph=False).get_concrete_function()
+
     def __call__(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
         tensors = list(self._named(args, kwargs).values())
         ranks = [len(t.shape) for t in tensors]

@@ -51,7 +51,7 @@ from keraslike.tf.function import Function, _Method
 from keraslike.tf.ragged_tensor import RaggedTensor
 from keraslike.tf.restored import ASSETS_DIRECTORY, Asset
 from keraslike.tf.saved_options import LoadOptions, SaveOptions  # noqa: F401
-from keraslike.tf.signatures import TensorSpec, name_of
+from keraslike.tf.signatures import TensorSpec, encoded_parameters, name_of
 from keraslike.tf.tensor import WIDE, Tensor, wrap
 from keraslike.tf.untraced import BySize, TextFunction
 
@@ -216,9 +216,7 @@ class _Graph:
                 raise ValueError(f"The tf.function '{name}' cannot be saved: {error}") from None
             endpoint = self._endpoint(concrete)
             overloads.append({"endpoint": endpoint.name, "arguments": structure})
-        parameters = [
-            [p.name, p.kind.name, _default(p)] for p in _signature_of(function).parameters.values()
-        ]
+        parameters = encoded_parameters(_signature_of(function))
         return {
             "kind": "function",
             "parameters": parameters,
@@ -233,9 +231,7 @@ class _Graph:
             called = Function(lambda *tensors, of=program: of.on(tensors), specs, autograph=False)
             endpoint = self._endpoint(called.get_concrete_function())
             overloads.append({"endpoint": endpoint.name, "arguments": arguments})
-        parameters = [
-            [p.name, p.kind.name, _default(p)] for p in function.__signature__.parameters.values()
-        ]
+        parameters = encoded_parameters(function.__signature__)
         return {
             "kind": "function",
             "parameters": parameters,
@@ -360,12 +356,6 @@ def _structure(arguments: Any) -> Any:
     return numbered(tree)
 
 
-def _default(parameter: inspect.Parameter) -> dict[str, Any]:
-    value = parameter.default
-    is_plain = value is None or isinstance(value, (bool, int, float, str))
-    return {"value": value} if is_plain else {}
-
-
 def _signature_of(function: Any) -> inspect.Signature:
     if isinstance(function, _Method):
         return function.__signature__
@@ -432,6 +422,8 @@ def endpoint_of(
 
 
 def concrete_of(function: Any) -> ConcreteFunction:
+    if isinstance(function, restored._ProgramSignature):
+        return function.concrete()
     if isinstance(function, ConcreteFunction):
         return function
     if isinstance(function, (Function, _Method)) and function.input_signature is not None:

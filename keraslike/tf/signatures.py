@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -86,6 +87,16 @@ class _Same:
 
     def __hash__(self) -> int:
         return id(self.of)
+
+
+def encoded_parameters(signature: inspect.Signature) -> list[Any]:
+    """The parameters for JSON: of each its name, its kind, and its default if it is plain."""
+    found = []
+    for parameter in signature.parameters.values():
+        value = parameter.default
+        is_plain = value is None or isinstance(value, (bool, int, float, str))
+        found.append([parameter.name, parameter.kind.name, {"value": value} if is_plain else {}])
+    return found
 
 
 def name_of(function: Any) -> str:

@@ -380,3 +380,6 @@ def test_what_was_loaded_is_saved_again(folder, tmp_path):
     assert loaded.inner.f([3.0]).numpy().tolist() == [15]
     assert loaded.inner.n.numpy() == 2 and first.n.numpy() == 0
     assert loaded.inner.g(tf.ones([2]), True)["y"].numpy().tolist() == [5, 5]
+    tf.saved_model.save(first, str(tmp_path / "signed"), signatures=first.signatures)
+    serve = tf.saved_model.load(str(tmp_path / "signed")).signatures["serving_default"]
+    assert serve(x=tf.constant([2.0]))["output_0"].numpy().tolist() == [10]
