@@ -356,6 +356,30 @@ def _compatible(one: Any, other: Any) -> bool:
     return all(a.is_compatible_with(b) and b.is_compatible_with(a) for a, b in pairs)
 
 
+def _while_loop(
+    cond: Callable,
+    body: Callable,
+    loop_vars: Any,
+    shape_invariants: Any = None,
+    *_: Any,
+    return_same_structure: bool = False,
+    **kwargs: Any,
+) -> Any:
+    """The loop of TensorFlow 1, which gives a single variable without its list."""
+    kwargs.pop("name", None)
+    out = tf.while_loop(cond, body, loop_vars, shape_invariants, **kwargs)
+    single = isinstance(out, (list, tuple)) and len(out) == 1 and not return_same_structure
+    return out[0] if single else out
+
+
+def _cond(
+    pred: Any, true_fn: Any = None, false_fn: Any = None, strict: bool = False, name: Any = None
+) -> Any:
+    """The condition of TensorFlow 1, which gives a single value without its list."""
+    out = tf.cond(pred, true_fn, false_fn)
+    return out[0] if isinstance(out, (list, tuple)) and len(out) == 1 and not strict else out
+
+
 _DATASETS = f"{PYTHON}.data.ops.dataset_ops"
 _OPS = f"{PYTHON}.framework.ops"
 _GRAPHS = (
@@ -380,6 +404,8 @@ VALUES: dict[str, Any] = {
     **dict.fromkeys(_GRAPHS, _graphs),
     **dict.fromkeys(_NOTHING, _none),
     f"{PYTHON}.tf2.enabled": _yes,
+    f"{PYTHON}.ops.cond.cond": _cond,
+    f"{PYTHON}.ops.while_loop.while_loop": _while_loop,
     f"{_OPS}.executing_eagerly_outside_functions": _yes,
     f"{_OPS}.device": _block,
     f"{_OPS}.name_scope": lambda name, *_, **__: tf.name_scope(name),
