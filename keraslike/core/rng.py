@@ -18,6 +18,7 @@ from flax.errors import TraceContextError
 
 from keraslike.core import context, host
 from keraslike.core.base import Object
+from keraslike.core.boxed import boxed_if_asked
 from keraslike.core.errors import InvalidArgument
 from keraslike.core.jax_internals import current_trace
 from keraslike.core.naming import auto_name
@@ -64,15 +65,19 @@ class SeedGenerator(Object):
 
     def next(self) -> jax.Array:
         """The next key (a raw uint32 pair, which every `jax.random` function takes)."""
+        return boxed_if_asked(self.state, self._draw)
+
+    def _draw(self) -> jax.Array:
+        """The next key, an array of JAX's also for a caller who gets boxed results."""
         if id(self.state) in context.state.held:  # The stream belongs to the trace.
             return self._next()
         if context.state.symbolic:  # Only the shapes of an op are traced: no key is drawn.
-            return self.state.value
+            return self.state.get_value()
         with drawing:
             return self._next()
 
     def _next(self) -> jax.Array:
-        key = self.state.value
+        key = self.state.get_value()
         try:
             self.state.assign(_counted(key))
         except TraceContextError:
@@ -384,9 +389,9 @@ def share_state(state: dict[str, Any]) -> None:
 def draw_key(seed: int | SeedGenerator | None) -> jax.Array:
     """A key from a stream, an integer (always the same one) or the global stream (`None`)."""
     if seed is None:
-        return global_stream().next()
+        return global_stream()._draw()
     if isinstance(seed, SeedGenerator):
-        return seed.next()
+        return seed._draw()
     try:
         number = operator.index(seed)
     except TypeError:

@@ -248,7 +248,7 @@ class _Keys(SeedGenerator):
     def __init__(self, key: jax.Array):
         self._key, self._count = key, 0
 
-    def next(self) -> jax.Array:
+    def _draw(self) -> jax.Array:
         self._count += 1
         return jax.random.fold_in(self._key, self._count)
 

@@ -1,9 +1,11 @@
 import types
 
+import jax
 import numpy as np
 import pytest
 
 from keraslike import tf
+from keraslike.core import rng
 
 from .reference import REFERENCE
 
@@ -151,6 +153,16 @@ def test_random_numbers():
     np.testing.assert_array_equal(a, b)
     kept = tf.nn.dropout(tf.ones([1000]), 0.25)
     assert np.unique(kept).round(4).tolist() == [0.0, np.float32(1.3333)]
+
+
+def test_draws_after_a_model_of_tf_keras_drew_its_weights_first(monkeypatch):
+    """The global stream is then one whose values are tensors."""
+    monkeypatch.setattr(rng, "_global", None)
+    tf.keras.Sequential([tf.keras.layers.Embedding(3, 2)]).build((4, 5))
+    assert isinstance(rng.draw_key(None), jax.Array)
+    assert tf.random.categorical([[0.0, 100.0]], 3).numpy().tolist() == [[1] * 3]
+    assert tf.random.uniform([2]).shape == [2]
+    assert tf.is_tensor(tf.keras.random.SeedGenerator(1).next())
 
 
 def test_shapes_of_a_traced_function_have_values():
