@@ -227,6 +227,8 @@ def dynamic_stitch(indices: Any, data: Any, name: Any = None) -> Tensor:
     [10, 20, 30]
     """
     places = [np.asarray(_as_operand(i)) for i in indices]
+    if any(p.dtype.kind != "i" and p.size for p in places):
+        raise InvalidArgumentError("tf.dynamic_stitch: indices must be int32.")
     given = [_as_operand(d) for d in data]
     size = 1 + max((int(p.max()) for p in places if p.size), default=-1)
     inner = tuple(given[0].shape[places[0].ndim :])

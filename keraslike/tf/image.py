@@ -15,6 +15,7 @@ from keraslike.data import resizing
 from keraslike.ops import image as colors
 from keraslike.tf import (
     boxes,
+    color_matrices,
     distorted,
     documentation,
     dtypes,
@@ -33,7 +34,7 @@ from keraslike.tf.structure import operates
 from keraslike.tf.table import maximum, reduce_mean, reduce_std, reduce_sum, rsqrt
 from keraslike.tf.tensor import Tensor, raw, run
 
-for _module in (boxes, distorted, image_measures, pictures):
+for _module in (boxes, color_matrices, distorted, image_measures, pictures):
     globals().update({_name: getattr(_module, _name) for _name in _module.__all__})
 _LAST = "channels_last"
 
@@ -115,7 +116,7 @@ def flip_left_right(image: Any) -> Tensor:
     >>> tf.image.flip_left_right([[[1], [2]]]).numpy().tolist()
     [[[2], [1]]]
     """
-    return reverse(image, [-2])
+    return _mirrored(image, -2)
 
 
 def flip_up_down(image: Any) -> Tensor:
@@ -124,7 +125,16 @@ def flip_up_down(image: Any) -> Tensor:
     >>> tf.image.flip_up_down([[[1]], [[2]]]).numpy().tolist()
     [[[2]], [[1]]]
     """
-    return reverse(image, [-3])
+    return _mirrored(image, -3)
+
+
+def _mirrored(image: Any, axis: int) -> Tensor:
+    image = _as_operand(image)
+    if len(image.shape) not in (3, 4):
+        raise ValueError(
+            f"image must have 3 axes, or 4 with one for a batch. Received: shape {image.shape}"
+        )
+    return reverse(image, [axis])
 
 
 @operation("image.transpose", "image")
@@ -360,23 +370,6 @@ def adjust_jpeg_quality(image: Any, jpeg_quality: Any, dct_method: str = "", nam
     return convert_image_dtype(pictures.decode_jpeg(coded, channels), image.dtype, saturate=True)
 
 
-def _times(matrix: Any) -> Callable:
-    return lambda x: x @ jnp.asarray(matrix, x.dtype)
-
-
-_MATRICES = {
-    "rgb_to_yiq": [[0.299, 0.59590059, 0.2115], [0.587, -0.27455667, -0.52273617],
-                   [0.114, -0.32134392, 0.31119955]],
-    "yiq_to_rgb": [[1, 1, 1], [0.95598634, -0.27201283, -1.10674021],
-                   [0.6208248, -0.64720424, 1.70423049]],
-    "rgb_to_yuv": [[0.299, -0.14714119, 0.61497538], [0.587, -0.28886916, -0.51496512],
-                   [0.114, 0.43601035, -0.10001026]],
-    "yuv_to_rgb": [[1, 1, 1], [0, -0.394642334, 2.03206185], [1.13988303, -0.58062185, 0]],
-}  # fmt: skip
-for _name, _matrix in _MATRICES.items():
-    globals()[_name] = operation(f"image.{_name}", "images", named=False)(_times(_matrix))
-
-
 def resize_with_crop_or_pad(image: Any, target_height: int, target_width: int) -> Tensor:
     """Images cropped centrally, or padded with zeros, to a given size.
 
@@ -568,7 +561,7 @@ __all__ = [
     *distorted.__all__,
     *image_measures.__all__,
     *pictures.__all__,
-    *_MATRICES,
+    *color_matrices.__all__,
     *_STATELESS,
     *("ResizeMethod", "adjust_gamma", "adjust_hue", "adjust_jpeg_quality", "adjust_saturation"),
     *("hsv_to_rgb", "random_crop", "random_hue"),

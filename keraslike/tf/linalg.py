@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -12,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.ops import products
-from keraslike.tf import bands, derivatives, documentation, dtypes, table
+from keraslike.tf import bands, derivatives, diagonals, documentation, dtypes, table
 from keraslike.tf.conversion import _as_operand, joined, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.operation import operands, operation
@@ -222,9 +223,13 @@ def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None) -> Any:
 def global_norm(t_list: Any, name: Any = None) -> Tensor:
     """The norm of all elements of several tensors; None is ignored.
 
+    Raises TypeError if they are not in a list or tuple.
+
     >>> tf.linalg.global_norm([[3.0], [4.0]]).numpy().tolist()
     5.0
     """
+    if not isinstance(t_list, Sequence):
+        raise TypeError(f"t_list must be a sequence of tensors. Received: {t_list!r}")
     return sqrt(add_n([reduce_sum(square(rows_of(t))) for t in t_list if t is not None]))
 
 
@@ -295,12 +300,33 @@ _TABLE = {
         jnp.vectorize(derivatives.sqrtm, signature="(n,n)->(n,n)")(x) if x.size else x
     ),
     "tensor_diag": lambda x: jnp.diag(x.ravel()).reshape(x.shape * 2),
-    "tensor_diag_part": lambda x: _diagonal(
-        x.reshape(math.prod(x.shape[: x.ndim // 2]), math.prod(x.shape[x.ndim // 2 :]))
-    ).reshape(x.shape[: x.ndim // 2]),
+    "tensor_diag_part": lambda x: _diagonal(x.reshape([math.prod(_half(x))] * 2)).reshape(_half(x)),
     "adjoint": lambda x: jnp.conj(jnp.swapaxes(x, -1, -2)),
 }
+_OF_ANY_NUMBERS = ("trace", "tensor_diag", "tensor_diag_part", "adjoint")
+
+
+def _of_floats(name: str, fn: Callable) -> Callable:
+    @functools.wraps(fn)
+    def checked(x: Any, *args: Any, **kwargs: Any) -> Any:
+        table.check_kind(f"linalg.{name}", x, "bui")
+        return fn(x, *args, **kwargs)
+
+    return fn if name in _OF_ANY_NUMBERS else checked
+
+
+def _half(x: Any) -> tuple[int, ...]:
+    """The axes of the diagonal of a tensor that has each of them twice."""
+    half = x.shape[: x.ndim // 2]
+    if not half or x.shape != half * 2:
+        raise InvalidArgumentError(
+            f"tf.linalg.tensor_diag_part: the shape must be one shape twice. Received: {x.shape}"
+        )
+    return half
+
+
 for _name, _fn in _TABLE.items():
+    _fn = _of_floats(_name, _fn)
     globals()[_name] = operation(f"linalg.{_name}", _MATRIX.get(_name, "input"))(_fn)
 
 
@@ -324,110 +350,13 @@ def lu(x: Any, output_idx_type: Any = dtypes.int32) -> Any:
     >>> lu.numpy().tolist(), p.numpy().tolist()
     ([[4.0, 2.0], [0.5, 4.0]], [0, 1])
     """
+    table.check_kind("linalg.lu", x, "bui")
+    if x.shape[-1] != x.shape[-2]:
+        raise InvalidArgumentError(f"tf.linalg.lu: input must be square. Received: {x.shape}")
     found, _, order = jax.lax.linalg.lu(_invertible(x))
     kind = dtypes.as_dtype(output_idx_type).dtype
     with WIDE(kind.itemsize == 8):
         return Lu(found, jnp.asarray(order).astype(kind))
-
-
-# -- diagonals ------------------------------------------------------------------------------------
-
-
-def _bounds(k: Any) -> tuple[int, int]:
-    """The lowest and the highest diagonal."""
-    k = k if isinstance(k, tuple) else (k,)
-    if not 0 < len(k) < 3 or k[0] > k[-1]:
-        raise ValueError(f"k must be a diagonal, or the lowest and the highest. Received: k={k}")
-    return int(k[0]), int(k[-1])
-
-
-def _starts(low: int, high: int, rows: int, columns: int, align: str) -> dict[int, int]:
-    """The offset of each diagonal's elements in a row that has the length of the longest one."""
-    sides = align.split("_")
-    if len(sides) != 2 or set(sides) - {"LEFT", "RIGHT"}:
-        raise ValueError(f"align must be like 'RIGHT_LEFT'. Received: align={align!r}")
-    lengths = {d: min(rows + min(d, 0), columns - max(d, 0)) for d in range(low, high + 1)}
-    longest = max(lengths.values())
-    left = {d: "LEFT" in (sides[0] * (d >= 0), sides[1] * (d <= 0)) for d in lengths}
-    return {d: 0 if left[d] else longest - lengths[d] for d in lengths}
-
-
-def _in_band(diagonals: Any, low: int, high: int, rows: int, columns: int, align: str) -> Any:
-    """The values of diagonals for each element of matrices, and which elements are on them."""
-    starts = _starts(low, high, rows, columns, align)
-    if low == high:
-        diagonals = diagonals[..., None, :]
-    i, j = np.indices((rows, columns))
-    inside = (j - i >= low) & (j - i <= high)
-    d = np.clip(j - i, low, high)
-    place = np.minimum(i, j) + np.vectorize(starts.get, otypes=[int])(d)
-    return diagonals[..., high - d, np.where(inside, place, 0)], inside
-
-
-@operation("linalg.diag", "diagonal")
-def diag(
-    diagonal: Any,
-    name: str = "diag",
-    k: Any = 0,
-    num_rows: int = -1,
-    num_cols: int = -1,
-    padding_value: Any = 0,
-    align: str = "RIGHT_LEFT",
-) -> Any:
-    """Matrices with given diagonals: the main one, the `k`-th above it (below, if negative), or all
-    from `k[0]` to `k[1]`, the highest first.
-
-    >>> tf.linalg.diag([1, 2]).numpy().tolist()
-    [[1, 0], [0, 2]]
-    >>> tf.linalg.diag([[0, 8, 9], [1, 2, 3], [4, 5, 0]], k=(-1, 1)).numpy().tolist()
-    [[1, 8, 0], [4, 2, 9], [0, 5, 3]]
-    """
-    low, high = _bounds(k)
-    least = (diagonal.shape[-1] - min(high, 0), diagonal.shape[-1] + max(low, 0))
-    sizes = (num_rows, num_cols)
-    if sizes == (-1, -1):
-        sizes = (max(least),) * 2
-    rows, columns = (m if n == -1 else n for n, m in zip(sizes, least))
-    if rows < least[0] or columns < least[1]:
-        raise InvalidArgumentError(
-            f"tf.linalg.diag: diagonals of shape {tuple(diagonal.shape)} are too long for "
-            f"{rows} rows and {columns} columns."
-        )
-    values, inside = _in_band(diagonal, low, high, rows, columns, align)
-    return jnp.where(inside, values, jnp.asarray(padding_value, diagonal.dtype))
-
-
-@operation("linalg.diag_part", "input")
-def diag_part(
-    x: Any,
-    name: str = "diag_part",
-    k: Any = 0,
-    padding_value: Any = 0,
-    align: str = "RIGHT_LEFT",
-) -> Any:
-    """The main diagonal of matrices, the `k`-th above it (below, if negative), or all from `k[0]`
-    to `k[1]`, the highest first. Shorter ones are padded opposite to `align`.
-
-    >>> tf.linalg.diag_part([[1, 2], [3, 4]]).numpy().tolist()
-    [1, 4]
-    >>> tf.linalg.diag_part([[1, 2], [3, 4]], k=1).numpy().tolist()
-    [2]
-    """
-    low, high = _bounds(k)
-    rows, columns = x.shape[-2:]
-    if low and low <= -rows or high and high >= columns:  # empty matrices have an empty diagonal
-        raise InvalidArgumentError(
-            f"tf.linalg.diag_part: matrices of shape {tuple(x.shape)} have no diagonal k={k}."
-        )
-    starts = _starts(low, high, rows, columns, align)
-    longest = min(rows + min(high, 0), columns - max(low, 0))
-    d, place = np.mgrid[low : high + 1, :longest][:, ::-1]
-    place = place - np.vectorize(starts.get, otypes=[int])(d)
-    i, j = place + np.maximum(-d, 0), place + np.maximum(d, 0)
-    inside = (place >= 0) & (i < rows) & (j < columns)
-    values = x[..., np.where(inside, i, 0), np.where(inside, j, 0)]
-    out = jnp.where(inside, values, jnp.asarray(padding_value, x.dtype))
-    return out[..., 0, :] if low == high else out
 
 
 @operation("linalg.inv", "input")
@@ -461,6 +390,7 @@ def svd(x: Any, full_matrices: bool = False, compute_uv: bool = True) -> Any:
     >>> s.numpy().tolist()
     [3.0, 2.0]
     """
+    table.check_kind("linalg.svd", x, "bui")
     if not compute_uv:
         return jnp.linalg.svd(x, compute_uv=False)
     u, s, vh = jnp.linalg.svd(x, full_matrices=full_matrices)
@@ -532,21 +462,6 @@ def _small(a: Any, factor: int) -> float:
     return factor * max(a.shape[-2:]) * float(jnp.finfo(a.dtype).eps)
 
 
-@operation("linalg.set_diag", "input diagonal")
-def set_diag(
-    x: Any, diagonal: Any, name: str = "set_diag", k: Any = 0, align: str = "RIGHT_LEFT"
-) -> Any:
-    """Matrices with replaced diagonals; for `k` see `diag`.
-
-    >>> tf.linalg.set_diag([[1, 2], [3, 4]], [7, 8]).numpy().tolist()
-    [[7, 2], [3, 8]]
-    """
-    low, high = _bounds(k)
-    rows, columns = x.shape[-2:]
-    values, inside = _in_band(diagonal, low, high, rows, columns, align)
-    return jnp.where(inside, values, x)
-
-
 @operation("linalg.lstsq", "matrix rhs")
 def lstsq(a: Any, b: Any, l2_regularizer: float = 0.0, fast: bool = True) -> Any:
     """The least-squares solution of `matrix @ x == rhs`.
@@ -554,6 +469,7 @@ def lstsq(a: Any, b: Any, l2_regularizer: float = 0.0, fast: bool = True) -> Any
     >>> tf.linalg.lstsq([[1.0, 0.0], [0.0, 2.0]], [[3.0], [4.0]]).numpy().round(4).tolist()
     [[3.0], [2.0]]
     """
+    table.check_kind("linalg.lstsq", a, "bui")
     batch = jnp.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     a, b = (jnp.broadcast_to(x, (*batch, *x.shape[-2:])) for x in (a, b))
     if l2_regularizer == 0.0:
@@ -569,23 +485,6 @@ def lstsq(a: Any, b: Any, l2_regularizer: float = 0.0, fast: bool = True) -> Any
 
 def _least_squares(a: Any, b: Any) -> Any:
     return jnp.linalg.lstsq(a, b)[0]
-
-
-@operation("linalg.band_part", "input")
-def band_part(x: Any, num_lower: int, num_upper: int) -> Any:
-    """Matrices set to zero outside a band around the diagonal; a negative width is unlimited.
-
-    >>> tf.linalg.band_part([[1, 2, 3], [4, 5, 6], [7, 8, 9]], 0, 1).numpy().tolist()
-    [[1, 2, 0], [0, 5, 6], [0, 0, 9]]
-    """
-    if num_lower > x.shape[-2] or num_upper > x.shape[-1]:
-        raise ValueError(
-            f"num_lower={num_lower} and num_upper={num_upper} are beyond shape {x.shape}."
-        )
-    rows, columns = jnp.ogrid[: x.shape[-2], : x.shape[-1]]
-    low = (num_lower < 0) | (rows - columns <= num_lower)
-    high = (num_upper < 0) | (columns - rows <= num_upper)
-    return jnp.where(low & high, x, 0)
 
 
 @operation("linalg.cross", "a b")
@@ -611,17 +510,18 @@ def normalize(
     return tensor / length, length
 
 
-globals().update({_name: getattr(bands, _name) for _name in bands.__all__})
+for _module in (bands, diagonals):
+    globals().update({_name: getattr(_module, _name) for _name in _module.__all__})
 documentation.describe(globals(), "linalg")
 
 __all__ = sorted(
     [
         *_TABLE,
         *bands.__all__,
-        *("band_part", "cholesky_solve", "cross", "diag", "diag_part", "einsum", "eye"),
-        *("global_norm", "inv", "l2_normalize", "lstsq", "lu", "matmul", "matrix_rank"),
-        *("matrix_transpose", "matvec", "norm", "normalize", "pinv", "set_diag", "solve"),
-        *("svd", "tensordot", "triangular_solve"),
+        *diagonals.__all__,
+        *("cholesky_solve", "cross", "einsum", "eye", "global_norm", "inv", "l2_normalize"),
+        *("lstsq", "lu", "matmul", "matrix_rank", "matrix_transpose", "matvec", "norm"),
+        *("normalize", "pinv", "solve", "svd", "tensordot", "triangular_solve"),
     ]
 )
 __dir__ = __all__.copy

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.tf import dtypes, special, table
-from keraslike.tf.conversion import constant, convert_to_tensor, static
+from keraslike.tf.conversion import _as_operand, constant, convert_to_tensor, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.nn import (
     approx_max_k,
@@ -165,22 +165,27 @@ def sobol_sample(
 
 
 def scalar_mul(scalar: Any, x: Any, name: Any = None) -> Tensor:
-    """`scalar * x`.
+    """`scalar * x`. Raises ValueError if `scalar` has any axes.
 
     >>> tf.math.scalar_mul(2.0, tf.constant([1.0, 2.0])).numpy().tolist()
     [2.0, 4.0]
     """
+    if shape := tuple(_as_operand(scalar).shape):
+        raise ValueError(f"scalar must be a single number. Received: a tensor of shape {shape}")
     return by_rows(lambda x: table.multiply(scalar, x))(x)
 
 
 def accumulate_n(
     inputs: Any, shape: Any = None, tensor_dtype: Any = None, name: str | None = None
 ) -> Tensor:
-    """The sum of several tensors of one shape and dtype: `add_n`.
+    """The sum of several tensors of one shape and dtype: `add_n`. Raises ValueError if they are
+    not in a list or tuple.
 
     >>> tf.math.accumulate_n([[1.0, 2.0], [3.0, 4.0]]).numpy().tolist()
     [4.0, 6.0]
     """
+    if not isinstance(inputs, (list, tuple)):
+        raise ValueError(f"inputs must be a list of tensors. Received: {inputs!r}")
     return add_n(inputs)
 
 

@@ -93,8 +93,8 @@ def leaky_relu(x: Any, alpha: float = 0.2) -> Any:
     >>> tf.nn.leaky_relu([-1.0, 2.0], 0.5).numpy().tolist()
     [-0.5, 2.0]
     """
-    x = x.astype("float32") if x.dtype.kind in "ui" else x
-    return derivatives.leaky_relu(x, alpha)
+    table.check_kind("nn.leaky_relu", x, "bc")
+    return derivatives.leaky_relu(x.astype("float32") if x.dtype.kind in "ui" else x, alpha)
 
 
 @operation("nn.crelu", "features")
@@ -104,6 +104,7 @@ def crelu(x: Any, axis: int = -1) -> Any:
     >>> tf.nn.crelu([-1.0, 2.0]).numpy().tolist()
     [0.0, 2.0, 1.0, 0.0]
     """
+    table.check_kind("nn.crelu", x, "buc")
     return jnp.concatenate([derivatives.relu(x), derivatives.relu(-x)], axis)
 
 
@@ -304,8 +305,8 @@ def general_dropout(
     x = _as_operand(x)
     kind, is_number = dtypes.as_dtype(x.dtype), not is_tensor(rate)
     rate = float(rate) if is_number else rate
-    if is_number and not 0 <= rate < 1:
-        raise ValueError(f"tf.nn.dropout: rate must be in [0, 1). Received: rate={rate}")
+    if not 0 <= rate < 1 if is_number else len(rate.shape):
+        raise ValueError(f"tf.nn.dropout: rate must be a number in [0, 1). Received: rate={rate}")
     if not kind.is_floating:
         raise ValueError(f"tf.nn.dropout: x must be floating-point numbers, not {kind.name}.")
     if is_number and rate == 0:

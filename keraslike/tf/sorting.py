@@ -38,8 +38,8 @@ def _is_descending(direction: str) -> bool:
 
 def _is_negated(x: Any, descending: bool) -> bool:
     """Whether an array is sorted as its negative: a stable order, in which NaN is the last."""
-    if x.dtype.kind == "b":
-        raise ValueError("tensors of bools cannot be sorted.")
+    if x.dtype.kind in "bc":
+        raise ValueError(f"tensors of {x.dtype.name} cannot be sorted.")
     return descending and jnp.issubdtype(x.dtype, jnp.floating)
 
 

@@ -53,8 +53,9 @@ _REFUSED = {
         "reduce_prod",
         "bu": "abs pow",
         "u": "negative sign",
-        "bc": "floordiv maximum minimum less less_equal greater greater_equal reduce_max "
-        "reduce_min",
+        "c": "round softplus softsign log_sigmoid nn.elu nn.selu",
+        "bc": "nn.relu nn.relu6 floordiv maximum minimum less less_equal greater greater_equal "
+        "reduce_max reduce_min",
         "bui": "reduce_std reduce_variance",
         "buic": "rint floor ceil is_nan is_finite is_inf atan2 reduce_logsumexp",
         "uicfV": "logical_not logical_and logical_or logical_xor reduce_any reduce_all",
@@ -72,7 +73,7 @@ def check_kind(name: str, x: Any, refused: str) -> None:
 
 
 def checked(name: str, fn: Callable, floats: bool) -> Callable:
-    refused = "buiO" if floats else _REFUSED.get(name, "")
+    refused = ("buiO" if floats else "") + _REFUSED.get(name, "")
 
     def run_on(x: Any) -> Any:
         check_kind(name, x, refused)

@@ -47,3 +47,49 @@ def test_the_product_of_booleans_is_that_both_are_true():
 def test_arithmetic_on_booleans_is_refused(function):
     with pytest.raises((tf.errors.InvalidArgumentError, TypeError)):
         function(tf.constant([True, False]))
+
+
+MATRIX, COMPLEX = tf.constant([[1.0, 2.0], [3.0, 4.0]]), tf.constant([1.0 + 2.0j])
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: tf.nn.relu(COMPLEX),
+        lambda: tf.nn.elu(COMPLEX),
+        lambda: tf.nn.softplus(COMPLEX),
+        lambda: tf.nn.leaky_relu(COMPLEX),
+        lambda: tf.nn.crelu(tf.constant([1, 2], tf.uint8)),
+        lambda: tf.round(COMPLEX),
+        lambda: tf.sort(COMPLEX),
+        lambda: tf.argsort(COMPLEX),
+        lambda: tf.linalg.qr(tf.constant([[1, 2], [3, 4]])),
+        lambda: tf.linalg.svd(tf.constant([[1, 2], [3, 4]])),
+        lambda: tf.linalg.det(tf.constant([[1, 2], [3, 4]])),
+        lambda: tf.linalg.lstsq(tf.constant([[1, 2], [3, 4]]), tf.constant([[1], [2]])),
+        lambda: tf.linalg.lu(tf.ones([2, 3])),
+        lambda: tf.linalg.set_diag(MATRIX, [1.0]),
+        lambda: tf.linalg.set_diag(MATRIX, MATRIX),
+        lambda: tf.linalg.set_diag(MATRIX, [[1.0, 2.0]], k=(0, 1)),
+        lambda: tf.linalg.tensor_diag_part(tf.ones([2, 3])),
+        lambda: tf.linalg.tensor_diag_part(tf.ones([2])),
+        lambda: tf.math.scalar_mul([1.0, 2.0], [3.0, 4.0]),
+        lambda: tf.math.accumulate_n(MATRIX),
+        lambda: tf.linalg.global_norm(MATRIX),
+        lambda: tf.clip_by_global_norm(MATRIX, 1.0),
+        lambda: tf.nn.dropout(MATRIX, tf.constant([0.5, 0.5])),
+        lambda: tf.image.flip_left_right(MATRIX),
+        lambda: tf.image.flip_up_down(tf.ones([1, 1, 1, 1, 1])),
+        lambda: tf.image.rgb_to_yuv(tf.ones([1, 1, 3], tf.int32)),
+        lambda: tf.dynamic_stitch([[0.0]], [[1.0]]),
+    ],
+)
+def test_what_tensorflow_refuses(call):
+    with pytest.raises((ValueError, TypeError)):  # of which InvalidArgumentError is one
+        call()
+
+
+def test_diagonals_of_fitting_shapes_are_set():
+    assert tf.linalg.set_diag(MATRIX, [7.0], k=1).numpy().tolist() == [[1, 7], [3, 4]]
+    band = tf.linalg.set_diag(tf.zeros([2, 3]), [[1.0, 2.0], [3.0, 4.0]], k=(0, 1))
+    assert band.numpy().tolist() == [[3, 1, 0], [0, 4, 2]]  # as in TensorFlow 2.21
