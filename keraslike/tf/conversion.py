@@ -98,11 +98,11 @@ def convert_to_tensor(
         tensor = _stack(list(value))
         return tensor if wanted in (None, tensor.dtype) else run(cast_value, (tensor,), (wanted,))
     if _holds_sizes(value):
-        given = (
-            jnp.stack([jnp.asarray(v) for v in value]) if isinstance(value, tuple | list) else value
-        )
         kind = wanted or hint or dtypes.int32
-        return Tensor(jnp.asarray(given).astype(kind.as_numpy_dtype))
+        several = isinstance(value, (list, tuple))
+        with WIDE(kind.size == 8):  # each is cast, since symbols are int64 where a trace is lowered
+            given = [jnp.asarray(v).astype(kind.dtype) for v in (value if several else [value])]
+            return Tensor(jnp.stack(given) if several else given[0])
     array = _numpy_of(value, wanted, hint)
     if not isinstance(value, (list, tuple, int, float, str, bytes, np.generic)):
         array = host.own(array)

@@ -68,7 +68,7 @@ def size(input: Any, out_type: Any = None, name: str | None = None) -> Tensor:
     """
     count = math.prod(_as_operand(input).shape)
     if not isinstance(count, int):
-        return Tensor(jnp.asarray(count))
+        return convert_to_tensor(count, out_type or dtypes.int32)
     return Tensor(np.asarray(count, dtypes.as_dtype(out_type or dtypes.int32).as_numpy_dtype))
 
 

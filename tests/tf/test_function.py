@@ -216,6 +216,17 @@ def test_pickles_and_copies():
     assert pickle.loads(pickle.dumps(spec)) == spec
 
 
+def test_unknown_sizes_become_tensors_of_the_wanted_dtype():
+    @tf.function(input_signature=[tf.TensorSpec([None, 3])])
+    def sizes(x):
+        rows = tf.shape(x)[0]
+        return tf.size(x, tf.int64), tf.convert_to_tensor([rows, 3], tf.int64), tf.stack([rows, 3])
+
+    wanted = [(tf.int64, 12), (tf.int64, [4, 3]), (tf.int32, [4, 3])]
+    for found in (sizes(tf.zeros([4, 3])), sizes.get_concrete_function()(tf.zeros([4, 3]))):
+        assert [(x.dtype, x.numpy().tolist()) for x in found] == wanted
+
+
 def test_printing_values_while_it_runs(capfd):
     @tf.function
     def shown(x):
