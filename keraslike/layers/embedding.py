@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from keraslike import ops
-from keraslike.core import context
+from keraslike.core import context, sparsity
 from keraslike.core.arguments import given
 from keraslike.core.boxed import note_rows
 from keraslike.core.errors import InvalidArgument
@@ -77,6 +77,7 @@ class Embedding(Quantizable):
         self._adapt_built()
 
     def call(self, inputs: jax.Array) -> jax.Array:
+        inputs = sparsity.dense(inputs)  # whose numbers are 0 where none is stored, as in Keras
         if inputs.dtype not in (jnp.int32, jnp.int64):
             inputs = inputs.astype(jnp.int32)
         if self.quantization_mode is None:

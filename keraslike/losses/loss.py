@@ -109,7 +109,8 @@ class Loss(Object):
                 "Does it squeeze one of them and not the other?"
             )
         batches = {shape[0] for shape in shapes}
-        if batches and losses.shape[0] not in batches:
+        of_elements = losses.shape[:1] == (1,) and losses.size in map(math.prod, shapes)
+        if batches and losses.shape[0] not in batches and not of_elements:
             given = " and ".join(map(str, shapes))
             raise ValueError(
                 f"Loss '{self.name}' returned values of shape {losses.shape} for targets and "

@@ -17,12 +17,13 @@ from keraslike.ops.wrap import operand
 
 @op
 def take(x: Any, indices: Any, axis: int | None = None) -> jax.Array:
-    """The elements at indices along an axis (of the flattened array if `None`).
+    """The elements at indices along an axis (of the flattened array if `None`). Sparse indices are
+    0 where none is stored.
 
     >>> take([10, 20, 30], [2, 0]).tolist()
     [30, 10]
     """
-    return jnp.take(wrap.array(x), wrap.integers(indices), axis)
+    return jnp.take(wrap.array(x), wrap.integers(sparsity.dense(indices)), axis)
 
 
 @op

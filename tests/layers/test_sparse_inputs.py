@@ -47,6 +47,9 @@ def test_embedding():
     ids = np.array([[0, 2, 0], [1, 0, 0]])
     layer = layers.Embedding(4, 2)
     np.testing.assert_array_equal(layer(sparse.BCOO.fromdense(ids)), layer(ids))
+    np.testing.assert_array_equal(layer.call(sparse.BCOO.fromdense(ids)), layer(ids))
+    taken = ops.take(layer.embeddings, sparse.BCOO.fromdense(ids), axis=0)
+    np.testing.assert_array_equal(taken, layer(ids))
 
 
 @pytest.mark.parametrize("name", ["add", "subtract", "multiply", "maximum", "minimum"])

@@ -385,6 +385,8 @@ def test_a_loss_of_the_wrong_shape_is_told_what_was_expected():
 
     with pytest.raises(ValueError, match=r"'columns'.*\(4,\).*\(6, 4\).*first axis of size 6"):
         jax.jit(Columns(name="columns"))(*REAL)
+    row = losses.LossFunctionWrapper(lambda a, b: jnp.square(a - b)[None])  # a value per element
+    assert float(row(*REAL)) == pytest.approx(float(losses.MeanSquaredError()(*REAL)))
     scalar = losses.LossFunctionWrapper(lambda a, b: jnp.mean(jnp.square(a - b)))
     assert float(scalar(*REAL)) == pytest.approx(float(losses.MeanSquaredError()(*REAL)))
 
