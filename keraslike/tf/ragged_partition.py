@@ -215,8 +215,8 @@ class Partitioned(Structure):
             known = np.minimum(host(lengths, "The count of values", "call it outside."), longest)
             starts = np.arange(rows) * longest
             out = cls._make(_take(out._values, _ranges(starts, known)), _summed(known))
-        for size in sizes[k - 1 : 0 : -1]:
-            out = cls.from_uniform_row_length(out, size, out._rows // size if size else 0)
+        for at in range(k - 1, 0, -1):
+            out = cls.from_uniform_row_length(out, sizes[at], int(np.prod(sizes[:at])))
         return out.with_row_splits_dtype(row_splits_dtype)
 
     @classmethod

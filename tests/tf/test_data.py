@@ -961,6 +961,10 @@ def test_ragged_batches_of_ragged_and_sparse_elements():
     assert dense.to_list() == [[1], [2, 2]]
     assert ragged.to_list() == [[[1], [1, 1]], [[2], [2, 2]]]
     assert sparse.indices.numpy().tolist() == [[0, 1], [1, 2]]
+    deep = D.range(3).map(lambda n: tf.ones([2, n // 2, n])).ragged_batch(3)
+    assert next(iter(deep)).to_list() == [[[], []], [[], []], [[[1.0, 1.0]]] * 2]
+    empty = tf.RaggedTensor.from_tensor(tf.ones([2, 0, 3]), ragged_rank=2)
+    assert empty.to_list() == [[], []] and empty.shape == (2, 0, 3)
 
 
 def test_rows_of_a_data_base(tmp_path):
