@@ -29,18 +29,12 @@ FOLDER = "tensorflow/python"
 LIMIT = 60  # seconds a test may take
 DIRECTORIES = (
     *("autograph/tests", "checkpoint", "data/experimental/kernel_tests", "data/kernel_tests"),
-    *(
-        "eager",
-        "eager/polymorphic_function",
-        "framework",
-        "kernel_tests/array_ops",
-        "kernel_tests/control_flow",
-    ),
-    *("kernel_tests/data_structures", "kernel_tests/image_ops", "kernel_tests/io_ops"),
-    *("kernel_tests/linalg", "kernel_tests/math_ops", "kernel_tests/nn_ops", "kernel_tests/random"),
-    *("kernel_tests/signal", "kernel_tests/sparse_ops", "kernel_tests/strings_ops"),
-    *("kernel_tests/variables", "module", "ops", "ops/numpy_ops", "ops/parallel_for", "ops/ragged"),
-    *("ops/structured", "saved_model", "training"),
+    *("eager", "eager/polymorphic_function", "framework", "kernel_tests/array_ops"),
+    *("kernel_tests/control_flow", "kernel_tests/data_structures", "kernel_tests/image_ops"),
+    *("kernel_tests/io_ops", "kernel_tests/linalg", "kernel_tests/math_ops", "kernel_tests/nn_ops"),
+    *("kernel_tests/random", "kernel_tests/signal", "kernel_tests/sparse_ops"),
+    *("kernel_tests/strings_ops", "kernel_tests/variables", "module", "ops", "ops/numpy_ops"),
+    *("ops/parallel_for", "ops/ragged", "ops/structured", "saved_model", "trackable", "training"),
 )
 Row = tuple[int, int, int]  # tests, those that are private, those that pass
 
@@ -94,8 +88,9 @@ def write(table: dict[str, Row]) -> None:
         "",
         "The tests of these directories of TensorFlow's sources that run eagerly, without those of",
         "graphs, of TensorFlow 1 and of GPUs. Those are private that use names or attributes which",
-        "TensorFlow does not make public. `make tensorflow-tests` runs them on `keraslike.tf`, and writes",
-        "this table with `ARGS=--write`. The classes of errors are compared, their words are not.",
+        "TensorFlow does not make public. `make tensorflow-tests` runs them on `keraslike.tf`, and",
+        "writes this table with `ARGS=--write`. The classes of errors are compared, their words",
+        "are not.",
         "",
         "| directory of `tensorflow/python` | tests | private | pass | % of the public ones |",
         "| --- | ---: | ---: | ---: | ---: |",
