@@ -79,12 +79,13 @@ def custom_gradient(f: Callable | None = None) -> Callable:
             return _run_eagerly(f, tensors, kwargs)
         read: list[Any] = []
         constant: frozenset[int] | None = None
-        tapes = context.state.tapes
+        tapes, structure = context.state.tapes, []
         while True:
-            of_arrays = _of_arrays(f, len(args), kwargs, read, tapes, constant is None)
+            of_arrays = _of_arrays(f, len(args), kwargs, read, tapes, constant is None, structure)
             call = _stopping(jax.custom_gradient(of_arrays), constant or frozenset())
             try:
-                return run(call, [*tensors, *read], lasting=False, own=False)
+                results = run(call, [*tensors, *read], lasting=False, own=False)
+                return rebuilt(structure[0], iter(results))
             except _Reads as e:
                 read += e.read
             except _Constant as e:
@@ -175,12 +176,20 @@ def _stopping(function: Callable, places: frozenset[int]) -> Callable:
 
 
 def _of_arrays(
-    f: Callable, count: int, kwargs: dict[str, Any], read: list[Any], tapes: tuple, asks: bool
+    f: Callable,
+    count: int,
+    kwargs: dict[str, Any],
+    read: list[Any],
+    tapes: tuple,
+    asks: bool,
+    structure: list[Any],
 ) -> Callable:
-    """`f` as a function for `jax.custom_gradient`, of its arguments and of the values it reads.
+    """`f` as a function for `jax.custom_gradient`, of its arguments and of the values it reads. It
+    returns the tensors among the results of `f`.
 
     Args:
         asks: whether `_Constant` is raised if a gradient is None.
+        structure: a list that receives what `f` returns.
     """
     variables = [x for x in read if not isinstance(x, Tensor)]
     around, arrays = current_trace(), {id(x._value) for x in read if isinstance(x, Tensor)}
@@ -206,8 +215,9 @@ def _of_arrays(
         values = tuple(map(jnp.asarray, given))  # JAX may pass Python numbers
         state, within = dict(zip(map(id, read), values[count:])), current_trace()
         with holding(state, within):
-            out, grad_fn = f(*[Tensor(v) for v in values[:count]], **kwargs)
+            made, grad_fn = f(*[Tensor(v) for v in values[:count]], **kwargs)
             _check(grad_fn, variables)
+        structure[:], out = [made], [unbox(x) for x in leaves_of(made)]
         if asks:
             with lowering.holding(read, values[count:]), context.using(tapes=()):
                 places = _places_of_none(grad_fn, out, count, variables)
@@ -226,7 +236,7 @@ def _of_arrays(
             grads: Any = tuple(_cotangent(g, v) for g, v in zip(found, values, strict=True))
             return grads if len(grads) > 1 else grads[0]
 
-        return unbox(out), rule
+        return out, rule
 
     return of_arrays
 
@@ -243,7 +253,7 @@ def _places_of_none(
         places[:] = [i for i, g in enumerate(found) if g is None]
 
     with contextlib.suppress(Exception):
-        jax.eval_shape(probe, unbox(out))
+        jax.eval_shape(probe, out)
     return frozenset(places)
 
 

@@ -805,3 +805,23 @@ def test_signatures_of_functions():
     assert concrete.structured_input_signature == ((inner,), {})
     assert concrete.structured_outputs == inner
     assert concrete(tf.ragged.constant([[[1.0], []], [[2.0]]])).to_list() == [[[2.0], []], [[4.0]]]
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_custom_gradients_of_ragged_tensors(compiled):
+    @tf.custom_gradient
+    def tripled(x):
+        return x * 3.0, lambda upstream: upstream * 2.0
+
+    variable = tf.Variable([1.0, 2.0, 3.0])
+
+    def gradients():
+        with tf.GradientTape() as tape:
+            ragged = tf.RaggedTensor.from_row_lengths(variable * 1.0, [2, 1])
+            total = tf.reduce_sum(tripled(ragged) * ragged)
+        return tape.gradient(total, variable)
+
+    found = (tf.function(gradients) if compiled else gradients)()
+    assert found.numpy().tolist() == [5.0, 10.0, 15.0]  # as in TensorFlow 2.21
+    given = tf.ragged.constant([[1.0, 2.0], [3.0]])
+    assert tf.function(tripled)(given).to_list() == [[3.0, 6.0], [9.0]]
