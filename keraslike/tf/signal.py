@@ -37,8 +37,8 @@ def _real(name: str) -> Callable:
         sizes = list(x.shape[-rank:] if fft_length is None else fft_length)
         if fft_length is None and inverse:
             sizes[-1] = 2 * max(sizes[-1] - 1, 0)
-        if 0 not in sizes and 0 not in x.shape:
-            return of(x, sizes, axes)
+        if (0 not in sizes and 0 not in x.shape) or min(sizes) < 0:
+            return of(x, sizes, axes)  # which refuses negative lengths
         # XLA cannot lower it if there are no elements.
         if not inverse:
             sizes[-1] = (sizes[-1] + 2) // 2 if sizes[-1] else 0
@@ -174,7 +174,7 @@ def inverse_stft_window_fn(
         overlaps = -(-length // step)
         squares = np.pad(np.square(forward), (0, overlaps * step - length))
         total = np.tile(squares.reshape(overlaps, step).sum(0), overlaps)[:length]
-        return constant(forward / total)
+        return constant(np.divide(forward, total, out=np.zeros_like(forward), where=total != 0))
 
     return window
 

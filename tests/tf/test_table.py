@@ -93,3 +93,10 @@ def test_diagonals_of_fitting_shapes_are_set():
     assert tf.linalg.set_diag(MATRIX, [7.0], k=1).numpy().tolist() == [[1, 7], [3, 4]]
     band = tf.linalg.set_diag(tf.zeros([2, 3]), [[1.0, 2.0], [3.0, 4.0]], k=(0, 1))
     assert band.numpy().tolist() == [[3, 1, 0], [0, 4, 2]]  # as in TensorFlow 2.21
+
+
+def test_an_inverse_window_is_zero_where_no_window_is():
+    window = tf.signal.inverse_stft_window_fn(4)(4, tf.float32)
+    assert window.numpy().tolist() == [0, 2, 1, 2]  # as in TensorFlow 2.21
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        tf.signal.rfft2d(tf.zeros([0, 2, 2]), [-1, 2])
