@@ -8,6 +8,7 @@ import contextlib
 import functools
 import inspect
 import itertools
+import sys
 import types
 import typing
 from collections.abc import Callable
@@ -35,7 +36,7 @@ class _Kind(type):
     """The type of extension types, whose objects are checked and frozen once they are made."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        if not issubclass(cls, ExtensionType) or cls.__module__ == __name__:
+        if cls in (ExtensionType, BatchableExtensionType):
             raise AssertionError(f"{cls.__name__} is abstract: derive a class from it.")
         made: Any = object.__new__(cls)
         made.__init__(*args, **kwargs)
@@ -273,7 +274,12 @@ class ExtensionType(Operating, metaclass=_Kind):
         if not isinstance(spec, type):
             raise ValueError(f"{cls.__name__}.Spec must be a nested class. Received: {spec!r}")
         own = () if spec is ExtensionTypeSpec else (spec,)  # with methods of the class
+        around = sys._getframe(1)  # of the class statement: classes may be those of a function
         for name, hint in inspect.get_annotations(cls).items():
+            if isinstance(hint, str):
+                with contextlib.suppress(NameError, AttributeError):  # of a class that comes later
+                    hint = eval(hint, around.f_globals, around.f_locals)
+                    cls.__annotations__[name] = hint
             _check_hint(name, hint)
         if "__init__" not in vars(cls):
             cls.__init__ = _constructor(cls)

@@ -92,6 +92,18 @@ def test_only_classes_of_users_have_objects_and_their_annotations_must_be_known(
         type(Masked)("New", (tf.experimental.ExtensionType,), {"Spec": 12})
 
 
+def test_annotations_may_be_text_and_name_classes_of_a_function():
+    class Inner(tf.experimental.ExtensionType):
+        x: "tf.Tensor"
+
+    class Outer(tf.experimental.ExtensionType):
+        inner: "Inner"
+
+    assert Outer(Inner(1)).inner.x.numpy() == 1
+    with pytest.raises(TypeError):
+        Outer(3)
+
+
 def test_a_class_without_a_constructor_has_one_that_takes_its_fields():
     class Doubled(tf.experimental.ExtensionType):
         x: tf.Tensor

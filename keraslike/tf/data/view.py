@@ -472,7 +472,7 @@ def _value(variable: Any) -> Any:
 
 def _numbered(returned: Any, out: list[Any]) -> Any:
     """The structure of the positions of results, which are appended to the list."""
-    return map_leaves(lambda leaf: _number(leaf, out), returned, View.of_tensors.is_leaf)
+    return map_leaves(lambda leaf: _number(leaf, out), returned, TensorView().is_leaf)
 
 
 def _number(leaf: Any, out: list[Any]) -> Any:

@@ -67,6 +67,7 @@ def from_dlpack(dlcapsule: Any) -> Tensor:
 
     Raises TypeError for what is no capsule, InvalidArgumentError for one that was used.
 
+    >>> import numpy as np
     >>> array = np.array([1.0, 2.0])
     >>> tf.experimental.dlpack.from_dlpack(array.__dlpack__()).numpy().tolist()
     [1.0, 2.0]
