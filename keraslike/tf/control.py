@@ -27,7 +27,7 @@ from keraslike.core.errors import NeedsPython
 from keraslike.core.structures import in_order, map_leaves
 from keraslike.core.variable import every_variable
 from keraslike.distribution import devices
-from keraslike.tf import effects, loops
+from keraslike.tf import effects, loops, nest
 from keraslike.tf.autograph import converted
 from keraslike.tf.calls import Reader, constant_when_assigned
 from keraslike.tf.concrete import _unflatten, wrap_values
@@ -447,11 +447,13 @@ def while_loop(
 
 def _check_structure(start: list[Any], now: list[Any]) -> None:
     """Raises ValueError for results of a body that are not like the variables of the loop."""
-    if len(start) != len(now) or any(map(_differ, start, now)):
+    try:
+        nest.assert_same_structure(start, now, check_types=False)
+    except ValueError:
         raise ValueError(
             f"The body of a loop must return values of the same structure as the {len(start)} loop "
             f"variables: {start!r}. Received: {now!r}"
-        )
+        ) from None
     if not trace_state_clean():  # TensorFlow does not compare dtypes in eager loops
         for before, after in zip(start, now):
             kinds = [getattr(value, "dtype", None) for value in (before, after)]
@@ -459,16 +461,6 @@ def _check_structure(start: list[Any], now: list[Any]) -> None:
                 raise TypeError(
                     f"A loop variable of dtype {kinds[0]} has dtype {kinds[1]} after an iteration."
                 )
-
-
-def _differ(before: Any, after: Any) -> bool:
-    """Whether two loop variables differ as lists, tuples and dicts of others."""
-    if isinstance(before, dict) and isinstance(after, dict):
-        return before.keys() != after.keys() or any(_differ(before[k], after[k]) for k in before)
-    kinds = [isinstance(x, (list, tuple)) and not is_composite(x) for x in (before, after)]
-    if not all(kinds):
-        return any(kinds)
-    return len(before) != len(after) or any(map(_differ, before, after))
 
 
 def _traced_loop(cond: Any, body: Any, loop_vars: Any, start: list[Any], bound: Any) -> Any:

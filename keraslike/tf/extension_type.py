@@ -262,11 +262,6 @@ class ExtensionType(Operating, metaclass=_Kind):
 
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
-        jax.tree_util.register_pytree_node(
-            cls,
-            _flatten,
-            lambda constant, parts: cls.__tf_unflatten__(constant, parts),
-        )
         reserved = [name for name in inspect.get_annotations(cls) if _is_reserved(name)]
         if reserved:
             raise ValueError(f"The names {reserved} of fields of {cls.__name__} are reserved.")
@@ -286,6 +281,11 @@ class ExtensionType(Operating, metaclass=_Kind):
         named = {"value_type": cls, "__module__": cls.__module__}
         named["__qualname__"] = f"{cls.__qualname__}.Spec"
         cls.Spec = _SpecKind("Spec", (*own, ExtensionTypeSpec), named)
+        jax.tree_util.register_pytree_node(
+            cls,
+            _flatten,
+            lambda constant, parts: cls.__tf_unflatten__(constant, parts),
+        )
 
     def _operate(self, name: str, function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
         found = self if name == "identity" else dispatch.operate(function, args, kwargs)

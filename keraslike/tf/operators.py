@@ -14,23 +14,24 @@ from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.operation import operation
 from keraslike.tf.tensor import Tensor
 
-_ARITHMETIC = {
-    "add": table.add,
-    "sub": table.subtract,
-    "mul": lambda a, b: _product(a, b),
-    "truediv": table.truediv,
-    "floordiv": table.floordiv,
-    "mod": table.floormod,
-    "pow": table.pow,
-    "matmul": linalg.matmul,
-}
-
 
 def _product(a: Any, b: Any) -> Any:
     """`a * b`, which for booleans is that both are true."""
     if next(x.dtype for x in (a, b) if hasattr(x, "dtype")) != dtypes.bool_:
         return table.multiply(a, b)
     return table.logical_and(*(bool(x) if isinstance(x, int) else x for x in (a, b)))
+
+
+_ARITHMETIC = {
+    "add": table.add,
+    "sub": table.subtract,
+    "mul": _product,
+    "truediv": table.truediv,
+    "floordiv": table.floordiv,
+    "mod": table.floormod,
+    "pow": table.pow,
+    "matmul": linalg.matmul,
+}
 
 
 def _alike(fn: Callable, otherwise: bool, a: Any, b: Any) -> Any:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 import jax
@@ -54,6 +54,7 @@ class Recorder:
     """What the operations in a block are recorded by."""
 
     _active = False
+    _run, _dispatch = staticmethod(recording.run_recorded), staticmethod(calls.dispatch)
 
     def _start(self) -> None:
         context.state.tapes = (*context.state.tapes, self)
@@ -62,27 +63,6 @@ class Recorder:
     def _stop(self) -> None:
         context.state.tapes = tuple(t for t in context.state.tapes if t is not self)
         self._active = False
-
-    @staticmethod
-    def _run(
-        fn: Callable,
-        tensors: Sequence[Any],
-        values: Sequence[Any],
-        followed: tuple[bool, ...],
-        rest: tuple,
-        kwargs: dict[str, Any],
-        lasting: bool,
-        name: str,
-    ) -> Any:
-        return recording.run_recorded(
-            fn, tensors, values, followed, rest, kwargs, lasting, name=name
-        )
-
-    @staticmethod
-    def _dispatch(
-        function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any = None
-    ) -> Any:
-        return calls.dispatch(function, args, kwargs, owner)
 
 
 class GradientTape(Recorder):

@@ -415,7 +415,9 @@ def run(
         if True in recorded:
             followed = tuple([r and _is_inexact(v) for r, v in zip(recorded, values)])
             if True in followed:
-                out = tapes[-1]._run(fn, tensors, values, followed, rest, kwargs, lasting, name)
+                out = tapes[-1]._run(
+                    fn, tensors, values, followed, rest, kwargs, lasting, name=name
+                )
                 return out if inspected is None else inspected(name, out)
         with precision(values):
             out = _NOT_KNOWN
