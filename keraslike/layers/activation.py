@@ -107,6 +107,9 @@ class PReLU(Weighted):
         shared_axes: axes, counted from 1, along which `alpha` is shared: `[1, 2]` for one value per
             channel of images.
 
+    Raises ValueError where it is built, for an axis that the inputs do not have: 0 is the batch,
+    and negative ones are not counted.
+
     >>> PReLU(alpha_initializer="ones")(jnp.array([[-2.0, 3.0]])).tolist()
     [[-2.0, 3.0]]
     """
@@ -131,6 +134,11 @@ class PReLU(Weighted):
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         sizes = {axis: n for axis, n in enumerate(input_shape) if axis > 0}
+        if unknown := [axis for axis in self.shared_axes or () if axis not in sizes]:
+            raise ValueError(
+                f"Layer '{self.name}': shared_axes must be between 1 and {len(sizes)} for inputs "
+                f"of shape {tuple(input_shape)}. Received: {unknown} in {self.shared_axes}"
+            )
         own = {axis: n for axis, n in sizes.items() if axis not in (self.shared_axes or ())}
         self.alpha = self._add("alpha", [own.get(axis, 1) for axis in sizes])
         self.input_spec = InputSpec(ndim=len(input_shape), axes=own)

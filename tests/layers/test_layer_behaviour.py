@@ -694,6 +694,8 @@ BAD_INPUTS = [
     (lambda: layers.Concatenate(axis=3), [(2, 3), (2, 4)], "axis=3"),
     (lambda: layers.Dot(1, name="d"), [(2, 3), (2, 4)], "'d'.*axes=1"),
     (lambda: layers.Dot(0, name="d"), [(2, 3), (2, 3)], "'d'.*axes=0"),
+    (lambda: layers.PReLU(shared_axes=[-1], name="p"), (2, 3, 4), r"'p'.*shared_axes.*\[-1\]"),
+    (lambda: layers.PReLU(shared_axes=[1, 3], name="p"), (2, 3, 4), r"'p'.*shared_axes.*\[3\]"),
 ]
 
 
