@@ -197,6 +197,8 @@ class ConcreteFunction:
             try:
                 self._trace_with(function, variables)
             except errors.TraceContextError:
+                if not left and TFVariable.made_in_traces > made:
+                    raise makes_variables(self._of) from None
                 of_flax = flax_variables()
                 if not left or all(id(v) in known for v in (*live_variables(), *of_flax)):
                     raise
