@@ -51,6 +51,12 @@ def crop_and_resize(
         if ((numbers < 0) | (numbers >= count)).any():
             raise OutOfRangeError(f"box_indices must be in [0, {count}): {numbers.tolist()}")
 
+    shapes = [tuple(x.shape) for x in given]
+    if len(shapes[1]) != 2 or len(shapes[2]) != 1 or shapes[1] != (shapes[2][0], 4):
+        raise InvalidArgumentError(
+            "tf.image.crop_and_resize: expected boxes (boxes, 4) and as many box_indices. Received "
+            f"shapes {shapes[1]} and {shapes[2]}."
+        )
     effects.checked(check, raw(given[2]))
     return run(_crop, given, (height, width, method, extrapolation_value))
 
@@ -95,16 +101,41 @@ def _overlaps(box: np.ndarray, others: np.ndarray) -> np.ndarray:
     return np.divide(common, whole, out=np.zeros_like(common), where=whole > 0)
 
 
+def _limits(name: str, **given: Any) -> list[float]:
+    """The limits of a choice of boxes as numbers."""
+    values = {key: static(value) for key, value in given.items()}
+    for key, value in values.items():
+        most = 1 if key == "iou_threshold" else np.inf
+        if np.ndim(value) or (key != "score_threshold" and not 0 <= value <= most):
+            raise InvalidArgumentError(
+                f"tf.image.{name}: {key} must be one number, and from 0 to {most} unless it is a "
+                f"score. Received: {value}"
+            )
+    return list(values.values())
+
+
 def _chosen(
-    boxes: Any, scores: Any, most: Any, overlap: Any, least: Any, sigma: float = 0.0
+    name: str, boxes: Any, scores: Any, most: Any, overlap: Any, least: Any, sigma: Any = 0.0
 ) -> tuple[list[int], list[float]]:
+    most, overlap, least, sigma = _limits(
+        name,
+        max_output_size=most,
+        iou_threshold=overlap,
+        score_threshold=least,
+        soft_nms_sigma=sigma,
+    )
     boxes, scores = (host(_as_operand(v), "Choosing boxes", _TRACED) for v in (boxes, scores))
+    if scores.ndim != 1 or boxes.shape != (len(scores), 4):
+        raise InvalidArgumentError(
+            f"tf.image.{name}: expected boxes (boxes, 4) and scores (boxes). Received shapes "
+            f"{boxes.shape} and {scores.shape}."
+        )
     boxes = np.concatenate(
         [np.minimum(boxes[:, :2], boxes[:, 2:]), np.maximum(boxes[:, :2], boxes[:, 2:])], 1
     )
     left, chosen, found = scores.astype(np.float32).copy(), [], []
-    open_ = left > float(static(least))
-    while len(chosen) < int(static(most)) and open_.any():
+    open_ = left > least
+    while len(chosen) < most and open_.any():
         best = int(np.argmax(np.where(open_, left, -np.inf)))
         chosen.append(best)
         found.append(float(left[best]))
@@ -112,9 +143,9 @@ def _chosen(
         shared = _overlaps(boxes[best], boxes)
         if sigma > 0:
             left = np.where(open_, left * np.exp(-0.5 * shared**2 / sigma), left)
-            open_ &= left > float(static(least))
+            open_ &= left > least
         else:
-            open_ &= shared <= float(static(overlap))
+            open_ &= shared <= overlap
     return chosen, found
 
 
@@ -132,7 +163,9 @@ def non_max_suppression(
     >>> tf.image.non_max_suppression(boxes, [0.9, 0.8, 0.7], 3).numpy().tolist()
     [0, 2]
     """
-    found, _ = _chosen(boxes, scores, max_output_size, iou_threshold, score_threshold)
+    found, _ = _chosen(
+        "non_max_suppression", boxes, scores, max_output_size, iou_threshold, score_threshold
+    )
     return constant(np.asarray(found, np.int32))
 
 
@@ -153,9 +186,8 @@ def non_max_suppression_with_scores(
     >>> kept.numpy().tolist(), scores.numpy().tolist()
     ([1, 0], [0.75, 0.5])
     """
-    found, values = _chosen(
-        boxes, scores, max_output_size, iou_threshold, score_threshold, float(soft_nms_sigma)
-    )
+    given = (max_output_size, iou_threshold, score_threshold, soft_nms_sigma)
+    found, values = _chosen("non_max_suppression_with_scores", boxes, scores, *given)
     return constant(np.asarray(found, np.int32)), constant(np.asarray(values, np.float32))
 
 
@@ -332,6 +364,11 @@ def _padded(boxes: Any, scores: Any, count: int, overlap: float, least: float) -
 
 @operation("image.non_max_suppression_overlaps", "overlaps scores", "overlaps scores")
 def _of_overlaps(overlaps: Any, scores: Any, count: int, overlap: float, least: float) -> Any:
+    if scores.ndim != 1 or overlaps.shape != scores.shape * 2:
+        raise InvalidArgumentError(
+            "tf.image.non_max_suppression_overlaps: expected overlaps (boxes, boxes) and scores "
+            f"(boxes). Received shapes {overlaps.shape} and {scores.shape}."
+        )
     return _apart(lambda i: overlaps[:, i], scores, min(count, len(scores)), overlap, least)
 
 
@@ -349,8 +386,13 @@ def non_max_suppression_overlaps(
     >>> tf.image.non_max_suppression_overlaps(overlaps, [0.5, 0.75], 2).numpy().tolist()
     [1]
     """
-    limits = (float(static(v)) for v in (overlap_threshold, score_threshold))
-    found, valid = _of_overlaps(overlaps, scores, int(static(max_output_size)), *limits)
+    count, *limits = _limits(
+        "non_max_suppression_overlaps",
+        max_output_size=max_output_size,
+        overlap_threshold=overlap_threshold,
+        score_threshold=score_threshold,
+    )
+    found, valid = _of_overlaps(overlaps, scores, int(count), *map(float, limits))
     return found[: int(static(valid))]
 
 
@@ -397,20 +439,37 @@ def draw_bounding_boxes(images: Any, boxes: Any, colors: Any, name: Any = None) 
     ... ].numpy().tolist()
     [[1.0, 1.0, 1.0], [1.0, 0.0, 1.0], [1.0, 1.0, 1.0]]
     """
+    if isinstance(images, np.ndarray) and images.dtype != np.float16:
+        images = images.astype(np.float32)  # an array takes a dtype that the operation has
     given = (_as_operand(v) for v in (images, boxes))
     found, places = (host(v, "Drawing boxes", _TRACED) for v in given)
     out = np.array(found)
+    if out.dtype not in (np.float16, np.float32):
+        raise InvalidArgumentError(
+            "tf.image.draw_bounding_boxes: images must be float16 or float32. Received: "
+            f"{out.dtype}"
+        )
+    if out.ndim != 4 or places.shape[1:] != (places.shape[1:2] + (4,)) or len(out) != len(places):
+        raise InvalidArgumentError(
+            "tf.image.draw_bounding_boxes: expected images (batch, height, width, channels) and "
+            f"boxes (batch, boxes, 4). Received shapes {out.shape} and {places.shape}."
+        )
     rows, columns = out.shape[1] - 1, out.shape[2] - 1
     palette = np.asarray(_PALETTE if colors is None else _as_operand(colors))
     if colors is None and out.shape[-1] == 1:
         palette = np.ones((1, 1))
+    if palette.ndim != 2 or palette.shape[1] < out.shape[-1]:
+        raise InvalidArgumentError(
+            f"tf.image.draw_bounding_boxes: colors must have {out.shape[-1]} channels each. "
+            f"Received the shape {palette.shape}."
+        )
     for picture, own in zip(out, places):
         for number, box in enumerate(own):
             top, left, bottom, right = (
                 int(v * n) for v, n in zip(box.tolist(), (rows, columns, rows, columns))
             )
             color = palette[number % len(palette)][: out.shape[-1]]
-            if top >= bottom or left >= right:
+            if top > bottom or left > right:
                 continue
             inside = slice(max(left, 0), min(right, columns) + 1)
             for row in (top, bottom):

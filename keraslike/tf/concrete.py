@@ -341,6 +341,8 @@ class ConcreteFunction:
         """Runs the function on tensors, in their order in the arguments."""
         given = [_as_operand(t) for t in tensors]
         _check_all(self.specs, given)
+        if any(self._sizes) and _without_elements(self.specs, given):
+            return self._variant(None, given).on(given)  # JAX's symbols stand for sizes from 1 on
         if any(self._sizes) and (sizes := _names(self.specs, given)) != self._sizes:
             return self._variant(sizes, given).on(given)
         try:
@@ -465,6 +467,16 @@ def _names(specs: Sequence[TensorSpec], given: Sequence[Any]) -> tuple[tuple[str
                 names.append(str(size))
         found.append(tuple(names))
     return tuple(found)
+
+
+def _without_elements(specs: Sequence[TensorSpec], given: Sequence[Any]) -> bool:
+    """Whether a size that a signature leaves open is 0."""
+    return any(
+        size is None and own == 0
+        for spec, tensor in zip(specs, given)
+        if spec.shape is not UNKNOWN_SHAPE
+        for size, own in zip(spec.shape, tensor.shape)
+    )
 
 
 def names_of_sizes(specs: Sequence[TensorSpec]) -> Iterator[tuple[tuple[str, ...], ...]]:

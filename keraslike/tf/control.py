@@ -209,12 +209,16 @@ def cond(
 ) -> Any:
     """`true_fn()` if the predicate holds, otherwise `false_fn()`.
 
-    Raises TypeError if the results differ in structure, shape or dtype.
+    Raises TypeError if a function is missing, or if the results differ in structure, shape or
+    dtype.
 
     >>> absolute = tf.function(lambda x: cond(x > 0, lambda: x, lambda: -x))
     >>> absolute(tf.constant(-3.0))
     <tf.Tensor: shape=(), dtype=float32, numpy=3.0>
     """
+    for argument, function in (("true_fn", true_fn), ("false_fn", false_fn)):
+        if not callable(function):
+            raise TypeError(f"tf.cond: {argument} must be callable. Received: {function!r}")
     return switch_case(_as_index(pred), [false_fn, true_fn])  # type: ignore[list-item]
 
 

@@ -41,8 +41,9 @@ from keraslike.tf.signatures import (
     is_tensor,
     name_of,
 )
-from keraslike.tf.specs import DatasetSpec, in_parts
+from keraslike.tf.specs import DatasetSpec, SparseTensorSpec, in_parts
 from keraslike.tf.tensor import wrap
+from keraslike.tf.type_spec import TypeSpec
 from keraslike.tf.untraced import BySize, TextFunction
 from keraslike.tf.variables import NeedsFirstCall
 
@@ -163,7 +164,7 @@ class Function:
         specs = None
         if self.input_signature is not None:
             args = self._fitted(args)
-            signed = (*args[: self._ours], *self.input_signature)
+            signed = (*args[: self._ours], *_with_sizes(self.input_signature, args[self._ours :]))
             signed = in_parts(((*signed, *args[len(signed) :]), kwargs))
             specs = jax.tree.leaves(signed, is_leaf=is_leaf)
         args, kwargs = in_parts((args, kwargs))
@@ -299,7 +300,7 @@ class Function:
         def fit(spec: Any, given: Any) -> Any:
             if isinstance(spec, dict):
                 return {key: fit(inner, given[key]) for key, inner in spec.items()}
-            if hasattr(spec, "in_parts") or isinstance(spec, DatasetSpec):
+            if isinstance(spec, TypeSpec) and not isinstance(spec, TensorSpec):
                 if type(given) is type(spec) or spec.is_compatible_with(given):
                     return given
                 raise TypeError(
@@ -337,6 +338,24 @@ class Function:
 
     def __repr__(self) -> str:
         return f"<tf.function of {self.python_function.__qualname__}>"
+
+
+def _with_sizes(signature: Any, args: tuple) -> Any:
+    """A signature with sparse tensors in place of specs that leave their shape open: it belongs to
+    the structure of the arguments, so that each shape has a trace of its own."""
+
+    def is_open(spec: Any) -> bool:
+        return isinstance(spec, SparseTensorSpec) and not spec.shape.is_fully_defined()
+
+    def is_spec(x: Any) -> bool:
+        return isinstance(x, TypeSpec) or is_leaf(x)
+
+    if not any(map(is_open, jax.tree.leaves(signature, is_leaf=is_spec))):
+        return signature
+    given = args[: len(signature)]
+    return jax.tree.map(
+        lambda spec, x: x if is_open(spec) else spec, tuple(signature), given, is_leaf=is_spec
+    )
 
 
 def _containers(tree: Any) -> Iterator[Any]:

@@ -379,6 +379,8 @@ def resize_with_crop_or_pad(image: Any, target_height: int, target_width: int) -
     [1, 2]
     """
     image = _as_operand(image)
+    if len(image.shape) not in (3, 4):
+        raise ValueError(f"image must have 3 or 4 axes. Received shape: {image.shape}")
     for axis, size in ((-3, int(static(target_height))), (-2, int(static(target_width)))):
         have = image.shape[axis]
         if have > size:

@@ -293,6 +293,8 @@ def gather_nd(
     params, indices, batch_dims = _as_operand(params), _as_operand(indices), static(batch_dims)
     if batch_dims < 0:
         raise ValueError(f"batch_dims must not be negative. Received: batch_dims={batch_dims}")
+    if not len(indices.shape):
+        raise InvalidArgumentError("tf.gather_nd: indices must be at least a vector.")
     sizes = tuple(params.shape)[batch_dims:][: indices.shape[-1]]
     if ignores:
         fits = run(_fitting, (indices,), (sizes,))
@@ -365,6 +367,11 @@ def _scatter(name: str, method: str) -> Callable:
                 f"{tensor.dtype.name}"
             )
         indices = _as_operand(indices)
+        if len(indices.shape) < 2 or not len(updates.shape):
+            raise InvalidArgumentError(
+                f"tf.{scatter.__name__}: expected indices (..., n, depth) and updates (..., n, *). "
+                f"Received shapes: {tuple(indices.shape)} and {tuple(updates.shape)}"
+            )
         sizes = tuple(tensor.shape)[: indices.shape[-1]]
         if ignores:
             indices = run(_at_end, (indices,), (sizes,))

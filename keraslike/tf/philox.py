@@ -12,6 +12,7 @@ import numpy as np
 
 from keraslike.core import rng
 from keraslike.data import philox
+from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.tensor import WIDE
 
 _LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
@@ -41,7 +42,13 @@ def state_of(seeds: Any) -> Any:
     """The counter (two numbers of 64 bits) and the key for the seeds of a stateless operation."""
     with WIDE(True):
         xp = jnp if isinstance(seeds, jax.core.Tracer) else np
-        given = xp.asarray(seeds).astype(np.int64).astype(np.uint64)
+        given = xp.asarray(seeds)
+        if given.shape != (2,) or given.dtype.kind not in "iu":
+            raise InvalidArgumentError(
+                "seed must be two integers. Received the shape "
+                f"{list(given.shape)} and the dtype {given.dtype}"
+            )
+        given = given.astype(np.int64).astype(np.uint64)
         words = philox.scrambled((given[:1], given[1:2]))
         key, high = (words[i] | words[i + 1] << _HALF for i in (0, 2))
         return xp.concatenate([xp.zeros_like(key), high, key])

@@ -185,7 +185,11 @@ def _dependence(again: Callable, chosen: Sequence[Any]) -> tuple[Any, Any]:
         closed = jax.make_jaxpr(again)(*chosen)
     except (jax.errors.JAXTypeError, TypeError):
         return None, None
-    return dependence.depends(closed), dependence.descends(closed)
+    # A result without elements has gradients, of zeros, though JAX computes it from no input.
+    every = (1 << len(chosen)) - 1
+    empty = [any(isinstance(n, int) and n == 0 for n in a.shape) for a in closed.out_avals]
+    found = [every if e else mask for mask, e in zip(dependence.depends(closed), empty)]
+    return found, dependence.descends(closed)
 
 
 @jax.tree_util.register_dataclass

@@ -142,6 +142,17 @@ class SparseTensorSpec(_Spec):
     def from_value(cls, value: Any) -> SparseTensorSpec:
         return cls(value.shape, value.dtype)
 
+    def in_parts(self) -> Any:
+        """A sparse tensor that has specs in place of its indices and values; the spec itself if its
+        shape, which belongs to the structure of a sparse tensor, is not known."""
+        if not self.shape.is_fully_defined():
+            return self
+        made = object.__new__(SparseTensor)
+        made._sizes = tuple(self.shape)
+        made._indices = TensorSpec([None, len(made._sizes)], dtypes.int64)
+        made._values = TensorSpec([None], self.dtype)
+        return made
+
     def _with(self, shape: Any, more: int) -> SparseTensorSpec:
         return SparseTensorSpec(shape, self.dtype)
 

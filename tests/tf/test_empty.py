@@ -1,0 +1,133 @@
+"""Tensors without elements, sparse tensors in signatures, arguments that TensorFlow refuses. The
+values are those of TensorFlow 2.21."""
+
+import numpy as np
+import pytest
+
+from keraslike import tf
+
+OPEN = tf.TensorSpec([None, None], tf.float32)
+
+
+def sparse(indices, values, sizes):
+    return tf.SparseTensor(np.reshape(indices, (-1, len(sizes))), tf.constant(values), sizes)
+
+
+@pytest.mark.parametrize(
+    ("function", "wanted"),
+    [
+        (lambda x: x * 2, np.zeros([0, 2])),
+        (lambda x: tf.reduce_sum(x, 0), [0, 0]),
+        (lambda x: tf.reduce_max(x, 0), [-np.inf, -np.inf]),
+        (lambda x: tf.concat([x, tf.ones([1, 2])], 0), [[1, 1]]),
+    ],
+)
+def test_sizes_that_a_signature_leaves_open_may_be_zero(function, wanted):
+    compiled = tf.function(function, input_signature=[OPEN])
+    assert compiled(tf.ones([3, 2])).shape == function(tf.ones([3, 2])).shape
+    np.testing.assert_array_equal(compiled(tf.zeros([0, 2])), wanted)
+    concrete = tf.function(function).get_concrete_function(OPEN)
+    np.testing.assert_array_equal(concrete(tf.zeros([0, 2])), wanted)
+
+
+def test_ragged_tensors_of_a_signature_may_be_empty():
+    size = tf.function(tf.size, input_signature=[tf.RaggedTensorSpec([None, None], tf.int32)])
+    assert int(size(tf.ragged.constant([[1, 2], [3]]))) == 3
+    assert int(size(tf.ragged.constant([], tf.int32, 1))) == 0
+
+
+@pytest.mark.parametrize("shape", [[None, None], [None, 3], [1, 3], None])
+def test_sparse_tensors_of_a_signature(shape):
+    dense = tf.function(
+        lambda xs: tf.sparse.to_dense(xs["a"]),
+        input_signature=[{"a": tf.SparseTensorSpec(shape, tf.float32)}],
+    )
+    given = sparse([], np.zeros(0, "float32"), [1, 3]), sparse([[0, 1]], [2.0], [1, 3])
+    assert [dense({"a": s}).numpy().tolist() for s in given] == [[[0, 0, 0]], [[0, 2, 0]]]
+    with pytest.raises(TypeError, match="does not fit"):
+        dense({"a": sparse([[0, 1]], [2], [1, 3])})
+
+
+def test_a_sparse_tensor_of_a_known_shape_is_traced_once():
+    spec = tf.SparseTensorSpec([2, 3], tf.float32)
+    dense = tf.function(tf.sparse.to_dense, input_signature=[spec])
+    concrete = dense.get_concrete_function()
+    assert concrete(sparse([[0, 1]], [2.0], [2, 3])).numpy().tolist() == [[0, 2, 0], [0, 0, 0]]
+    dense(sparse([[0, 1], [1, 1]], [2.0, 3.0], [2, 3]))
+    assert dense.experimental_get_tracing_count() == 1
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        lambda x: tf.boolean_mask(x, [False, False]),
+        lambda x: tf.reduce_mean(tf.boolean_mask(x, [False, False])),
+        lambda x: tf.gather(x, tf.zeros([0], tf.int32)),
+        lambda x: x[:0],
+    ],
+)
+def test_gradients_of_parts_without_elements_are_zeros(part):
+    x = tf.ones([2, 3])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = part(x)
+    gradient = tf.convert_to_tensor(tape.gradient(y, x))
+    np.testing.assert_array_equal(gradient, np.zeros([2, 3]))
+
+
+def test_functions_without_a_gradient_have_none_for_no_elements():
+    x = tf.ones([0])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = tf.floor(x)
+    assert tape.gradient(y, x) is None
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: tf.tensor_scatter_nd_update(tf.ones([2, 2]), [0, 1], 5.0),
+        lambda: tf.tensor_scatter_nd_add(tf.ones([2, 1]), [0], [2.0]),
+        lambda: tf.scatter_nd([2], -3, [3]),
+        lambda: tf.scatter_nd(0, [5], [3]),
+        lambda: tf.gather_nd([[1, 2], [3, 4]], 0),
+        lambda: tf.random.stateless_uniform([2], [1, 2, 3]),
+        lambda: tf.random.stateless_normal([2], 1),
+        lambda: tf.random.stateless_uniform([2], [1.0, 2.0]),
+        lambda: tf.image.non_max_suppression([0.0, 0.0, 1.0, 1.0], [0.5], 2),
+        lambda: tf.image.non_max_suppression([[0.0, 0.0, 1.0]], [0.5], 2),
+        lambda: tf.image.non_max_suppression([[0.0, 0.0, 1.0, 1.0]], [0.5, 0.6], 2),
+        lambda: tf.image.non_max_suppression([[0.0, 0.0, 1.0, 1.0]], [0.5], [2]),
+        lambda: tf.image.non_max_suppression([[0.0, 0.0, 1.0, 1.0]], [0.5], 2, 2.0),
+        lambda: tf.image.non_max_suppression([[0.0, 0.0, 1.0, 1.0]], [0.5], -1),
+        lambda: tf.image.non_max_suppression_overlaps([[0.0]], [0.5, 0.3], 2),
+        lambda: tf.image.crop_and_resize(tf.ones([1, 1, 1, 1]), tf.ones([1, 4]), [0, 0], [1, 1]),
+        lambda: tf.image.draw_bounding_boxes(tf.ones([1, 2, 2, 3]), tf.ones([2, 1, 4]), None),
+        lambda: tf.image.draw_bounding_boxes(tf.ones([2, 2, 3]), tf.ones([2, 1, 4]), None),
+        lambda: tf.image.draw_bounding_boxes(tf.ones([1, 2, 2, 3]), tf.ones([1, 1, 4]), [[1.0]]),
+        lambda: tf.image.draw_bounding_boxes(
+            tf.ones([1, 2, 2, 3], tf.uint8), tf.ones([1, 1, 4]), None
+        ),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused(call):
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        call()
+
+
+def test_a_condition_needs_both_functions():
+    with pytest.raises(TypeError, match="false_fn"):
+        tf.cond(True, lambda: 1)
+
+
+def test_a_box_that_is_one_pixel_is_drawn():
+    drawn = tf.image.draw_bounding_boxes(
+        np.zeros([1, 2, 2, 1], np.uint8), np.zeros([1, 1, 4]), None
+    )
+    assert drawn.dtype is tf.float32
+    assert drawn.numpy().ravel().tolist() == [1, 0, 0, 0]
+
+
+def test_an_image_of_two_axes_cannot_be_cropped_or_padded():
+    with pytest.raises(ValueError, match="3 or 4 axes"):
+        tf.image.resize_with_crop_or_pad(tf.ones([3, 1]), 4, 4)
