@@ -22,7 +22,7 @@ from keraslike.core.structures import in_order, map_leaves
 from keraslike.core.variable import Variable, every_variable, spec_of
 from keraslike.data.pipeline import DatasetIterator, Optional, Pipeline
 from keraslike.tf import autograph as rewriting
-from keraslike.tf import dtypes, effects, graph
+from keraslike.tf import dtypes, effects, graph, promotion
 from keraslike.tf.autodiff import recorded
 from keraslike.tf.calls import Reader, constant_when_assigned
 from keraslike.tf.conversion import _as_operand, convert_to_tensor
@@ -33,7 +33,7 @@ from keraslike.tf.recording import trains
 from keraslike.tf.signatures import TensorSpec, is_leaf, is_tensor, name_of
 from keraslike.tf.slices import IndexedSlices
 from keraslike.tf.specs import of_parts
-from keraslike.tf.tensor import WIDE, Tensor, run, wrap
+from keraslike.tf.tensor import WIDE, Tensor, WeakTensor, run, weakened, wrap
 from keraslike.tf.variables import Variable as TFVariable
 
 # A trace fails when it changes a variable that it has created: the weights of a layer, then the
@@ -235,7 +235,8 @@ class ConcreteFunction:
         def pure(state: Sequence[Any], tensors: Sequence[Any]) -> Any:
             filled = list(self.leaves)
             for i, tensor in zip(self.tensors, tensors):
-                filled[i] = Tensor(tensor)
+                weak = isinstance(self.leaves[i], WeakTensor)
+                filled[i] = WeakTensor(tensor) if weak else Tensor(tensor)
                 filled[i]._label = labels[i]
             args, kwargs = jax.tree.unflatten(self.structure, filled)
             with (
@@ -533,12 +534,26 @@ def flax_variables() -> list[Any]:
 
 
 def _unboxed(leaf: Any) -> Any:
+    if isinstance(leaf, WeakTensor):
+        return _Weak(leaf._value)
     return leaf if isinstance(leaf, IndexedSlices) else unbox(leaf)
+
+
+class _Weak:
+    """The place of a weak tensor among the results of a trace."""
+
+    def __init__(self, value: Any):
+        self.value = value
+
+
+jax.tree_util.register_pytree_node(
+    _Weak, lambda x: ((x.value,), None), lambda _, children: weakened(*children)
+)
 
 
 def wrap_values(out: Any) -> Any:
     """The structure with arrays and numbers converted to tensors."""
-    if isinstance(out, IndexedSlices):
+    if isinstance(out, (IndexedSlices, WeakTensor)):
         return out
     if isinstance(out, TensorShape):
         return convert_to_tensor(out)
@@ -550,7 +565,9 @@ def wrap_values(out: Any) -> Any:
     if isinstance(out, range):
         return [convert_to_tensor(number) for number in out]
     if isinstance(out, (int, float, str, bytes, Boxed, nnx.Variable)):
-        return convert_to_tensor(out)
+        made = convert_to_tensor(out)
+        weak = promotion.hook is not None and isinstance(out, (int, float))
+        return weakened(made) if weak and not isinstance(out, bool) else made
     if export.is_symbolic_dim(out):
         return Tensor(jnp.asarray(out).astype(np.int32))
     return wrap(out)

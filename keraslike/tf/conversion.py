@@ -21,10 +21,12 @@ from keraslike.core.variable import Variable as _Variable
 from keraslike.tf import dtypes
 from keraslike.tf.dtypes import DType, TensorShape
 from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.promotion import promotes
 from keraslike.tf.structure import NotDense, Operating, Structure, operates
-from keraslike.tf.tensor import WIDE, Tensor, _on_device, precision, read, run
+from keraslike.tf.tensor import WIDE, Tensor, WeakTensor, _on_device, precision, read, run
 
 
+@promotes
 def constant(value: Any, dtype: Any = None, shape: Any = None, name: str = "Const") -> Tensor:
     """A tensor with the value of a number, a text, a nested list, an array or a tensor.
 
@@ -75,6 +77,7 @@ def convert_to_tensor(
     elif isinstance(value, jax.Array):
         value = Tensor(_widened(value, wanted or dtype_hint))
     if isinstance(value, Tensor):
+        value = value.to_tensor() if isinstance(value, WeakTensor) else value
         if wanted is not None and value.dtype is not wanted:
             raise ValueError(
                 f"Tensor conversion requested dtype {wanted.name} for a tensor with dtype "

@@ -14,6 +14,7 @@ from keraslike.tf.errors import InvalidArgumentError, UnimplementedError
 from keraslike.tf.operation import operation
 from keraslike.tf.ops import cast
 from keraslike.tf.pictures import convert_image_dtype
+from keraslike.tf.structure import operates
 from keraslike.tf.tensor import Tensor, run
 
 
@@ -47,6 +48,7 @@ def _image_gradients(x: Any) -> Any:
     return down, jnp.pad(x[:, :, 1:] - x[:, :, :-1], [(0, 0), (0, 0), (0, 1), (0, 0)])
 
 
+@operates
 def extract_patches(
     images: Any, sizes: Any, strides: Any, rates: Any, padding: str, name: Any = None
 ) -> Tensor:

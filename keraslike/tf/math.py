@@ -43,6 +43,7 @@ from keraslike.tf.segments import (
 )
 from keraslike.tf.slices import by_rows
 from keraslike.tf.sorting import bincount, top_k
+from keraslike.tf.structure import operates
 from keraslike.tf.tensor import Tensor
 
 
@@ -164,6 +165,7 @@ def sobol_sample(
         return constant(points.random(count).astype(dtypes.as_dtype(dtype).dtype))
 
 
+@operates
 def scalar_mul(scalar: Any, x: Any, name: Any = None) -> Tensor:
     """`scalar * x`. Raises ValueError if `scalar` has any axes.
 

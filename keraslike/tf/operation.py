@@ -15,6 +15,7 @@ from keraslike.core import symbolic
 from keraslike.core.context import trace_state_clean
 from keraslike.core.operation import FunctionOperation
 from keraslike.core.tracebacks import handled, shorten
+from keraslike.tf import promotion
 from keraslike.tf.conversion import _as_operand, convert_to_tensor, mismatch, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.structure import NotDense
@@ -106,6 +107,10 @@ def operation(
         @functools.wraps(fn)
         def of_tensors(*args: Any, **kwargs: Any) -> Any:
             try:
+                if promotion.hook is not None:
+                    found = promotion.hook(of_tensors, args, kwargs)
+                    if found is not NotImplemented:
+                        return found
                 if symbolic.is_symbolic(args, kwargs):
                     return FunctionOperation(of_tensors)(*args, **kwargs)
                 if kwargs:

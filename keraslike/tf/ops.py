@@ -91,7 +91,7 @@ def cast(x: Any, dtype: Any, name: str | None = None) -> Tensor:
     """
     x, wanted = _as_operand(x), dtypes.as_dtype(dtype)
     if dtypes.as_dtype(x.dtype) is wanted and isinstance(x, Tensor):
-        return x
+        return convert_to_tensor(x)
     return run(cast_value, (x,), (wanted,))
 
 

@@ -15,7 +15,7 @@ from keraslike.core import base
 from keraslike.tf import dtypes
 from keraslike.tf.dtypes import UNKNOWN_SHAPE, DType, TensorShape
 from keraslike.tf.structure import Structure
-from keraslike.tf.tensor import Tensor
+from keraslike.tf.tensor import Tensor, WeakTensor
 from keraslike.tf.type_spec import TypeSpec
 
 
@@ -116,7 +116,8 @@ def is_tensor(x: Any) -> bool:
 
 def key_of(x: Any) -> Any:
     if is_tensor(x):
-        return TensorSpec(x.shape, x.dtype)
+        spec = TensorSpec(x.shape, x.dtype)
+        return ("weak", spec) if isinstance(x, WeakTensor) else spec
     if type(x) in (bool, int, float, complex, str, bytes, type(None), DType):
         return x  # 1, 1.0 and True are equal arguments, as in TensorFlow
     own = getattr(type(x), "__tf_tracing_type__", None)

@@ -11,6 +11,7 @@ import numpy as np
 from flax import nnx
 
 from keraslike.core.errors import NeedsPython
+from keraslike.tf import promotion
 
 
 class Operating:
@@ -55,6 +56,10 @@ def operates(function: Callable, name: str | None = None) -> Callable:
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
+        if promotion.hook is not None:
+            found = promotion.hook(function, args, kwargs)
+            if found is not NotImplemented:
+                return found
         try:
             return function(*args, **kwargs)
         except NotDense as e:

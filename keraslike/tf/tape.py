@@ -27,7 +27,17 @@ from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.recording import Node, leaves_of, rebuilt, trains
 from keraslike.tf.slices import IndexedSlices, by_rows
 from keraslike.tf.sparse_tensor import SparseTensor
-from keraslike.tf.tensor import Tensor, _is_inexact, pass_on, precision, raw, run
+from keraslike.tf.tensor import (
+    Tensor,
+    WeakTensor,
+    _is_inexact,
+    pass_on,
+    precision,
+    raw,
+    read,
+    run,
+    weakened,
+)
 
 
 class UnconnectedGradients:
@@ -392,6 +402,10 @@ class GradientTape(Recorder):
     def _filled(
         self, grads: list[Any], found: list[Any], unconnected: str, shapes: Any = None
     ) -> list[Any]:
+        grads = [
+            weakened(read(g)) if isinstance(x, WeakTensor) and isinstance(g, Tensor) else g
+            for g, x in zip(grads, found, strict=True)
+        ]
         if unconnected == UnconnectedGradients.NONE:
             return grads
         shapes = [raw(x).shape for x in found] if shapes is None else shapes

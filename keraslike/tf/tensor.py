@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 from collections.abc import Callable, Container, Sequence
 from typing import TYPE_CHECKING, Any
@@ -255,6 +256,49 @@ class Tensor(Boxed):
     __hash__ = None  # type: ignore[assignment]  # use ref()
 
 
+class WeakTensor(Tensor):
+    """A tensor of a dtype that nobody has named, which gives way to that of another operand: see
+    `promotion.py`."""
+
+    __slots__ = ()
+
+    def to_tensor(self) -> Tensor:
+        """The tensor, of a dtype that does not give way."""
+        return run(_identity, (self,))
+
+    @property
+    def tensor(self) -> Tensor:
+        return self.to_tensor()
+
+    def __iter__(self) -> Any:
+        return map(weakened, super().__iter__())
+
+    def __format__(self, spec: str) -> str:
+        return f"{super().__format__(spec)} weakly typed"
+
+    def __repr__(self) -> str:
+        return _marked(super().__repr__())
+
+    def __str__(self) -> str:
+        return _marked(super().__str__())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        return self
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _marked(text: str) -> str:
+    return text if text.endswith("weak=True)") else f"{text[:-1]}, weak=True{text[-1]}"
+
+
+def weakened(x: Any) -> Any:
+    """A tensor that an operation has just made, as a weak one."""
+    if type(x) is Tensor:
+        x.__class__ = WeakTensor  # the same object, since tapes know it by identity
+    return x
+
+
 class TensorRef:
     """A tensor or variable as a key, compared by identity; `deref()` returns it."""
 
@@ -281,12 +325,15 @@ def _flatten(tensor: Tensor) -> tuple[tuple[Any], None]:
     return (tensor._value,), None
 
 
-def _unflatten(_: None, children: Any) -> Tensor:
+def _unflatten(_: None, children: Any, kind: type[Tensor] = Tensor) -> Tensor:
     (value,) = children  # a Tensor is kept, since tapes know it by identity
-    return value if isinstance(value, Tensor) else Tensor(value)
+    return value if isinstance(value, Tensor) else kind(value)
 
 
 jax.tree_util.register_pytree_node(Tensor, _flatten, _unflatten)
+jax.tree_util.register_pytree_node(
+    WeakTensor, _flatten, functools.partial(_unflatten, kind=WeakTensor)
+)
 
 
 def _from_numpy(value: np.ndarray) -> Tensor:

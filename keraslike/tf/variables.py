@@ -23,6 +23,7 @@ from keraslike.tf.conversion import _as_operand, convert_to_tensor, static
 from keraslike.tf.dtypes import TensorShape
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.operators import give_operators
+from keraslike.tf.promotion import promotes
 from keraslike.tf.slices import IndexedSlices
 from keraslike.tf.structure import is_traced
 from keraslike.tf.tensor import (
@@ -241,6 +242,7 @@ class Variable(core.Variable, Dispatching, metaclass=_Kind):
 
     # -- assignments --------------------------------------------------------------------------
 
+    @promotes
     def assign(
         self, value: Any, use_locking: bool = False, name: Any = None, read_value: bool = True
     ):
@@ -280,6 +282,7 @@ class Variable(core.Variable, Dispatching, metaclass=_Kind):
                 super().assign(jnp.asarray(value))
         return _Unread(self)
 
+    @promotes
     def assign_add(
         self, delta: Any, use_locking: bool = False, name: Any = None, read_value: bool = True
     ):
@@ -288,6 +291,7 @@ class Variable(core.Variable, Dispatching, metaclass=_Kind):
             put = self._put(_now(self) + self._alike(delta))
         return put if read_value else None
 
+    @promotes
     def assign_sub(
         self, delta: Any, use_locking: bool = False, name: Any = None, read_value: bool = True
     ):

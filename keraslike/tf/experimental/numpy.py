@@ -18,7 +18,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.ops.documentation import DOCUMENTATION, for_tensors
-from keraslike.tf import bitwise, dtypes, indexing, linalg, operators, ops, table
+from keraslike.tf import (
+    bitwise,
+    dtypes,
+    indexing,
+    linalg,
+    operators,
+    ops,
+    promotion,
+    table,
+    weak_tensor,
+)
 from keraslike.tf import math as tf_math
 from keraslike.tf.conversion import constant
 from keraslike.tf.errors import InvalidArgumentError
@@ -35,7 +45,9 @@ from keraslike.tf.experimental.numpy_values import (
     no_output,
     prefer_float32,
     result_type,
+    two_alike,
 )
+from keraslike.tf.promotion import promotes
 from keraslike.tf.tensor import Tensor
 
 ndarray = Tensor
@@ -109,7 +121,7 @@ def _elementwise(fn: Callable, prepared: Callable) -> Callable:
 
 def _of_two(fn: Callable, of_bools: Callable | None) -> Callable:
     def of_two(x1: Any, x2: Any) -> Any:
-        a, b = alike(x1, x2)
+        a, b = two_alike(x1, x2)
         if kind_of(a).kind != "b":
             return fn(a, b)
         return fn(*_bytes(a, b)) if of_bools is None else of_bools(a, b)
@@ -146,14 +158,14 @@ def _sinc(x: Any) -> Any:
 
 
 def _heaviside(x1: Any, x2: Any) -> Any:
-    a, b = alike(x1, x2)
+    a, b = two_alike(x1, x2)
     found = indexing.where(a < 0, table.zeros_like(b), indexing.where(a > 0, table.ones_like(b), b))
     return floats(found)
 
 
 def _log_sum(base: float) -> Callable:
     def log_sum(x1: Any, x2: Any) -> Any:
-        a, b = map(floats, alike(x1, x2))
+        a, b = map(floats, two_alike(x1, x2))
         delta = a - b
         power = table.exp(-table.abs(delta) * np.log(base))
         more = tf_math.log1p(power) / np.log(base)
@@ -165,7 +177,7 @@ def _log_sum(base: float) -> Callable:
 def _isclose(
     a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
 ) -> Any:
-    a, b = alike(a, b)
+    a, b = two_alike(a, b)
     if not np.issubdtype(kind_of(a), np.inexact):
         return table.equal(a, b)
     return call(jnp.isclose, a, b, rtol=rtol, atol=atol, equal_nan=bool(equal_nan))
@@ -213,8 +225,10 @@ def _summable(a: Any, dtype: Any, fractions: bool) -> Any:
         return a
     if fractions:
         return array_of(a, result_type(float))
-    wide = np.uint64 if kind.kind == "u" else np.int64
-    return array_of(a, np.promote_types(kind, wide) if kind.itemsize < 8 else kind)
+    wide = np.dtype(np.uint64 if kind.kind == "u" else np.int64)
+    if promotion.hook is not None:
+        wide = np.dtype(np.uint32 if kind.kind == "u" else np.int32)
+    return array_of(a, wide) if kind.itemsize < wide.itemsize else a
 
 
 def _reduction(name: str, fractions: bool = False) -> Callable:
@@ -304,7 +318,10 @@ def _cumulative(fn: Callable) -> Callable:
         if kind_of(a).kind == "b":
             raise InvalidArgumentError("Bools cannot be summed up or multiplied: name a dtype.")
         if dtype is None and kind_of(a).kind in "iu":
-            a = array_of(a, np.promote_types(kind_of(a), np.int64))
+            wide = np.promote_types(kind_of(a), np.int64)
+            if promotion.hook is not None and wide == np.int64 != kind_of(a):
+                wide = np.dtype(np.int32)
+            a = array_of(a, wide)
         return fn(flat(a), 0) if axis is None else fn(a, axis)
 
     return of_array
@@ -366,20 +383,20 @@ def _product(name: str) -> Callable:
     fn = getattr(jnp, name)
 
     def product(a: Any, b: Any) -> Any:
-        return call(fn, *alike(a, b))
+        return call(fn, *two_alike(a, b))
 
     return product
 
 
 def _matmul(x1: Any, x2: Any) -> Any:
     try:
-        return call(jnp.matmul, *alike(x1, x2))
+        return call(jnp.matmul, *two_alike(x1, x2))
     except ValueError as error:
         raise ValueError(str(error)) from None
 
 
 def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
-    a, b = alike(a, b)
+    a, b = two_alike(a, b)
     return linalg.tensordot(a, b, axes)
 
 
@@ -415,7 +432,7 @@ _FUNCTIONS: dict[str, Callable] = {
     "clip": _clip,
     "count_nonzero": lambda a, axis=None: tf_math.count_nonzero(array_of(a), axis),
     "cross": lambda a, b, axisa=-1, axisb=-1, axisc=-1, axis=None: call(
-        jnp.cross, *alike(a, b), axisa=axisa, axisb=axisb, axisc=axisc, axis=axis
+        jnp.cross, *two_alike(a, b), axisa=axisa, axisb=axisb, axisc=axisc, axis=axis
     ),
     "cumprod": _cumulative(tf_math.cumprod),
     "cumsum": _cumulative(ops.cumsum),
@@ -438,7 +455,7 @@ _FUNCTIONS: dict[str, Callable] = {
     "isposinf": _is_infinite(1),
     "isreal": lambda x: tf_math.imag(array_of(x)) == 0,
     "isrealobj": lambda x: not np.issubdtype(kind_of(array_of(x)), np.complexfloating),
-    "kron": _product("kron"),
+    "kron": lambda a, b: call(jnp.kron, *alike(a, b)),
     "log10": _elementwise(lambda x: tf_math.log(x) / np.log(10), floats),
     "log2": _elementwise(lambda x: tf_math.log(x) / np.log(2), floats),
     "logaddexp": _log_sum(np.e),
@@ -452,7 +469,7 @@ _FUNCTIONS: dict[str, Callable] = {
     "nanprod": _without_nan("prod", 1),
     "nansum": _without_nan("sum", 0),
     "outer": _product("outer"),
-    "polyval": lambda p, x: call(jnp.polyval, *alike(p, x)),
+    "polyval": lambda p, x: call(jnp.polyval, *two_alike(p, x)),
     "prod": _reduction("prod"),
     "promote_types": lambda type1, type2: np.promote_types(
         *(dtypes.as_dtype(t).dtype for t in (type1, type2))
@@ -469,7 +486,7 @@ _FUNCTIONS: dict[str, Callable] = {
     "tensordot": _tensordot,
     "trace": _trace,
     "var": _var,
-    "vdot": _product("vdot"),
+    "vdot": lambda a, b: call(jnp.vdot, *alike(a, b)),
     **{n: _elementwise(getattr(tf_math, tf), floats) for n, tf in _named(_OF_FRACTIONS)},
     **{n: _elementwise(getattr(tf_math, tf), array_of) for n, tf in _named(_OF_NUMBERS)},
     **{name: _of_two(*functions) for name, functions in _OF_TWO.items()},
@@ -489,44 +506,66 @@ def _document(name: str, function: Callable) -> None:
 for _name, _function in _FUNCTIONS.items():
     if not isinstance(_function, type) and _function is not result_type and _name not in _SAME:
         _document(_name, _function)
+_FUNCTIONS |= {
+    name: promotes(function)
+    for name, function in _FUNCTIONS.items()
+    if name in (*weak_tensor.OF_ONE_IN_NUMPY.split(), "matmul")
+}
 globals().update(_FUNCTIONS)
 
 
 # -- numpy's behaviour of tensors -----------------------------------------------------------------
 
 
+@promotes
+def _reshape_method(x: Any, *newshape: Any, order: str = "C") -> Any:
+    shape = newshape[0] if len(newshape) == 1 else newshape
+    return numpy_shapes.FUNCTIONS["reshape"](x, shape, order)
+
+
+weak_tensor.METHODS.append(_reshape_method)
+
+
 def experimental_enable_numpy_behavior(
     prefer_float32: bool = False, dtype_conversion_mode: str = "legacy"
 ) -> None:
     """Gives tensors numpy's methods (`T`, `reshape`, `ravel`, `astype`, `mean` and others), and
-    their operators numpy's dtypes: an int32 and a float32 give a float64.
+    operands of two dtypes one dtype.
 
     Args:
         prefer_float32: whether Python's floats are float32 rather than float64.
-        dtype_conversion_mode: "legacy", or "off", with which operators of tensors do not convert
-            dtypes. The modes "all" and "safe", of tensors without a fixed dtype, are not supported.
+        dtype_conversion_mode: how operands of different dtypes are converted.
+            "legacy": operators give numpy's dtypes: an int32 and a float32 give a float64.
+            "all": operators and most functions give the first dtype that both operands can
+            become: an int32 and a float32 give a float32, a uint64 and a float16 a float16. What
+            is made without a dtype, as `tf.constant(1.0)`, is weak: it has the dtype of the other
+            operand if that can hold it.
+            "safe": as "all", but what may lose precision, or gives a dtype that neither operand
+            has, raises TypeError.
+            "off": they are not converted.
+
+    Raises ValueError for another mode.
 
     Example (it lasts until the program ends)::
 
         tf.experimental.numpy.experimental_enable_numpy_behavior()
         tf.constant([[1, 2]]).T + 0.5
     """
-    if dtype_conversion_mode not in ("legacy", "off"):
-        kind = NotImplementedError if dtype_conversion_mode in ("all", "safe") else ValueError
-        raise kind(
+    if dtype_conversion_mode not in ("legacy", "off", "all", "safe"):
+        raise ValueError(
             "tf.experimental.numpy.experimental_enable_numpy_behavior: dtype_conversion_mode must "
-            f"be 'legacy' or 'off'. Received: {dtype_conversion_mode!r}"
+            f"be 'legacy', 'all', 'safe' or 'off'. Received: {dtype_conversion_mode!r}"
         )
     _prefer(prefer_float32)
+    promotion.mode = dtype_conversion_mode
+    promotion.hook = weak_tensor.call if dtype_conversion_mode in ("all", "safe") else None
     operators.promoted = alike if dtype_conversion_mode == "legacy" else None
     methods: dict[str, Any] = {
-        "T": property(lambda x: _FUNCTIONS["transpose"](x)),
+        "T": property(_FUNCTIONS["transpose"]),
         "__round__": _FUNCTIONS["around"],
         "astype": array_of,
         "data": property(lambda x: x),
-        "reshape": lambda x, *newshape, order="C": _FUNCTIONS["reshape"](
-            x, newshape[0] if len(newshape) == 1 else newshape, order
-        ),
+        "reshape": _reshape_method,
         "tolist": lambda x: np.asarray(x).tolist(),
         **{n: _FUNCTIONS[n] for n in ("clip", "flatten", "max", "mean", "min", "ravel")},
         "transpose": _FUNCTIONS["transpose"],

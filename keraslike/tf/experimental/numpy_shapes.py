@@ -255,7 +255,7 @@ def _argsort(a: Any, axis: Any = -1, kind: str = "quicksort", order: Any = None)
         raise TypeError(f"argsort does not take complex numbers. Received: {a.dtype}")
     a = at_least(a, 1)
     found = sorting.argsort(flat(a), 0) if axis is None else sorting.argsort(a, axis)
-    return array_of(found, np.int64)
+    return array_of(found, result_type(int))
 
 
 def _ix(*args: Any) -> list[Any]:

@@ -9,9 +9,10 @@ import jax
 import numpy as np
 from flax import nnx
 
-from keraslike.tf import dtypes, ops
+from keraslike.tf import dtypes, ops, promotion
 from keraslike.tf.conversion import _as_operand, constant, static
 from keraslike.tf.tensor import Tensor, run
+from keraslike.tf.weak_tensor import promoted_kind
 
 _settings = {"prefer_float32": False}
 
@@ -27,6 +28,12 @@ def result_type(*arrays_and_dtypes: Any) -> dtypes.DType:
     >>> tf.experimental.numpy.result_type(tf.constant(1), np.float32)
     tf.float64
     """
+    if promotion.mode in ("all", "safe"):
+        return promoted_kind(*arrays_and_dtypes)[0]
+    return _by_numpy(*arrays_and_dtypes)
+
+
+def _by_numpy(*arrays_and_dtypes: Any) -> dtypes.DType:
     given = list(map(_promoted, _leaves(arrays_and_dtypes))) or [np.asarray([])]
     return dtypes.as_dtype(np.result_type(*given))
 
@@ -75,6 +82,14 @@ def _leaves(x: Any) -> Iterator[Any]:
 def alike(*arrays: Any) -> list[Any]:
     kind = result_type(*arrays)
     return [array_of(x, kind) for x in arrays]
+
+
+def two_alike(a: Any, b: Any) -> list[Any]:
+    """Two arrays of the dtype that numpy gives both, which the modes "all" and "safe" only decide
+    for lists, as in TensorFlow."""
+    lists = isinstance(a, (list, tuple)) or isinstance(b, (list, tuple))
+    kind = result_type(a, b) if lists else _by_numpy(a, b)
+    return [array_of(a, kind), array_of(b, kind)]
 
 
 def floats(x: Any) -> Any:
