@@ -32,6 +32,48 @@ from keraslike.tf.tensor import Tensor
 from keraslike.tf.type_spec import TypeSpec
 
 
+class ImmutableDict(collections.abc.Mapping):
+    """A mapping in a field of an extension type."""
+
+    __slots__ = ("_items",)
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        self._items = dict(*args, **kwargs)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._items[key]
+
+    def __iter__(self) -> Any:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __repr__(self) -> str:
+        return f"ImmutableDict({self._items!r})"
+
+
+jax.tree_util.register_pytree_node(
+    ImmutableDict,
+    lambda x: (tuple(x.values()), tuple(x)),
+    lambda keys, values: ImmutableDict(zip(keys, values, strict=True)),
+)
+
+
+def _frozen(value: Any) -> Any:
+    """The value of a field, with immutable mappings for dicts."""
+    if isinstance(value, dict):
+        return ImmutableDict({key: _frozen(item) for key, item in value.items()})
+    return tuple(map(_frozen, value)) if type(value) is tuple else value
+
+
+def _thawed(value: Any) -> Any:
+    """The value of a field, with dicts for immutable mappings."""
+    if isinstance(value, ImmutableDict):
+        return {key: _thawed(item) for key, item in value.items()}
+    return tuple(map(_thawed, value)) if type(value) is tuple else value
+
+
 class _Kind(type):
     """The type of extension types, whose objects are checked and frozen once they are made."""
 
@@ -84,9 +126,9 @@ class ExtensionTypeSpec(TypeSpec):
         """The spec of an object."""
         made = object.__new__(cls)
         for name in _hints(type(value)):
-            field = vars(value)[name]
+            field = _thawed(vars(value)[name])
             spec = map_leaves(type_spec_from_value, field) if _has_tensors(field) else field
-            vars(made)[name] = spec
+            vars(made)[name] = _frozen(spec)
         made._is_made = True
         return made
 
@@ -99,7 +141,8 @@ class ExtensionTypeSpec(TypeSpec):
 
     def in_parts(self) -> Any:
         """An object that has specs in place of its tensors."""
-        fields = {name: in_parts(getattr(self, name)) for name in _hints(self.value_type)}
+        names = _hints(self.value_type)
+        fields = {name: _frozen(in_parts(_thawed(getattr(self, name)))) for name in names}
         made = object.__new__(self.value_type)
         vars(made).update(fields)
         vars(made)[_OF_TENSORS] = frozenset(n for n, v in fields.items() if _has_tensors(v))
@@ -113,7 +156,7 @@ class ExtensionTypeSpec(TypeSpec):
         return cls(**dict(serialization))
 
     def __repr__(self) -> str:
-        fields = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        fields = ", ".join(f"{name}={_thawed(value)!r}" for name, value in vars(self).items())
         return f"{type(self).__qualname__}({fields})"
 
 
@@ -304,7 +347,7 @@ class ExtensionType(Operating, metaclass=_Kind):
     def __tf_flatten__(self) -> tuple[Any, tuple[Any, ...]]:
         """The constants with the names of all fields, and the tensors."""
         tensors = vars(self)[_OF_TENSORS]
-        fields = fields_of(self)
+        fields = {name: _thawed(value) for name, value in fields_of(self).items()}
         constant = tuple(
             (name, None if name in tensors else Static(value)) for name, value in fields.items()
         )
@@ -385,7 +428,9 @@ def _batched(field: Static | None, before: Any, now: Any) -> Static | None:
 def _unflatten(cls: type, constant: Any, parts: Any) -> Any:
     made: Any = object.__new__(cls)
     left = iter(parts)
-    fields = {name: next(left) if value is None else value.value for name, value in constant}
+    fields = {
+        name: _frozen(next(left) if value is None else value.value) for name, value in constant
+    }
     vars(made).update(fields)
     vars(made)[_OF_TENSORS] = frozenset(name for name, value in constant if value is None)
     return made
@@ -439,7 +484,7 @@ def _of_structure(name: str, hint: Any, value: Any, refused: Callable) -> Any:
     if origin in (collections.abc.Mapping, dict):
         if not isinstance(value, collections.abc.Mapping):
             raise refused()
-        return {k: _converted(name, args[1], v) for k, v in value.items()}
+        return ImmutableDict({k: _converted(name, args[1], v) for k, v in value.items()})
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     kind = type(None) if hint is None else hint

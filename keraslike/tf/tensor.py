@@ -44,6 +44,14 @@ class _NoNumpy(AsksForValue, AttributeError):
     """A tensor that is being traced has no value."""
 
 
+class _NoArray(NotImplementedError, TypeError):
+    """numpy asks for the array of a tensor that is being traced: TensorFlow's kind of error, and
+    JAX's."""
+
+
+_NoArray.__name__ = _NoArray.__qualname__ = NotImplementedError.__name__
+
+
 class Tensor(Boxed):
     """An array with TensorFlow's interface, the argument and result of `tf` functions.
 
@@ -183,7 +191,14 @@ class Tensor(Boxed):
         return Refusal() if is_recorded(self) else self._value
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.array(self._value, dtype=dtype, copy=copy)
+        try:
+            return np.array(self._value, dtype=dtype, copy=copy)
+        except jax.errors.TracerArrayConversionError:
+            raise _NoArray(
+                "A tensor inside of tf.function, or of any traced function, cannot become a numpy "
+                "array, since it has no value yet. Use functions of tf in place of numpy's, or "
+                "tf.numpy_function."
+            ) from None
 
     def __dlpack__(self, **options: Any) -> Any:
         return self._known().__dlpack__(**options)

@@ -321,3 +321,35 @@ def test_conjugate_gradients():
         linalg.experimental.conjugate_gradient(
             linalg.LinearOperatorFullMatrix([[4.0]]), tf.constant([1.0])
         )
+
+
+def test_mappings_in_fields_are_immutable():
+    class Player(tf.experimental.ExtensionType):
+        attributes: typing.Mapping[str, tf.Tensor]
+        sizes: typing.Mapping[str, typing.Mapping[str, int]] = {}
+
+    given = {"b": 1, "a": [2.0]}
+    player = Player(given, {"x": {"y": 1}})
+    given["c"] = 3
+    assert list(player.attributes) == ["b", "a"] and player.sizes == {"x": {"y": 1}}
+    assert repr(player.sizes) == "ImmutableDict({'x': ImmutableDict({'y': 1})})"
+    with pytest.raises(TypeError):
+        player.attributes["c"] = 1  # type: ignore[index]
+    assert not hasattr(player.attributes, "update")
+    spec = tf.type_spec_from_value(player)
+    assert repr(spec.attributes["b"]) == "TensorSpec(shape=(), dtype=tf.int32, name=None)"
+    assert repr(spec).endswith("sizes={'x': {'y': 1}})") and "Immutable" in repr(spec.attributes)
+
+    @tf.function
+    def doubled(player):
+        more = {name: value * 2 for name, value in player.attributes.items()}
+        return Player(more, player.sizes), player.attributes
+
+    made, plain = doubled(player)
+    assert made.attributes["a"].numpy().tolist() == [4] and made.sizes == player.sizes
+    assert type(made.attributes) is type(plain) is type(player.attributes)
+    doubled(Player({"b": 5, "a": [7.0]}, {"x": {"y": 1}}))
+    assert doubled.experimental_get_tracing_count() == 1
+    doubled(Player({"b": 5, "c": [7.0]}, {"x": {"y": 1}}))
+    assert doubled.experimental_get_tracing_count() == 2
+    assert [x.numpy().tolist() for x in tf.nest.flatten(player.attributes)] == [[2], 1]

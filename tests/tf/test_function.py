@@ -674,3 +674,10 @@ def test_a_concrete_function_of_text_runs_in_python():
             assert (int(found["place"][0]), found["name"].numpy()[0]) == expected
     lower = tf.function(tf.strings.lower, input_signature=[tf.TensorSpec([None], tf.string)])
     assert lower.get_concrete_function()(tf.constant(["A"])).numpy().tolist() == [b"a"]
+
+
+@pytest.mark.parametrize("of", [np.array, np.sin, np.asarray])
+def test_numpy_on_a_traced_tensor(of):
+    with pytest.raises(NotImplementedError, match="cannot become a numpy array"):
+        tf.function(lambda x: of(x))(tf.constant([1.0, 2.0]))
+    assert of(tf.constant([0.0])).tolist() == [0]
