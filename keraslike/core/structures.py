@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
+
+import jax
 
 
 def map_items(function: Callable, container: Any) -> Any:
@@ -70,6 +73,66 @@ def in_order(tree: Any, order: Any) -> Any:
         items = map(in_order, tree, order)
         return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
     return tree
+
+
+class _Keys:
+    """The keys of a dict. Their order does not matter to comparisons."""
+
+    __slots__ = ("kind", "order", "sorted")
+
+    def __init__(self, of: dict):
+        self.order, self.sorted = tuple(of), tuple(sorted(of))
+        self.kind = type(of)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Keys) and self.sorted == other.sorted
+
+    def __hash__(self) -> int:
+        return hash(self.sorted)
+
+    def dict_of(self, values: Iterable[Any]) -> dict:
+        found = dict(zip(self.sorted, values))
+        return self.kind((key, found[key]) for key in self.order)
+
+
+class _Dict:
+    """A dict that JAX makes again with its keys in the order in which they were."""
+
+    __slots__ = ("items",)
+
+    def __init__(self, items: dict):
+        self.items = items
+
+    def flat(self) -> tuple[list[Any], _Keys]:
+        keys = _Keys(self.items)
+        return [self.items[key] for key in keys.sorted], keys
+
+
+jax.tree_util.register_pytree_node(_Dict, _Dict.flat, _Keys.dict_of)  # type: ignore[arg-type]
+
+
+def keeping_order(tree: Any) -> Any:
+    """The structure for functions of `jax.tree`, which make its dicts again with their keys in the
+    order in which they are here; in the order of JAX alone, keys are sorted."""
+    kind = type(tree)
+    if kind is list or kind is tuple:
+        return kind(map(keeping_order, tree))
+    if kind is dict or kind is OrderedDict:
+        return _Dict(kind((key, keeping_order(item)) for key, item in tree.items()))
+    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+        return kind(*map(keeping_order, tree))
+    return tree
+
+
+def flatten(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> tuple[list[Any], Any]:
+    """The leaves of a structure in the order of `jax.tree.flatten`, and the structure for
+    `jax.tree.unflatten`, which keeps the order of keys. Structures of the same keys are equal.
+
+    >>> leaves, structure = flatten({"b": 1, "a": 2})
+    >>> leaves, jax.tree.unflatten(structure, leaves)
+    ([2, 1], {'b': 1, 'a': 2})
+    """
+    return jax.tree.flatten(keeping_order(tree), is_leaf=is_leaf)
 
 
 def iter_leaves(

@@ -184,7 +184,7 @@ def constant_when_assigned(variables: Sequence[Any]) -> None:
     """
     for variable in variables:
         held = context.state.held.get(id(variable))
-        if held is not None and trains(variable):
+        if held is not None and _is_inexact(held.value):
             held.assigned = functools.partial(_assigned, held.value)
 
 

@@ -18,7 +18,7 @@ from jax import export
 from keraslike.core import context, lowering, rng
 from keraslike.core.boxed import Boxed, unbox
 from keraslike.core.errors import NeedsPython
-from keraslike.core.structures import in_order, map_leaves
+from keraslike.core.structures import flatten, keeping_order, map_leaves
 from keraslike.core.variable import Variable, every_variable, spec_of
 from keraslike.data.pipeline import DatasetIterator, Optional, Pipeline
 from keraslike.tf import autograph as rewriting
@@ -33,6 +33,7 @@ from keraslike.tf.recording import trains
 from keraslike.tf.signatures import TensorSpec, is_leaf, is_tensor, name_of
 from keraslike.tf.slices import IndexedSlices
 from keraslike.tf.specs import of_parts
+from keraslike.tf.structure import is_traced
 from keraslike.tf.tensor import WIDE, Tensor, WeakTensor, run, weakened, wrap
 from keraslike.tf.variables import Variable as TFVariable
 
@@ -138,7 +139,7 @@ class ConcreteFunction:
 
     def _results_as(self, function: Callable) -> Any:
         found = self._with_texts([function(s) for s in self.out_avals[: self._results]])
-        return of_parts(in_order(jax.tree.unflatten(self.output_structure, found), self._order))
+        return of_parts(jax.tree.unflatten(self.output_structure, found))
 
     @property
     def trainable_variables(self) -> tuple[Any, ...]:
@@ -246,10 +247,10 @@ class ConcreteFunction:
                 rng.counted_operations(),
             ):
                 constant_when_assigned(variables)
-                out = map_leaves(_unboxed, wrap_values(recorded(function)(*args, **kwargs)))
+                out = map_leaves(_result, wrap_values(recorded(function)(*args, **kwargs)))
                 new = lowering.values_of(variables)
             changed[:] = [i for i, (a, b) in enumerate(zip(state, new)) if a is not b]
-            flat, tree = jax.tree.flatten(out)
+            flat, tree = flatten(out)
             if any(isinstance(x, rewriting.Unsized) for x in flat):
                 raise NeedsPython("A range of unknown size cannot leave a traced function.")
             if any(isinstance(x, (Pipeline, DatasetIterator, Optional)) for x in flat):
@@ -257,7 +258,7 @@ class ConcreteFunction:
             # XLA has no strings, so text among the results is a constant of the trace.
             self._texts = {i: x for i, x in enumerate(flat) if is_text(x)}
             flat = [x for x in flat if not is_text(x)]
-            found[:] = [tree, map_leaves(lambda _: None, out)]
+            found[:] = [tree]
             return [*flat, *[new[i] for i in changed]]
 
         state = [jax.ShapeDtypeStruct(s.shape, s.dtype) for s in map(spec_of, variables)]
@@ -294,14 +295,16 @@ class ConcreteFunction:
             self.run = _Call(exported.call)
         else:
             self.run = _Call(on_values)
-        self.output_structure, self._order = found
+        (self.output_structure,) = found
         self.out_avals = closed.out_avals  # changed variables come last
         self.variables = [variables[i] for i in used]
         self._closed = closed, self.variables, used
         self.changed = [variables[i] for i in changed]
+        results = closed.out_avals[: len(closed.out_avals) - len(changed)]
+        self.run.results = [jnp.issubdtype(a.dtype, jnp.inexact) for a in results]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        leaves = jax.tree.leaves((args, kwargs), is_leaf=is_leaf)
+        leaves, _ = flatten((args, kwargs), is_leaf)
         if kwargs or len(leaves) not in (len(self.leaves), len(self.tensors)):
             leaves = self._matched(args, kwargs)
         if len(leaves) == len(self.leaves):
@@ -328,7 +331,9 @@ class ConcreteFunction:
             for name, value in list(zip(names, ours))[len(bound.args) :]
         ]
         try:
-            leaves = self.structure.flatten_up_to((tuple(filled), theirs | bound.kwargs))
+            leaves = self.structure.flatten_up_to(
+                keeping_order((tuple(filled), theirs | bound.kwargs))
+            )
         except ValueError:
             leaves = None
         if leaves is None or any(isinstance(leaves[i], TensorSpec) for i in self.tensors):
@@ -355,9 +360,7 @@ class ConcreteFunction:
             return self._variant(None, given).on(given)  # the sizes violate a constraint
         count = len(out) - len(self.changed)
         lowering.write(self.changed, [t._value for t in out[count:]])
-        # Pytree functions would copy the tensors, which tapes know by identity.
-        tensors = self._with_texts(out[:count])
-        return in_order(_unflatten(self.output_structure, tensors), self._order)
+        return jax.tree.unflatten(self.output_structure, self._with_texts(out[:count]))
 
     def _variant(self, sizes: tuple[Any, ...] | None, given: Sequence[Any]) -> ConcreteFunction:
         """The function traced for other sizes than it was first, such as batches of two lengths,
@@ -433,6 +436,8 @@ class _Call:
     def __init__(self, function: Callable):
         self._function = function
         self.programs: dict[Any, Any] = {}  # programs that tapes compile for it
+        # Whether each result of the function has a gradient; new values of variables follow.
+        self.results: list[bool] = []
         self._compiled = jax.jit(function)
 
     def __call__(self, *values: Any) -> Any:
@@ -442,10 +447,6 @@ class _Call:
 
 class NeedsSizes(ValueError):
     """A function cannot be traced without more knowledge of the shapes of its arguments."""
-
-
-def _unflatten(structure: Any, tensors: list[Tensor]) -> Any:
-    return jax.tree.unflatten(structure, tensors)
 
 
 def _names(specs: Sequence[TensorSpec], given: Sequence[Any]) -> tuple[tuple[str, ...], ...]:
@@ -533,10 +534,18 @@ def flax_variables() -> list[Any]:
     return [v for v, x in values if isinstance(x, jax.Array) and not isinstance(x, jax.core.Tracer)]
 
 
-def _unboxed(leaf: Any) -> Any:
+def _same(x: Any) -> Any:
+    return x
+
+
+def _result(leaf: Any) -> Any:
     if isinstance(leaf, WeakTensor):
         return _Weak(leaf._value)
-    return leaf if isinstance(leaf, IndexedSlices) else unbox(leaf)
+    if isinstance(leaf, IndexedSlices):
+        return leaf
+    if isinstance(leaf, Tensor) and not is_traced(leaf) and not is_text(leaf._value):
+        leaf = run(_same, (leaf,))  # so that a tensor that the function only returns is captured
+    return unbox(leaf)
 
 
 class _Weak:

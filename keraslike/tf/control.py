@@ -24,13 +24,13 @@ from keraslike.core import context, lowering, rng
 from keraslike.core.boxed import Boxed, unbox
 from keraslike.core.context import trace_state_clean
 from keraslike.core.errors import NeedsPython
-from keraslike.core.structures import in_order, map_leaves
+from keraslike.core.structures import flatten, map_leaves
 from keraslike.core.variable import every_variable
 from keraslike.distribution import devices
 from keraslike.tf import effects, loops, nest
 from keraslike.tf.autograph import converted
 from keraslike.tf.calls import Reader, constant_when_assigned
-from keraslike.tf.concrete import _unflatten, wrap_values
+from keraslike.tf.concrete import wrap_values
 from keraslike.tf.conversion import _as_operand, convert_to_tensor, static
 from keraslike.tf.device_spec import DeviceSpec
 from keraslike.tf.errors import InvalidArgumentError
@@ -133,10 +133,9 @@ class _Traced:
                 out = unbox(wrap_values(fn(*values)))
                 new = lowering.values_of(variables)
             self.changed[:] = [v for v, a, b in zip(variables, before, new) if a is not b]
-            flat, self.structure = jax.tree.flatten(out)
+            flat, self.structure = flatten(out)
             if any(map(is_text, flat)):
                 raise NeedsPython("Text cannot be the result of a traced branch or loop.")
-            self._order = map_leaves(lambda _: None, out)
             return [*flat, *[b for a, b in zip(before, new) if a is not b]]
 
         with WIDE(True):
@@ -158,7 +157,7 @@ class _Traced:
 
     def built(self, tensors: list[Tensor]) -> Any:
         """The structure of the results, with these tensors."""
-        return in_order(_unflatten(self.structure, tensors), self._order)
+        return jax.tree.unflatten(self.structure, tensors)
 
 
 def _struct_of(value: Any) -> Any:
@@ -190,7 +189,7 @@ def _run(fn: Callable, given: Sequence[Any]) -> list[Tensor]:
 
 def _flat(tree: Any) -> tuple[list[Tensor], Any]:
     """The tensors in a structure, and the structure."""
-    leaves, structure = jax.tree.flatten(tree, is_leaf=_is_leaf)
+    leaves, structure = flatten(tree, _is_leaf)
     return [convert_to_tensor(x) for x in leaves], structure
 
 
@@ -480,7 +479,7 @@ def _traced_loop(cond: Any, body: Any, loop_vars: Any, start: list[Any], bound: 
         given = _listed(jax.tree.unflatten(step.structure, avals))
         start = [settled(*pair) for pair in zip(start, given)]
         flat, tree = _flat(start)
-    end = _unflatten(tree, _while(on_arrays(both[0]), on_arrays(both[1]), flat, bound))
+    end = jax.tree.unflatten(tree, _while(on_arrays(both[0]), on_arrays(both[1]), flat, bound))
     return _as_given(loop_vars, end)
 
 

@@ -49,6 +49,9 @@ def _masks(
         inner = _inner(eqn)
         if eqn.primitive.name in blocked or not any(inputs):
             out = [0] * len(eqn.outvars)
+        elif _reads_again(eqn):
+            value, first = inputs
+            out = [first if blocked else value | first]
         elif inner is not None:
             found, _ = _masks(inner, inputs, blocked=blocked)
             out = [_of(v, found) for v in inner.outvars]
@@ -60,6 +63,15 @@ def _masks(
                 before[v] = mask
                 masks[v] = marks[v] if stop else mask | marks[v]
     return masks, before
+
+
+def _reads_again(eqn: Any) -> bool:
+    """Whether an equation is a call of `calls._read_again`, a selection by the constant `True`."""
+    if eqn.primitive.name != "custom_jvp_call" or len(eqn.invars) != 2:
+        return False
+    inside = eqn.params["call_jaxpr"].jaxpr.eqns
+    chosen = len(inside) == 1 and inside[0].primitive.name == "select_n"
+    return chosen and isinstance(inside[0].invars[0], core.Literal)
 
 
 def _of(v: Any, masks: dict[Any, int]) -> int:

@@ -30,6 +30,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from keraslike import distribution
 from keraslike.core import context, lowering, rng
 from keraslike.core.boxed import unbox
+from keraslike.core.structures import flatten
 from keraslike.core.variable import MetricState, RandomState
 from keraslike.tf import clusters, config, control, generators, ops, table
 from keraslike.tf.concrete import wrap_values
@@ -390,7 +391,7 @@ def scale_regularization_loss(regularization_loss: Any) -> Tensor:
 
 def _run(strategy: Strategy, fn: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
     count = strategy.num_replicas_in_sync
-    leaves, structure = jax.tree.flatten((args, kwargs), is_leaf=_is_value)
+    leaves, structure = flatten((args, kwargs), _is_value)
     places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, DistributedValues)]
     stacked = [_stacked(strategy, leaves[i].values) for i in places]
     rng.global_stream()  # so that it is among the variables
@@ -413,7 +414,7 @@ def _run(strategy: Strategy, fn: Callable, args: tuple, kwargs: dict[str, Any]) 
             out = unbox(wrap_values(fn(*given, **named)))
             new = lowering.values_of(variables)
         changed[:] = [i for i, (a, b) in enumerate(zip(own, new)) if a is not b]
-        flat, tree = jax.tree.flatten(out)
+        flat, tree = flatten(out)
         found[:] = [tree]
         return flat, [_agreed(variables[i], state[i], new[i]) for i in changed]
 

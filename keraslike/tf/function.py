@@ -13,12 +13,11 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import jax
-
 from keraslike.core import rng, symbolic_sizes
 from keraslike.core.context import trace_state_clean
 from keraslike.core.errors import NeedsPython
 from keraslike.core.pickling import find, is_found, picklable
+from keraslike.core.structures import flatten
 from keraslike.core.tracebacks import entry
 from keraslike.tf import autograph as rewriting
 from keraslike.tf import dtypes
@@ -29,8 +28,8 @@ from keraslike.tf.concrete import (
     names_of_sizes,
     wrap_values,
 )
-from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.errors import OutOfRangeError
+from keraslike.tf.fitting import check_others, checked_signature, fitted
 from keraslike.tf.signatures import (
     MISMATCH,
     TensorSpec,
@@ -41,9 +40,8 @@ from keraslike.tf.signatures import (
     is_tensor,
     name_of,
 )
-from keraslike.tf.specs import DatasetSpec, SparseTensorSpec, in_parts
+from keraslike.tf.specs import DatasetSpec, in_parts
 from keraslike.tf.tensor import wrap
-from keraslike.tf.type_spec import TypeSpec
 from keraslike.tf.untraced import BySize, TextFunction
 from keraslike.tf.variables import NeedsFirstCall
 
@@ -67,7 +65,8 @@ class Function:
         self.python_function = function
         self.autograph = autograph
         self.reduce_retracing = reduce_retracing
-        self.input_signature = None if input_signature is None else tuple(input_signature)
+        name = name_of(function)
+        self.input_signature = checked_signature(name, input_signature, self._parameters)
         self._traced: dict[Any, ConcreteFunction] = {}
         self._parts: set[Any] = set()  # the signatures for which other functions have inlined it
         self._count = 0
@@ -110,7 +109,7 @@ class Function:
     def _by_python(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         if self.input_signature is not None:
             args, kwargs = self._bound(args, kwargs)
-            args = self._fitted(args)
+            args, _ = self._fitted(args, kwargs)
         args, kwargs = wrap((args, kwargs))
         try:
             return wrap_values(self.python_function(*args, **kwargs))
@@ -135,7 +134,7 @@ class Function:
 
     def _note_part(self, args: tuple, kwargs: dict[str, Any]) -> None:
         """Counts a trace for each signature for which another function inlines this one."""
-        leaves, structure = jax.tree.flatten(self._bound(args, kwargs), is_leaf=is_leaf)
+        leaves, structure = flatten(self._bound(args, kwargs), is_leaf)
         key = call_key(structure, leaves)
         if key not in self._parts and key not in self._traced:
             self._parts.add(key)
@@ -154,21 +153,21 @@ class Function:
             return self._find(args, kwargs)[0]
         except NeedsPython as error:
             args, kwargs = self._bound(args, kwargs)
-            parts = in_parts((self._fitted(args) if self.input_signature else args, kwargs))
+            if self.input_signature:
+                _, args = self._fitted(args, kwargs)
+            parts = in_parts((args, kwargs))
             if not in_python:
                 raise
-            return BySize(self, *jax.tree.flatten(parts, is_leaf=is_leaf), error)
+            return BySize(self, *flatten(parts, is_leaf), error)
 
     def _find(self, args: tuple, kwargs: dict[str, Any]) -> tuple[ConcreteFunction, list[Any]]:
         args, kwargs = self._bound(args, kwargs)
         specs = None
         if self.input_signature is not None:
-            args = self._fitted(args)
-            signed = (*args[: self._ours], *_with_sizes(self.input_signature, args[self._ours :]))
-            signed = in_parts(((*signed, *args[len(signed) :]), kwargs))
-            specs = jax.tree.leaves(signed, is_leaf=is_leaf)
+            args, signed = self._fitted(args, kwargs)
+            specs, _ = flatten(in_parts((signed, kwargs)), is_leaf)
         args, kwargs = in_parts((args, kwargs))
-        leaves, structure = jax.tree.flatten((args, kwargs), is_leaf=is_leaf)
+        leaves, structure = flatten((args, kwargs), is_leaf)
         specs = list(leaves) if specs is None else specs
         found = self._traced.get(call_key(structure, specs))
         if found is None:
@@ -269,12 +268,13 @@ class Function:
             return None
 
     def _bound(self, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
-        """The arguments by position and with defaults, so that equal calls share a trace."""
+        """The arguments by position and with defaults, and others sorted by their names, so that
+        equal calls share a trace."""
         if self._parameters is None:
             return args, kwargs
         bound = self._parameters.bind(*args, **kwargs)
         bound.apply_defaults()
-        return bound.args, bound.kwargs
+        return bound.args, dict(sorted(bound.kwargs.items()))
 
     @functools.cached_property
     def _ours(self) -> int:
@@ -283,46 +283,29 @@ class Function:
             next(iter(self._parameters.parameters if self._parameters else ()), "") == "self"
         )
 
-    def _fitted(self, args: tuple) -> tuple:
-        """The arguments as tensors of the signature. Raises TypeError if one does not conform."""
-        signature, ours = self.input_signature or (), self._ours
+    def _fitted(self, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, tuple]:
+        """The arguments by position as tensors of the signature, and those for which the function
+        is traced. Raises TypeError if one does not conform."""
+        signature, name = self.input_signature or (), name_of(self.python_function)
+        count = self._ours + len(signature)
+        known = None if self._parameters is None else list(self._parameters.parameters.values())
         # Further arguments have defaults.
-        without = [] if self._parameters is None else [
-            p for p in list(self._parameters.parameters.values())[ours + len(signature) :]
+        without = [
+            p
+            for p in (known or ())[count:]
             if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-        ]  # fmt: skip
-        if len(args) < ours + len(signature) or without:
+        ]
+        if len(args) < count or without:
             raise TypeError(
-                f"{name_of(self.python_function)}() takes {len(signature)} arguments, by its "
-                f"input_signature. Received: {len(args) - ours}."
+                f"{name}() takes {len(signature)} arguments, by its input_signature. "
+                f"Received: {len(args) - self._ours}."
             )
-
-        def fit(spec: Any, given: Any) -> Any:
-            if isinstance(spec, dict):
-                return {key: fit(inner, given[key]) for key, inner in spec.items()}
-            if isinstance(spec, TypeSpec) and not isinstance(spec, TensorSpec):
-                if type(given) is type(spec) or spec.is_compatible_with(given):
-                    return given
-                raise TypeError(
-                    f"{name_of(self.python_function)}() was given {given!r}, which does not fit "
-                    f"{spec}."
-                )
-            if isinstance(spec, (list, tuple)):
-                return type(spec)(fit(s, g) for s, g in zip(spec, given, strict=True))
-            if not isinstance(spec, TensorSpec):  # values of replicas
-                return jax.tree.map(fit, spec, given, is_leaf=is_leaf)
-            if isinstance(given, TensorSpec):
-                return given
-            tensor = convert_to_tensor(given, dtype_hint=spec.dtype)
-            if not spec.is_compatible_with(tensor):
-                raise TypeError(
-                    f"{name_of(self.python_function)}() was given a tensor of shape "
-                    f"{tensor.shape}, dtype {tensor.dtype.name}, which does not fit {spec}."
-                )
-            return tensor
-
-        count = ours + len(signature)
-        return (*args[:ours], *map(fit, signature, args[ours:count]), *args[count:])
+        if self._parameters is not None:
+            check_others(name, self._parameters, count, args, kwargs)
+        pairs = [fitted(name, *pair) for pair in zip(signature, args[self._ours : count])]
+        values, signed = ([pair[i] for pair in pairs] for i in (0, 1))
+        ours, others = args[: self._ours], args[count:]
+        return (*ours, *values, *others), (*ours, *signed, *others)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else _Method(self, instance)
@@ -338,24 +321,6 @@ class Function:
 
     def __repr__(self) -> str:
         return f"<tf.function of {self.python_function.__qualname__}>"
-
-
-def _with_sizes(signature: Any, args: tuple) -> Any:
-    """A signature with sparse tensors in place of specs that leave their shape open: it belongs to
-    the structure of the arguments, so that each shape has a trace of its own."""
-
-    def is_open(spec: Any) -> bool:
-        return isinstance(spec, SparseTensorSpec) and not spec.shape.is_fully_defined()
-
-    def is_spec(x: Any) -> bool:
-        return isinstance(x, TypeSpec) or is_leaf(x)
-
-    if not any(map(is_open, jax.tree.leaves(signature, is_leaf=is_spec))):
-        return signature
-    given = args[: len(signature)]
-    return jax.tree.map(
-        lambda spec, x: x if is_open(spec) else spec, tuple(signature), given, is_leaf=is_spec
-    )
 
 
 def _containers(tree: Any) -> Iterator[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -304,6 +305,8 @@ def run_recorded(
             depends, descends = program.depends(again, chosen, key)
         elif analyse or getattr(fn, "analyse", False):
             depends, _ = _dependence(again, chosen)
+        if depends is not None and hasattr(fn, "results"):
+            depends = _jointly(depends, fn.results)
         if depends is not None and not any(depends):  # no output has a gradient
             wrapped = wrap(again(*chosen))
             inputs = [t for t, m in zip(tensors, followed) if m]
@@ -357,6 +360,14 @@ def run_recorded(
     made.widen = widen
     keep(made)
     return wrapped
+
+
+def _jointly(depends: Sequence[int], results: Sequence[bool]) -> list[int]:
+    """What the results of a `tf.function` depend on: each on all that one of them depends on, since
+    the function has one gradient, which is zero for inputs of the other results."""
+    count = len(results)
+    every = functools.reduce(operator.or_, depends[:count], 0)
+    return [every if inexact else 0 for inexact in results] + list(depends[count:])
 
 
 def has_tracer(values: Sequence[Any]) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from keraslike.core.structures import map_leaves
+from keraslike.core.structures import keeping_order, map_leaves
 from keraslike.data.elements import ArraySpec, Nested
 from keraslike.data.pipeline import DatasetIterator, Optional, Pipeline
 from keraslike.tf import dtypes
@@ -113,7 +113,9 @@ def in_parts(arguments: Any) -> Any:
     if not any(hasattr(x, "in_parts") for x in jax.tree.leaves(arguments, is_leaf=is_leaf)):
         return arguments
     return jax.tree.map(
-        lambda x: x.in_parts() if hasattr(x, "in_parts") else x, arguments, is_leaf=is_leaf
+        lambda x: x.in_parts() if hasattr(x, "in_parts") else x,
+        keeping_order(arguments),
+        is_leaf=is_leaf,
     )
 
 
@@ -121,7 +123,7 @@ def of_parts(arguments: Any) -> Any:
     """The arguments that `in_parts` was given."""
     return jax.tree.map(
         lambda x: RaggedTensorSpec.of_parts(x) if isinstance(x, RaggedTensor) else x,
-        arguments,
+        keeping_order(arguments),
         is_leaf=lambda x: isinstance(x, RaggedTensor) or is_leaf(x),
     )
 

@@ -19,6 +19,7 @@ from keraslike.core import base, rng
 from keraslike.core.boxed import Boxed
 from keraslike.core.context import trace_state_clean
 from keraslike.core.errors import NeedsPython
+from keraslike.core.structures import flatten
 from keraslike.tf import autograph, control, effects, ops, table
 from keraslike.tf.autograph import operator
 from keraslike.tf.conversion import convert_to_tensor, is_tensor
@@ -53,7 +54,7 @@ def _is_leaf(x: Any) -> bool:
 
 
 def _flatten(value: Any) -> tuple[list[Any], Any]:
-    return jax.tree.flatten(value, is_leaf=_is_leaf)
+    return flatten(value, _is_leaf)
 
 
 def _same(a: Any, b: Any) -> bool:

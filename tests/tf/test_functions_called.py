@@ -1,6 +1,7 @@
 """How `tf.function` takes arguments, traces, gives results and raises. The values are those of
 TensorFlow 2.21, but for programs that it refuses and which have a value in Python."""
 
+import collections
 import copy
 import sys
 
@@ -297,3 +298,131 @@ def test_functions_in_control_dependencies_run():
     ran = []
     with tf.control_dependencies([tf.constant(1), lambda: ran.append(1)]):
         assert ran == [1]
+
+
+def test_dicts_keep_the_order_of_their_keys_in_functions_and_loops():
+    first = tf.function(lambda d: next(iter(d.values())))
+    given = {"z": number(1.0), "a": {"y": number(2.0), "b": number(3.0)}}
+    assert float(first(given)) == 1.0
+    assert float(first({"a": given["a"], "z": number(4.0)})) == 4.0  # by the order of the trace
+    assert first.experimental_get_tracing_count() == 1
+    keys = tf.function(lambda d, **others: {"q": d["a"], **d, "others": others})
+    out = keys(given, z=number(1), a=number(2))
+    assert [*out] == ["q", "z", "a", "others"] and [*out["q"]] == ["y", "b"]
+    assert [*out["others"]] == ["a", "z"]  # TensorFlow sorts these
+    assert [*keys.get_concrete_function(given).structured_outputs] == [*out]
+
+    pair = {"z": number([1.0]), "a": number([2.0])}
+    for each in (lambda f: f(), lambda f: tf.function(f)()):
+        value = each(
+            lambda: tf.map_fn(lambda d: [*d.values()][0], pair, fn_output_signature="float32")
+        )
+        assert value.numpy().tolist() == [1.0]
+        value = each(lambda: tf.vectorized_map(lambda d: [*d.values()][0], pair))
+        assert value.numpy().tolist() == [1.0]
+        value = each(lambda: tf.scan(lambda c, d: c + [*d.values()][0], pair, number(0.0)))
+        assert value.numpy().tolist() == [1.0]
+
+    @tf.function
+    def loop(d):
+        for _ in tf.range(2):
+            d = {key: value * 2.0 for key, value in d.items()}
+        return list(d.values())
+
+    assert [x.numpy().tolist() for x in loop(pair)] == [[4.0], [8.0]]
+
+
+def test_arguments_conform_to_the_structure_of_an_input_signature():
+    scalar = tf.TensorSpec([], tf.float32)
+    total = tf.function(
+        lambda d: d["a"] + d["b"][0][0], input_signature=[{"a": scalar, "b": ([scalar],)}]
+    )
+    assert float(total({"b": ([2.0],), "a": 1})) == 3.0
+    wrong = [
+        *({"a": 1.0}, {"a": 1.0, "b": ([2.0],), "c": 3.0}, {"a": 1.0, "b": [[2.0]]}),
+        *({"a": 1.0, "b": ((2.0,),)}, {"a": 1.0, "b": ([2.0, 3.0],)}, {"a": None, "b": ([2.0],)}),
+    ]
+    for given in wrong:
+        with pytest.raises(TypeError, match="does not fit"):
+            total(given)
+    point = collections.namedtuple("point", "x y")
+    of_point = tf.function(lambda p: p.x - p.y, input_signature=[point(scalar, scalar)])
+    assert float(of_point(point(3.0, 2))) == 1.0
+    with pytest.raises(TypeError, match="does not fit"):
+        of_point((3.0, 2.0))
+
+
+def test_arguments_beyond_an_input_signature_have_their_defaults():
+    scalar = tf.TensorSpec([], tf.float32)
+
+    @tf.function(input_signature=[scalar])
+    def scaled(x, by=3.0, *, training=None):
+        return x * by
+
+    assert float(scaled(2.0)) == float(scaled(2.0, 3.0)) == float(scaled(2.0, by=3.0)) == 6.0
+    for args, kwargs in [((2.0, 4.0), {}), ((2.0,), {"by": 4.0}), ((2.0,), {"training": True})]:
+        with pytest.raises(TypeError, match="defaults"):
+            scaled(*args, **kwargs)
+    for more in ((1.0, 2.0), (1.0, 2.0, 3.0)):
+        with pytest.raises(TypeError, match="defaults"):
+            tf.function(lambda *xs: xs, input_signature=[scalar])(*more)
+    for signature in (scalar, [1], [None], "ab", {"x": scalar}, [tf.float32]):
+        with pytest.raises(TypeError, match="list of specs"):
+            tf.function(lambda x: x, input_signature=signature)
+    with pytest.raises(TypeError, match="must have a default"):
+        tf.function(lambda x, *, k: x, input_signature=[scalar])
+
+
+def test_input_signatures_of_sparse_and_ragged_tensors():
+    sparse = tf.sparse.from_dense([[0, 1], [2, 0]])
+    for shape in ([None, None], [2, 2], None):
+        spec = tf.SparseTensorSpec(shape, tf.int32)
+        dense = tf.function(tf.sparse.to_dense, input_signature=[spec])
+        assert dense(sparse).numpy().tolist() == [[0, 1], [2, 0]]
+        with pytest.raises(TypeError, match="does not fit"):
+            dense([[0, 1], [2, 0]])
+    spec = tf.RaggedTensorSpec(None, tf.int32, 1)
+    same = tf.function(lambda x: x, input_signature=[spec])
+    assert same(tf.ragged.constant([[1], [2, 3]])).to_list() == [[1], [2, 3]]
+    for wrong in ([[1], [2]], tf.constant([[1]]), tf.ragged.constant([[1.0]])):
+        with pytest.raises(TypeError, match="does not fit"):
+            same(wrong)
+
+
+def test_a_function_has_one_gradient_for_all_its_results():
+    """It is zero for what only other results depend on, as in TensorFlow."""
+    x, y, v, w = (tf.Variable(n) for n in (1.0, 2.0, 3.0, 4.0))
+    function = tf.function(lambda: (x * 2.0, y * v, tf.constant(1.0), tf.cast(w, tf.int32)))
+    with tf.GradientTape(persistent=True) as tape:
+        double, product, one, _ = function()
+    for result, expected in ((double, [2, 0, 0]), (product, [0, 3, 2]), (one, [0, 0, 0])):
+        *found, none = tape.gradient(result, [x, y, v, w])
+        assert none is None and [float(g) for g in found] == expected
+
+
+def test_gradients_of_tensors_that_a_function_only_returns():
+    x, y = number(1.0), number([2.0, 3.0])
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch([x, y])
+        one, (two,) = tf.function(lambda: (x, [y]))()
+    assert [g.numpy().tolist() for g in tape.gradient(one, [x, y])] == [1.0, [0.0, 0.0]]
+    assert [g.numpy().tolist() for g in tape.gradient(two, [x, y])] == [0.0, [1.0, 1.0]]
+
+
+def test_no_gradient_passes_through_assignments_in_a_function():
+    v, state = tf.Variable(1.0), tf.Variable(1.0, trainable=False)
+
+    @tf.function
+    def steps(x):
+        for _ in range(2):
+            v.assign(v * x)
+            state.assign(state + 3.0 * x)
+        return v * 5.0, state * 7.0
+
+    with tf.GradientTape(persistent=True) as tape:
+        x = number(2.0)
+        tape.watch([x, state])
+        of_v, of_state = steps(x)
+    assert [float(of_v), float(of_state)] == [20.0, 91.0]
+    assert tape.gradient(of_v, x) is None and tape.gradient(of_state, x) is None
+    assert [float(g) for g in tape.gradient(of_state, [v, state])] == [0.0, 7.0]
