@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
 
-from keraslike.tf import documentation
+from keraslike.tf import documentation, table
 from keraslike.tf.operation import operation
 
 
@@ -22,9 +23,22 @@ _TABLE = {
     "left_shift": lambda x, y: jnp.left_shift(x, _places(x, y)),
     "right_shift": lambda x, y: jnp.right_shift(x, _places(x, y)),
 }
+
+
+def _of_integers(name: str, fn: Callable) -> Callable:
+    """A function of arrays that refuses booleans, whose bits only JAX combines."""
+
+    def of_integers(x: Any, *y: Any) -> Any:
+        table.check_kind(name, x, "bfc")
+        return fn(x, *y)
+
+    return of_integers
+
+
 for _name, _function in _TABLE.items():
-    globals()[_name] = operation(f"bitwise.{_name}", "x y", "x y")(_function)
-invert = operation("bitwise.invert", "x", "x")(jnp.invert)
+    _full = f"bitwise.{_name}"
+    globals()[_name] = operation(_full, "x y", "x y")(_of_integers(_full, _function))
+invert = operation("bitwise.invert", "x", "x")(_of_integers("bitwise.invert", jnp.invert))
 
 documentation.describe(globals(), "bitwise")
 

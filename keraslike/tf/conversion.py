@@ -242,6 +242,20 @@ def same_dtype(name: str, tensors: Sequence[Any]) -> None:
             raise InvalidArgumentError(mismatch(name, first, tensor.dtype, i))
 
 
+def index_dtype(name: str, given: Any, *more: DType) -> DType:
+    """The dtype that a function is asked to give indices in.
+
+    Raises InvalidArgumentError unless it is int32, int64 or one of `more`.
+    """
+    found = dtypes.as_dtype(given)
+    if found not in (allowed := (dtypes.int32, dtypes.int64, *more)):
+        raise InvalidArgumentError(
+            f"tf.{name} gives indices or sizes of the dtypes {', '.join(t.name for t in allowed)}. "
+            f"Received: {found.name}"
+        )
+    return found
+
+
 def library(values: Sequence[Any]) -> Any:
     """numpy for texts and for known values in a trace, so that sizes stay known; else jax.numpy."""
     known = not any(isinstance(v, jax.core.Tracer) for v in values)

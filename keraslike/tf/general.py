@@ -20,7 +20,7 @@ from keraslike.core import context
 from keraslike.core.context import trace_state_clean
 from keraslike.core.jax_internals import outside_of_traces
 from keraslike.tf import dtypes, effects, indexing, messages, ops
-from keraslike.tf.conversion import _as_operand, constant, convert_to_tensor, static
+from keraslike.tf.conversion import _as_operand, constant, convert_to_tensor, index_dtype, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.moves import moves
 from keraslike.tf.operation import operands, operation
@@ -315,7 +315,8 @@ def histogram_fixed_width(
     count = int(static(nbins))
     _check_bins(count, bounds)
     effects.checked(_check_histogram, raw(values), raw(bounds))
-    return ops.cast(run(_counted, (values, bounds), (count,)), dtype)
+    kind = index_dtype("histogram_fixed_width", dtype)
+    return ops.cast(run(_counted, (values, bounds), (count,)), kind)
 
 
 def _check_bins(nbins: int, bounds: Any) -> None:

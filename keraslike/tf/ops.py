@@ -26,6 +26,7 @@ from keraslike.tf.conversion import (
     cast_value,
     constant,
     convert_to_tensor,
+    index_dtype,
     joined,
     library,
     same_dtype,
@@ -52,7 +53,7 @@ def shape(input: Any, out_type: Any = None, name: str | None = None) -> Tensor:
     sizes = tuple(_as_operand(input).shape)
     if not all(isinstance(s, int) for s in sizes):
         return Symbols(sizes)  # type: ignore[return-value]
-    return Tensor(np.asarray(sizes, dtypes.as_dtype(out_type or dtypes.int32).as_numpy_dtype))
+    return Tensor(np.asarray(sizes, index_dtype("shape", out_type or dtypes.int32).as_numpy_dtype))
 
 
 class Symbols(tuple):
@@ -255,11 +256,11 @@ def _only_number(value: Any) -> np.ndarray:
 # -- reductions that are not in `table.py` ---------------------------------------------------------
 
 
-def _arg(name: str, fn: Callable, worst: float) -> Callable:
+def _arg(name: str, fn: Callable, worst: float, *more: dtypes.DType) -> Callable:
     def arg(
         input: Any, axis: Any = None, output_type: Any = dtypes.int64, name: Any = None
     ) -> Tensor:
-        kind = dtypes.as_dtype(output_type).as_numpy_dtype
+        kind = index_dtype(arg.__name__, output_type, *more).as_numpy_dtype
         return run(
             pick, (_as_operand(input),), (0 if axis is None else static(axis), kind), constant=(0,)
         )
@@ -276,7 +277,7 @@ def _arg(name: str, fn: Callable, worst: float) -> Callable:
     return arg
 
 
-argmax = _arg("argmax", cpu_argmax.argmax, -math.inf)
+argmax = _arg("argmax", cpu_argmax.argmax, -math.inf, dtypes.int16, dtypes.uint16)
 argmin = _arg("argmin", cpu_argmax.argmin, math.inf)
 
 

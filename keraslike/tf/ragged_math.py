@@ -198,7 +198,23 @@ def concat(values: Any, axis: Any, name: str | None = None) -> Any:
             raise ValueError(f"All must be of rank {rank}; at position {i}: shape {v.shape}")
         if v.dtype is not given[0].dtype:
             raise InvalidArgumentError(mismatch("concat", given[0].dtype, v.dtype, i))
-    return _concat(given, axis % rank)
+    return _with_splits_of(given, _concat(given, axis % rank))
+
+
+def _with_splits_of(given: Sequence[Any], made: Any) -> Any:
+    """A tensor with the dtype of splits that the ragged ones among the given tensors share.
+
+    Raises ValueError if they differ.
+    """
+    kinds = {v._kind for v in given if isinstance(v, RaggedTensor)}
+    if len(kinds) > 1:
+        raise ValueError(
+            f"The splits of ragged tensors have different dtypes: {sorted(map(str, kinds))}. Use "
+            "with_row_splits_dtype()."
+        )
+    if not kinds or not isinstance(made, RaggedTensor):
+        return made
+    return made.with_row_splits_dtype(kinds.pop())
 
 
 def _concat(given: Sequence[Any], axis: int, within: bool = False) -> Any:
@@ -255,12 +271,14 @@ def stack(values: Any, axis: Any = 0, name: str | None = None) -> Any:
     if rank == 1:
         return ops.stack(given)
     axis = axis % rank
-    if rank > 2:
-        given = [_with_rank(v, 1) for v in given]
-    out = concat([_expand_dims(ops.expand_dims, v, axis) for v in given], axis)
-    if isinstance(out, RaggedTensor) or rank < 2:
-        return out
-    return RaggedTensor.from_tensor(out, ragged_rank=rank - 1)
+    alike = [_with_rank(v, 1) for v in given] if rank > 2 else given
+    alike = [
+        v.with_row_splits_dtype(dtypes.int64) if isinstance(v, RaggedTensor) else v for v in alike
+    ]
+    out = concat([_expand_dims(ops.expand_dims, v, axis) for v in alike], axis)
+    if not isinstance(out, RaggedTensor) and rank >= 2:
+        out = RaggedTensor.from_tensor(out, ragged_rank=rank - 1)
+    return _with_splits_of(given, out)
 
 
 def _gather(

@@ -168,7 +168,16 @@ def _matmul(function: Callable, a: Any, b: Any, *args: Any, **kwargs: Any) -> An
         raise InvalidArgumentError(f"The batches of the matrices differ: {shapes}")
     products = [function(_dense(x), _dense(y), *args, **kwargs) for x, y in zip(*given)]
     if products:
-        return ragged_math.stack(products)
+        first, second = given
+        columns = {p.shape[1] for p in products}
+        if len(columns) > 1 or getattr(second, "ragged_rank", 0) > 1:
+            return ragged_math._with_splits_of(given, ragged_math.stack(products))
+        rows = ops.concat(products, 0)
+        if not isinstance(first, RaggedTensor):
+            found = RaggedTensor.from_uniform_row_length(rows, products[0].shape[0])
+        else:
+            found = RaggedTensor.from_row_lengths(rows, [p.shape[0] for p in products])
+        return ragged_math._with_splits_of(given, found)
     return RaggedTensor.from_tensor(ops.zeros((0, 0, 0), given[0].dtype), ragged_rank=2)
 
 

@@ -213,7 +213,9 @@ class RaggedTensor(Partitioned):
         return self.with_values(new_values)
 
     def with_row_splits_dtype(self, dtype: Any) -> RaggedTensor:
-        """The same tensor with splits of int32 or int64."""
+        """The same tensor with splits of int32 or int64. Raises ValueError for another dtype."""
+        if dtypes.as_dtype(dtype) not in (dtypes.int32, dtypes.int64):
+            raise ValueError(f"Splits are of int32 or int64. Received: {dtype!r}")
         inner = self._values
         if isinstance(inner, RaggedTensor):
             inner = inner.with_row_splits_dtype(dtype)

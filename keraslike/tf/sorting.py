@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.tf import dtypes, table
-from keraslike.tf.conversion import _as_operand, constant, static
+from keraslike.tf.conversion import _as_operand, constant, index_dtype, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.indexing import _concrete
 from keraslike.tf.operation import operands
@@ -88,7 +88,8 @@ def top_k(
     >>> values.numpy().tolist(), indices.numpy().tolist()
     ([3, 2], [1, 2])
     """
-    return run(_top_k, (_as_operand(input),), (static(k), dtypes.as_dtype(index_type).dtype))
+    kind = index_dtype("math.top_k", index_type, dtypes.int16).dtype
+    return run(_top_k, (_as_operand(input),), (static(k), kind))
 
 
 def _top_k(x: Any, k: int, kind: Any) -> Any:
@@ -132,7 +133,8 @@ def unique_with_counts(x: Any, out_idx: Any = dtypes.int32, name: Any = None) ->
     )
     order = np.argsort(first)
     places = np.argsort(order)[inverse.reshape(-1)]
-    idx, count = (cast(constant(n.astype(np.int64)), out_idx) for n in (places, counts[order]))
+    kind = index_dtype("unique", out_idx)
+    idx, count = (cast(constant(n.astype(np.int64)), kind) for n in (places, counts[order]))
     return UniqueWithCounts(constant(values[first[order]]), idx, count)
 
 
@@ -149,7 +151,8 @@ def searchsorted(
     [0, 1, 3]
     """
     given = operands("searchsorted", sorted_sequence, values)
-    return cast(run(_searchsorted, given, (side,), constant=(0, 1)), out_type)
+    kind = index_dtype("searchsorted", out_type)
+    return cast(run(_searchsorted, given, (side,), constant=(0, 1)), kind)
 
 
 def _searchsorted(a: Any, v: Any, side: str) -> Any:

@@ -160,10 +160,12 @@ class SparseTensor(Structure):
             return self / args[1]
         if name in (*_UNARY, "cast", "identity"):
             return self.with_values(function(self._values, *args[1:], **kwargs))
-        if name == "shape":
-            return ops.cast(self.dense_shape, dtypes.int32)
-        if name in ("size", "rank"):
-            return constant(math.prod(self._sizes) if name == "size" else len(self._sizes))
+        if name == "rank":
+            return constant(len(self._sizes))
+        if name in ("shape", "size"):
+            kind = kwargs.get("out_type") or (*args, None, None)[1] or dtypes.int32
+            sizes = self._sizes if name == "shape" else math.prod(self._sizes)
+            return constant(np.asarray(sizes, dtypes.as_dtype(kind).as_numpy_dtype))
         raise NotDense(self)
 
     def __repr__(self) -> str:

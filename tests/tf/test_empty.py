@@ -131,3 +131,59 @@ def test_a_box_that_is_one_pixel_is_drawn():
 def test_an_image_of_two_axes_cannot_be_cropped_or_padded():
     with pytest.raises(ValueError, match="3 or 4 axes"):
         tf.image.resize_with_crop_or_pad(tf.ones([3, 1]), 4, 4)
+
+
+@pytest.mark.parametrize("join", [tf.ragged.stack, tf.stack, tf.concat])
+def test_ragged_tensors_are_joined_with_their_dtype_of_splits(join):
+    short = tf.ragged.constant([[1], [2, 3]], row_splits_dtype=tf.int32)
+    for given in ([short], [short, short], [short, tf.ones([2, 1], tf.int32)]):
+        assert join(given, 1).row_splits.dtype is tf.int32
+    with pytest.raises(ValueError, match="splits"):
+        join([short, tf.ragged.constant([[1], [2]])], 1)
+
+
+def test_the_splits_of_a_ragged_tensor_are_of_32_or_64_bits():
+    with pytest.raises(ValueError, match="int32 or int64"):
+        tf.ragged.constant([[1]]).with_row_splits_dtype(tf.int16)
+
+
+def test_products_of_ragged_matrices_have_as_many_columns_as_the_second():
+    ragged = tf.ragged.constant([[[1, 2]], [[3, 4], [5, 6]]], ragged_rank=1)
+    square = tf.ragged.constant([[[1, 2], [3, 4]], [[3, 4], [5, 6]]], ragged_rank=1)
+    made = tf.matmul(ragged, tf.ones([2, 2, 2], tf.int32))
+    assert made.shape.as_list() == [2, None, 2]
+    assert made.to_list() == [[[3, 3]], [[7, 7], [11, 11]]]
+    assert tf.matmul(ragged, square).shape.as_list() == [2, None, 2]
+    assert tf.matmul(tf.ones([2, 2, 2], tf.int32), square).shape.as_list() == [2, 2, 2]
+    columns = tf.ragged.constant([[[1, 2], [3, 4]], [[3], [5]]])
+    assert tf.matmul(ragged, columns).to_list() == [[[7, 10]], [[29], [45]]]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: tf.argmin([1.0, 2.0], output_type=tf.uint16),
+        lambda: tf.argmax([1.0, 2.0], output_type=tf.float32),
+        lambda: tf.math.top_k([1.0, 2.0], index_type=tf.float32),
+        lambda: tf.unique([1, 2], out_idx=tf.int16),
+        lambda: tf.searchsorted([1, 2], [1], out_type=tf.int16),
+        lambda: tf.shape([1, 2], out_type=tf.float32),
+        lambda: tf.histogram_fixed_width([1.0], [0.0, 5.0], dtype=tf.float32),
+        lambda: tf.bitwise.bitwise_and(True, False),
+        lambda: tf.bitwise.left_shift(True, True),
+        lambda: tf.bitwise.invert(True),
+        lambda: tf.bitwise.bitwise_or(1.0, 2.0),
+    ],
+)
+def test_dtypes_that_an_operation_does_not_have(call):
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        call()
+
+
+def test_the_dtype_of_the_shape_and_size_of_a_sparse_tensor():
+    given = sparse([[0, 1]], [2.0], [1, 3])
+    for function, wanted in ((tf.shape, [1, 3]), (tf.size, 3)):
+        assert function(given).dtype is tf.int32
+        for made in (function(given, tf.int64), function(given, out_type=tf.int64)):
+            assert made.dtype is tf.int64
+            assert made.numpy().tolist() == wanted
