@@ -328,6 +328,8 @@ class _Source(types.ModuleType):
         full = f"{module}.{name}".lstrip(".")
         if full in _table().places:
             return importlib.import_module(f"keras.src.{full}")
+        if name == "ALL_OBJECTS_DICT" and registry.names_of(module):
+            return registry.names_of(module)  # Packages add names there, which `get` then finds.
         for place in _table().places_of(module, name):
             with contextlib.suppress(LookupError):
                 return _at(place)

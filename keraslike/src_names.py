@@ -524,6 +524,7 @@ saving.saving_lib: saving.save_model .load_model saving.stores.H5IOStore
   _VARS_FNAME_H5=saving.keras_archive.WEIGHTS _MEMORY_UPPER_BOUND=src_functions.MEMORY_UPPER_BOUND
   save_weights_only=saving.save_weights load_weights_only=saving.load_weights
 saving.serialization_lib: ObjectSharingScope=core.serialization.numbering
+  record_object_after_deserialization=core.serialization.record
   SafeModeScope=core.registry.safe_mode_scope src_functions.in_safe_mode
 trainers.data_adapters.array_slicing: train_validation_split=training.data.split
 trainers.data_adapters.data_adapter_utils: src_functions.class_weight_to_sample_weights

@@ -155,6 +155,46 @@ def test_what_packages_use_of_source_modules():
         filter_traceback(standardize_tuple)((1, 2, 3), 2, "strides")
 
 
+def test_a_seed_generator_of_a_named_backend():
+    import keras.src.backend.jax as module
+    from keras import random
+
+    first, second = random.SeedGenerator(3, backend=module), random.SeedGenerator(3)
+    drawn = module.random.uniform((2,), seed=first)
+    assert drawn.tolist() == random.uniform((2,), seed=second).tolist()
+    with pytest.raises(ValueError, match="Unrecognized"):
+        random.SeedGenerator(3, backends=module)
+
+
+def test_names_that_packages_add_for_get():
+    import keraslike
+    from keras.src import activations, initializers
+
+    def bent(x):
+        return 2 * x
+
+    activations.ALL_OBJECTS_DICT["bent"] = bent
+    try:
+        assert keraslike.layers.Dense(1, activation="bent").activation is bent
+        assert activations.ALL_OBJECTS_DICT["relu"] is keraslike.activations.relu
+        assert "GlorotUniform" in initializers.ALL_OBJECTS_DICT
+    finally:
+        del activations.ALL_OBJECTS_DICT["bent"]
+
+
+def test_a_package_that_deserializes_on_its_own_can_share_objects():
+    import keraslike
+    from keras.src.saving import serialization_lib as lib
+
+    layer, other = keraslike.layers.Dense(1), keraslike.layers.Dense(1)
+    config = {**keraslike.layers.serialize(other), "shared_object_id": 3}
+    lib.record_object_after_deserialization(layer, 3)  # outside of a block, without effect
+    with lib.ObjectSharingScope():
+        lib.record_object_after_deserialization(layer, 3)
+        assert keraslike.layers.deserialize(config) is layer
+    assert keraslike.layers.deserialize(config) is not layer
+
+
 @pytest.mark.parametrize(
     "line",
     [

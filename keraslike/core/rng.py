@@ -48,6 +48,7 @@ class SeedGenerator(Object):
     """
 
     def __init__(self, seed: int | None = None, name: str | None = None, **kwargs: Any):
+        kwargs.pop("backend", None)  # Packages name a module with functions of JAX.
         if kwargs:
             raise ValueError(f"Unrecognized keyword arguments: {sorted(kwargs)}")
         self._name = auto_name("seed_generator") if name is None else name

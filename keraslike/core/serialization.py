@@ -55,7 +55,7 @@ class _Form(threading.local):
         # alive so that its id stays unique). Within `sharing()`: the number of an entry -> (the
         # entry, its object).
         self.written: dict[int, tuple[int, Any]] | None = None
-        self.read: dict[int, tuple[dict[str, Any], Any]] | None = None
+        self.read: dict[int, tuple[dict[str, Any] | None, Any]] | None = None
 
 
 _form = _Form()
@@ -89,6 +89,13 @@ def numbering() -> Iterator[None]:
     deserialized as one object."""
     with _numbering({}, {}):
         yield
+
+
+def record(obj: Any, number: int) -> None:
+    """Within a block of `numbering`, makes entries with this number be deserialized as the object,
+    which a package deserialized on its own."""
+    if _form.read is not None:
+        _form.read[number] = (None, obj)
 
 
 @contextlib.contextmanager
@@ -370,7 +377,7 @@ def _deserialize(config: Any) -> Any:
     shared = config.get("shared_object_id")
     # In Keras's files one number may stand for two objects, where the second was created after the
     # first was freed. Entries that differ are therefore not shared.
-    if isinstance(shared, int) and shared in made and made[shared][0] == config:
+    if isinstance(shared, int) and shared in made and made[shared][0] in (None, config):
         return made[shared][1]
     as_written = copy.deepcopy(config) if isinstance(shared, int) else config
     module, registered_name = config.get("module"), config.get("registered_name")
