@@ -192,20 +192,20 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
 
     # "metric" or "optimizer", by which packages that must not import theirs recognise these
     # objects.
-    _kind: ClassVar[str] = ""
+    _object_kind: ClassVar[str] = ""
 
     # Attributes that belong to the Python object and not to the tree: they are excluded from its
     # structure, and copies made by tree operations have the class's default in their place.
     _untracked: ClassVar[frozenset[str]] = frozenset(
-        {"_init_args", "_gathered", "_recorded_calls", "_boxes", "_eager_calls", "_results"}
+        {"_init_args", "_gathered", "_recorded_calls", "_gives_boxes", "_eager_calls", "_by_calls"}
     )
     # The names of attributes in which a recorded call leaves results: see `tf.attributes`.
-    _results: Set[str] = frozenset()
+    _by_calls: Set[str] = frozenset()
 
     # For a class that inherits its constructor: see `with_defaults`.
     _shown_defaults: ClassVar[dict[str, Any]]
 
-    _boxes = False  # Whether callers get results as boxed arrays: see `boxed.BoxedResults`.
+    _gives_boxes = False  # Whether callers get results as boxed arrays: see `boxed.BoxedResults`.
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         if "_stands_for" in vars(cls):  # A class of `tf.keras`, which has no instances of its own.
@@ -222,7 +222,7 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
         self = object.__new__(cls)
         object.__setattr__(self, "_init_args", (args, kwargs))
         if context.state.boxes:
-            object.__setattr__(self, "_boxes", True)
+            object.__setattr__(self, "_gives_boxes", True)
         return self
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -237,7 +237,7 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
         _Flattening.count += 1
 
     def _state_attributes(self) -> Iterator[tuple[str, Any]]:
-        untracked = self._untracked | self._results
+        untracked = self._untracked | self._by_calls
         # Copied to a list, since another thread may set an attribute during the iteration.
         for name, value in list(vars(self).items()):
             if name not in untracked and not name.startswith(flax_internals.OWN_PREFIX):
@@ -558,7 +558,7 @@ class _Record:
 
     def __init__(self, obj: Any):
         self.obj, self.attributes = obj, vars(obj)
-        self.results = getattr(obj, "_results", frozenset())
+        self.results = getattr(obj, "_by_calls", frozenset())
         self.untracked = getattr(type(obj), "_untracked", frozenset()) | self.results
         self.containers: list[tuple[Any, list[Any]]] = []
         self.tracked = self._tracked()
@@ -589,7 +589,7 @@ class _Record:
         return [v for name, v in list(self.attributes.items()) if name not in self.untracked]
 
     def is_current(self) -> bool:
-        if self.results != getattr(self.obj, "_results", frozenset()):
+        if self.results != getattr(self.obj, "_by_calls", frozenset()):
             return False
         return _same(self._tracked(), self.tracked) and all(
             _same(container, items) for container, items in self.containers

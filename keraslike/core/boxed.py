@@ -134,7 +134,7 @@ class BoxedResults:
 def boxed_if_asked(owner: Any, function: Callable, *args: Any, **kwargs: Any) -> Any:
     """Calls `function(*args, **kwargs)` and boxes its result if the caller of `owner` gets boxed
     results."""
-    if not (owner._boxes or BoxedResults.everywhere):
+    if not (owner._gives_boxes or BoxedResults.everywhere):
         return function(*args, **kwargs)
     return boxed_call(function, args, kwargs)
 
@@ -210,7 +210,7 @@ def inherits_boxes(method: Function) -> Function:
 
     @functools.wraps(method)
     def run(self: Any, *args: Any, **kwargs: Any) -> Any:
-        with context.using(boxes=self._boxes or context.state.boxes):
+        with context.using(boxes=self._gives_boxes or context.state.boxes):
             return method(self, *args, **kwargs)
 
     return cast(Function, run)

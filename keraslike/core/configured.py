@@ -26,9 +26,9 @@ class Configured(ComparedByAttributes):
 
     __signature__ = ConstructorSignature()
 
-    _not_compared = frozenset({"_init_args", "_boxes"})
+    _not_compared = frozenset({"_init_args", "_gives_boxes"})
 
-    _boxes = False  # As in `Object`.
+    _gives_boxes = False  # As in `Object`.
 
     def __new__(cls, *args: Any, **kwargs: Any):
         return Object.__new__(cls, *args, **kwargs)  # type: ignore[arg-type]

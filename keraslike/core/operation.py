@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from keraslike.core import context
@@ -51,7 +51,8 @@ class Operation(ComparedByAttributes):
 
     # A graph is part of the static structure by which trees are compared.
     _not_compared = frozenset({"_inbound_nodes", "_init_args", "name"})
-    _remat: RematMode | None = None
+    _inbound_nodes: Sequence[Node] = ()  # Where it was applied to symbolic tensors.
+    _remat_mode: RematMode | None = None
 
     def __new__(cls, *args: Any, **kwargs: Any):
         return Object.__new__(cls, *args, **kwargs)  # type: ignore[arg-type]
@@ -63,13 +64,13 @@ class Operation(ComparedByAttributes):
             )
         self.name = name or auto_name(to_snake_case(type(self).__name__))
         if context.state.remat is not None:
-            self._remat = context.state.remat
+            self._remat_mode = context.state.remat
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if is_symbolic(args, kwargs):
             return self.symbolic_call(*args, **kwargs)
         call = self.call
-        if self._remat is not None:
+        if self._remat_mode is not None:
             call = self.rematerialized_call(call, *args, **kwargs)
         return call(*args, **kwargs)
 
@@ -87,7 +88,7 @@ class Operation(ComparedByAttributes):
 
     def rematerialized_call(self, fn: Callable, *args: Any, **kwargs: Any) -> Callable:
         """`fn` wrapped as the `RematScope` that the operation was created in requires."""
-        return rematerialized(self._remat, fn, self.compute_output_spec, args, kwargs)
+        return rematerialized(self._remat_mode, fn, self.compute_output_spec, args, kwargs)
 
     @property
     def input(self) -> Any:

@@ -76,7 +76,7 @@ def give_to_variables(cls: type) -> None:
     item = cls.__getitem__
 
     def __getitem__(self: Any, key: Any) -> Any:
-        if (self._boxes or BoxedResults.everywhere) and BoxedResults.item and is_outermost():
+        if (self._gives_boxes or BoxedResults.everywhere) and BoxedResults.item and is_outermost():
             return BoxedResults.item(self, key)
         return item(self, key)
 

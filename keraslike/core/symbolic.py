@@ -30,8 +30,17 @@ from keraslike.core.static import Shape
 from keraslike.core.text import Text
 
 
+class Arguments(NamedTuple):
+    """The arguments of an application, and the symbolic tensors in them."""
+
+    args: tuple
+    kwargs: dict[str, Any]
+    keras_tensors: list[KerasTensor]
+
+
 class Node:
-    """One application of an operation: its arguments and its symbolic outputs."""
+    """One application of an operation: its arguments and its symbolic outputs. The properties have
+    Keras's names, by which packages walk the graph of a model."""
 
     __slots__ = ("operation", "args", "kwargs", "outputs")
 
@@ -43,16 +52,51 @@ class Node:
     def inputs(self) -> list[KerasTensor]:
         return tensors_in((self.args, self.kwargs))
 
+    @property
+    def arguments(self) -> Arguments:
+        return Arguments(self.args, self.kwargs, self.inputs)
 
-class History(NamedTuple):
-    """The origin of a symbolic tensor: a node, and the index of the tensor among its outputs."""
+    @property
+    def input_tensors(self) -> list[KerasTensor]:
+        return self.inputs
 
-    node: Node
-    index: int
+    @property
+    def output_tensors(self) -> list[KerasTensor]:
+        return self.outputs
+
+    @property
+    def is_input(self) -> bool:
+        return not self.inputs
+
+    @property
+    def parent_nodes(self) -> list[Node]:
+        """The nodes that made the inputs, one for each input."""
+        return [t._keras_history.node for t in self.inputs if t._keras_history is not None]
+
+
+class History:
+    """The origin of a symbolic tensor: a node, and the index of the tensor among its outputs. As a
+    sequence it is Keras's `(operation, node_index, tensor_index)`."""
+
+    __slots__ = ("node", "tensor_index")
+
+    def __init__(self, node: Node, tensor_index: int):
+        self.node, self.tensor_index = node, tensor_index
 
     @property
     def operation(self) -> Any:
         return self.node.operation
+
+    @property
+    def node_index(self) -> int:
+        """The index of the node among those of its operation."""
+        return self.operation._inbound_nodes.index(self.node)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.operation, self.node_index, self.tensor_index))
+
+    def __getitem__(self, index: Any) -> Any:
+        return tuple(self)[index]
 
 
 _RAGGED = ("ragged_rank", "row_splits_dtype")
@@ -122,9 +166,8 @@ class KerasTensor:
     def __serialize__(self) -> dict[str, Any]:
         if self._keras_history is None:
             raise ValueError(f"{self!r} is not an output of a layer and cannot be saved.")
-        node, index = self._keras_history
-        number = vars(node.operation)["_inbound_nodes"].index(node)
-        history = [str(node.operation.name), number, index]
+        operation, number, index = self._keras_history
+        history = [str(operation.name), number, index]
         config = {"shape": list(self.shape), "dtype": self.dtype, "keras_history": history}
         return {"class_name": "__keras_tensor__", "config": config}
 

@@ -43,7 +43,7 @@ def with_tensors(function: Callable, code: Any, owner: Any = None) -> Callable:
         owner: the layer whose method it is. Arrays that an eager call leaves in its attributes
             become tensors if its results do.
     """
-    if owner is not None and owner._boxes and context.trace_state_clean():
+    if owner is not None and owner._gives_boxes and context.trace_state_clean():
         function = _leaving_tensors(function, owner)
     wide = jax.config.jax_enable_x64  # type: ignore[attr-defined]
     if BoxedResults.box is None or not (wide or _takes_tensors(code)):

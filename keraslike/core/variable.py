@@ -211,7 +211,7 @@ class Variable(_Leaf):
         return flax_internals.metadata_of(self)["info"]
 
     @property
-    def _boxes(self) -> bool:
+    def _gives_boxes(self) -> bool:
         return self._info.boxes
 
     def _change(self, **changes: Any) -> None:
@@ -478,7 +478,7 @@ class Variable(_Leaf):
     def numpy(self) -> np.ndarray:
         """The value as a numpy array on the host, which shares no memory with the Variable."""
         value = np.array(host.whole(self.get_value()))
-        return value[()] if self._boxes else value  # TensorFlow gives a number for a scalar.
+        return value[()] if self._gives_boxes else value  # TensorFlow gives a number for a scalar.
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(host.whole(self.get_value()), dtype=dtype, copy=copy)

@@ -48,7 +48,7 @@ class Pipeline:
 
     can_prefetch = True  # whether a thread may iterate while a step runs
     keeps_arrays = True  # whether arrays are never written to after they were returned
-    _boxes = False  # whether the class is that of `tf.data`, whose elements are tensors
+    _gives_boxes = False  # whether the class is that of `tf.data`, whose elements are tensors
     _base: type[Pipeline]  # `Dataset`
     _shown_as = ""  # the name of TensorFlow's class for this data set
     inputs_at_once: int | None = None  # the number of inputs that an iteration starts, if not all
@@ -83,7 +83,7 @@ class Pipeline:
     @classmethod
     def _own_view(cls, inputs: tuple[Any, ...] = ()) -> View:
         of_tensors = View.of_tensors
-        boxes = cls._boxes or context.state.boxes
+        boxes = cls._gives_boxes or context.state.boxes
         if of_tensors is not None and (boxes or any(i._view is of_tensors for i in inputs)):
             return of_tensors
         return View()

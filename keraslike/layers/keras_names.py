@@ -44,13 +44,13 @@ class _Tracker:
 
     @property
     def locked(self) -> bool:
-        return self._layer._complete
+        return self._layer._state_complete
 
     def lock(self, msg: str | None = None) -> None:
-        self._layer._complete = True
+        self._layer._state_complete = True
 
     def unlock(self) -> None:
-        self._layer._complete = False
+        self._layer._state_complete = False
 
     def track(self, attr: Any) -> Any:
         """Adds weights and layers to the layer, as if they were in an attribute; returns them."""
@@ -58,12 +58,12 @@ class _Tracker:
         if new := [o for o in base.iter_state(attr) if id(o) not in known]:
             if self.locked:
                 self._layer._check_open("what is tracked")
-            vars(self._layer).setdefault("_weights", []).extend(new)
+            vars(self._layer).setdefault("_added_weights", []).extend(new)
         return attr
 
 
 def _is_metric(o: Any) -> bool:
-    return isinstance(o, base.Object) and o._kind == "metric"
+    return isinstance(o, base.Object) and o._object_kind == "metric"
 
 
 def _own(layer: Any, trains: bool) -> list[Any]:
@@ -136,12 +136,12 @@ class KerasNames:
         context.state.inherited = known
 
     def _track_variable(self: Any, variable: nnx.Variable) -> None:
-        vars(self).setdefault("_weights", []).append(variable)
+        vars(self).setdefault("_added_weights", []).append(variable)
 
     def _untrack_variable(self: Any, variable: nnx.Variable) -> None:
         """Removes a weight from the layer; attributes that hold it become `None`."""
-        if "_weights" in vars(self):
-            self._weights[:] = [v for v in self._weights if v is not variable]
+        if "_added_weights" in vars(self):
+            self._added_weights[:] = [v for v in self._added_weights if v is not variable]
         for name, value in list(vars(self).items()):
             if value is variable:
                 vars(self)[name] = None

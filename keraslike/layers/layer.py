@@ -82,7 +82,7 @@ class Layer(
     """
 
     _untracked = base.Object._untracked | {
-        *("_inbound_nodes", "_complete", "_build_lock", "_given_dtypes", "_path"),
+        *("_inbound_nodes", "_state_complete", "_build_lock", "_given_dtypes", "_path"),
         *("_creation_number", "_sublayer_ranks", "_sublayer_places", "_called"),
     }
     _transient = base.Object._transient | {
@@ -107,7 +107,7 @@ class Layer(
     _trainable = True
     _given_policy: policies.DTypePolicy | None = None
     _path: str | None = None  # The path at which the layer was first built or called.
-    _building = False
+    _build_running = False
     _is_quantized = False
     _keeps_sparse = True  # Whether `call` accepts sparse arrays.
     _takes_text = True  # Whether `call` accepts text.
@@ -118,7 +118,7 @@ class Layer(
     _allow_non_tensor_positional_args = False
     # Whether a class's own `compute_output_shape` determines the output without a trace.
     _says_shapes = True
-    _complete = False  # Whether the layer has all of its weights and sublayers.
+    _state_complete = False  # Whether the layer has all of its weights and sublayers.
     # Tells TensorFlow's AutoGraph not to convert the layer's methods.
     autograph_info__: Any = MappingProxyType({})
     _build_shapes: Any = None
@@ -163,7 +163,7 @@ class Layer(
             self.autocast = False
         self.dtype_policy = dtype
         if context.state.remat is not None:
-            self._remat = context.state.remat
+            self._remat_mode = context.state.remat
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -273,15 +273,15 @@ class Layer(
     @contextlib.contextmanager
     def _adding_variables(self) -> Iterator[None]:
         """A block in which variables may be added after the layer was built."""
-        if self._building:
+        if self._build_running:
             yield
             return
-        self._building = True
+        self._build_running = True
         try:
             with context.using(names=tuple(self.path.split("/")), autocast=None):
                 yield
         finally:
-            del self._building
+            del self._build_running
 
     def _check_quantize(self, mode: str) -> None:
         if not self.built:
@@ -327,7 +327,7 @@ class Layer(
             dispatch = dispatcher(args, kwargs)
             if dispatch is not None and not symbolic.is_symbolic(args, kwargs):
                 return dispatch(self._call_as_layer, args, kwargs, owner=self)
-            if self._boxes or BoxedResults.everywhere:
+            if self._gives_boxes or BoxedResults.everywhere:
                 return boxed_call(self._call_as_layer, args, kwargs)
             if not self._convert_input_args and foreign.in_graph(args, kwargs):
                 with foreign.autograph():  # The layer's `call` consists of TensorFlow's operations.
@@ -400,7 +400,7 @@ class Layer(
             call = self.quantized_call if quantized else self.call
             if self._is_users:
                 call = with_tensors(call, type(self), self)
-            if self._remat is not None:
+            if self._remat_mode is not None:
                 call = self.rematerialized_call(call, *args, **kwargs)
             if state.exporting:  # Errors of exporters name the layer.
                 call = jax.named_scope(self.name)(call)
@@ -430,7 +430,7 @@ class Layer(
 
     def rematerialized_call(self, layer_call: Callable, *args: Any, **kwargs: Any) -> Callable:
         """`layer_call`, wrapped as the `RematScope` that the layer was created in requires."""
-        mode = self._remat
+        mode = self._remat_mode
         if mode is not None and mode.mode == "activations":
             activation = getattr(self, "activation", None)
             if not callable(activation):

@@ -35,10 +35,10 @@ def guard_build(build: Callable) -> Callable:
     def guarded(self: Any, *args: Any, **kwargs: Any) -> None:
         args = tuple(as_shapes(a) for a in args)
         kwargs = {k: as_shapes(v) for k, v in kwargs.items()}
-        if self._building:  # A subclass's build has called super().build.
+        if self._build_running:  # A subclass's build has called super().build.
             build(self, *args, **kwargs)
             return
-        self._building = True
+        self._build_running = True
         try:
             for shape in (*args, *kwargs.values()) if is_ours(type(self)) else ():
                 if isinstance(shape, (str, int, float)):
@@ -47,15 +47,15 @@ def guard_build(build: Callable) -> Callable:
             self._path = self._path or "/".join(names)
             traces = getattr(build, "only_traces", False)
             values = contextlib.nullcontext() if traces else jax.ensure_compile_time_eval()
-            boxes = self._boxes or context.state.boxes
+            boxes = self._gives_boxes or context.state.boxes
             with context.using(names=names, boxes=boxes, autocast=None), values:
                 build(self, *args, **kwargs)
         except Exception as error:
             shorten(error)
             raise
         finally:
-            del self._building
-        self.built = self._complete = True
+            del self._build_running
+        self.built = self._state_complete = True
         names = call_names(build) or ["input_shape"]
         self._build_shapes = {**dict(zip(names, args)), **kwargs}
         if not self._trainable:  # Its sublayers have marks of their own, as in Keras.
@@ -99,7 +99,7 @@ class LayerBuilding:
     def _build_at_init(self) -> None:
         """Marks the layer as built, unless its class has a `build` method of its own."""
         if type(self).build is LayerBuilding.build:
-            self.built = self._complete = True
+            self.built = self._state_complete = True
 
     def _maybe_build(self, args: tuple, kwargs: dict[str, Any]) -> None:
         if self.built:
@@ -109,7 +109,7 @@ class LayerBuilding:
             self._build_once(args, kwargs)
 
     def _build_once(self, args: tuple, kwargs: dict[str, Any]) -> None:
-        if self.built or self._building:
+        if self.built or self._build_running:
             return
         self._check_call_inputs(args, kwargs)  # Checked before weights of a wrong shape are made.
         if not args and not kwargs:
@@ -118,7 +118,7 @@ class LayerBuilding:
         build = type(self).build
         several = len(args) + len(kwargs.keys() - {"training", "mask"}) > 1
         if build is LayerBuilding.build or (several and getattr(build, "of_one_input", False)):
-            self.built = self._complete = True  # The call builds the sublayers.
+            self.built = self._state_complete = True  # The call builds the sublayers.
             self._build_shapes = {"input_shape": shapes_of(args[0])} if args else None
             if several and build is not LayerBuilding.build:
                 named = {**dict(zip(call_names(type(self).call), args)), **kwargs}
@@ -135,7 +135,7 @@ class LayerBuilding:
             except DEPENDS_ON_VALUES:  # The call needs values; it builds the sublayers.
                 if not is_ours(type(self).build):
                     raise
-                self.built = self._complete = True
+                self.built = self._state_complete = True
             finally:
                 vars(self).pop("_given_dtypes", None)
 

@@ -57,11 +57,11 @@ class LayerState:
             object.__setattr__(self, "_untracked", self._untracked | {name, "_untracked"})
             object.__setattr__(self, name, value)
             return
-        if self._complete and any(map(_is_state_of_layers, found)):
+        if self._state_complete and any(map(_is_state_of_layers, found)):
             self._check_open(f"attribute '{name}'")
-        if "_weights" in vars(self):
-            # `_weights` is for weights without an attribute.
-            self._weights[:] = [v for v in self._weights if v is not value]
+        if "_added_weights" in vars(self):
+            # `_added_weights` is for weights without an attribute.
+            self._added_weights[:] = [v for v in self._added_weights if v is not value]
         objects = [o for o in found if not base.is_variable(o)]
         before = vars(self).get(name)
         if objects and before is not value:
@@ -176,7 +176,7 @@ class LayerState:
             names = tuple(self._path.split("/"))
         elif not names or names[-1] != self.name:
             names = (*names, self.name)
-        with context.using(names=names, boxes=self._boxes or context.state.boxes):
+        with context.using(names=names, boxes=self._gives_boxes or context.state.boxes):
             variable = (Param if trainable else Buffer)(
                 serialization.get("initializers", initializer)
                 if isinstance(initializer, (str, dict, type))
@@ -199,7 +199,7 @@ class LayerState:
     add_variable = add_weight
 
     def _check_open(self, what: str) -> None:
-        if self._complete and not self._building and not context.state.depth:
+        if self._state_complete and not self._build_running and not context.state.depth:
             raise ValueError(
                 f"You cannot add new elements of state to layer '{self.name}', which is built. "
                 f"Received: {what}. Create weights and layers in __init__(), build() or the "
@@ -266,7 +266,7 @@ class LayerState:
                 objects.sort(key=lambda o: not isinstance(o, rng.SeedGenerator))
             for o in objects:
                 # Optimizers and metrics keep their own state.
-                if getattr(o, "_kind", None) in ("optimizer", "metric"):
+                if getattr(o, "_object_kind", None) in ("optimizer", "metric"):
                     continue
                 # Of keraslike's objects only layers have weights; any of flax's may.
                 if everything or isinstance(o, LayerState) or not isinstance(o, base.Object):
@@ -316,7 +316,7 @@ class LayerState:
                 for layer in self._flatten_layers()
                 if counts(layer)
                 for item in base.own_state(layer)
-                if isinstance(item, base.Object) and item._kind == "metric"
+                if isinstance(item, base.Object) and item._object_kind == "metric"
             ]
             known["metrics"] = list({id(m): m for m in found}.values())
         return known["metrics"]

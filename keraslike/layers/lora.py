@@ -87,11 +87,11 @@ class Adaptable(Weighted):
                 "lora is already enabled. This can only be done once per layer. "
                 f"Received: layer '{self.name}' ({type(self).__name__})"
             )
-        self._building = True
+        self._build_running = True
         try:
             self._adapt(whole(1, rank=rank), lora_alpha, a_initializer, b_initializer)
         finally:
-            del self._building
+            del self._build_running
 
     def _refuse_constraint(self) -> None:
         constraint = getattr(self, f"{self._adapted}_constraint")

@@ -103,7 +103,7 @@ class TextVectorization(DataLayer):
         )
         if ragged and output_mode != "int":
             raise ValueError(f"`ragged=True` needs `output_mode='int'`. Received: {output_mode=}")
-        if ragged and not (self._boxes or BoxedResults.everywhere):
+        if ragged and not (self._gives_boxes or BoxedResults.everywhere):
             raise ValueError("`ragged=True` is for layers of `tf.keras`: JAX has no ragged arrays.")
         self.ngrams = tuple(ngrams) if isinstance(ngrams, list) else ngrams
         self.output_mode, self.output_sequence_length = output_mode, output_sequence_length

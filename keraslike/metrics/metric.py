@@ -43,7 +43,7 @@ class Metric(base.Object):
     3.0
     """
 
-    _kind = "metric"
+    _object_kind = "metric"
 
     def __init__(self, dtype: Any = None, name: str | None = None):
         self.name = name or naming.auto_name(naming.to_snake_case(type(self).__name__))
@@ -65,9 +65,9 @@ class Metric(base.Object):
             cls.result = boxes_result(compiled_if_repeated(cls.result))
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(value, nnx.Variable) and "_weights" in vars(self):
+        if isinstance(value, nnx.Variable) and "_added_weights" in vars(self):
             # The list is only for state that is not an attribute.
-            self._weights[:] = [v for v in self._weights if v is not value]
+            self._added_weights[:] = [v for v in self._added_weights if v is not value]
         object.__setattr__(self, name, value)
         if base.awaited:
             base.notify(self)
@@ -99,7 +99,7 @@ class Metric(base.Object):
             )
         initializer = "zeros" if initializer is None else initializer
         names = (str(self.name).replace("/", ">"),)
-        with context.using(names=names, boxes=self._boxes or context.state.boxes):
+        with context.using(names=names, boxes=self._gives_boxes or context.state.boxes):
             variable = MetricState(
                 initializers.get(initializer),
                 shape=tuple(shape),
@@ -108,7 +108,7 @@ class Metric(base.Object):
                 autocast=False,
                 name=name,
             )
-        vars(self).setdefault("_weights", []).append(variable)
+        vars(self).setdefault("_added_weights", []).append(variable)
         return variable
 
     @name_first

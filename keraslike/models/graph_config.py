@@ -29,9 +29,9 @@ def graph_config(model: Any) -> dict[str, Any]:
         for spec, given in zip(model._tensor_graph.inputs, model.inputs):  # type: ignore[union-attr]
             if given is tensor:
                 return [spec.name, 0, 0]
-        node, index = tensor._keras_history  # type: ignore[misc]
-        op, i = number[id(node)]
-        return [names[op], i, index]
+        history = tensor._keras_history
+        op, i = number[id(history.node)]  # type: ignore[union-attr]
+        return [names[op], i, history.tensor_index]  # type: ignore[union-attr]
 
     def at_end(tensor: KerasTensor) -> list[Any]:
         name, i, index = where(tensor)

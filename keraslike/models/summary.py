@@ -16,7 +16,6 @@ from rich.console import Console, Group
 from rich.markup import escape
 from rich.table import Table
 
-from keraslike.core.symbolic import tensors_in
 from keraslike.core.variable import spec_of
 from keraslike.layers.layer import Layer
 from keraslike.models.graph_config import nodes_of
@@ -210,13 +209,12 @@ def _sources(layer: Any, of_model: set[int] | None) -> str:
     """What the calls of a layer are connected to: all of them, or those whose nodes' ids are in
     `of_model`."""
     found = []
-    for node in vars(layer).get("_inbound_nodes", ()):
+    for node in layer._inbound_nodes:
         if of_model is not None and id(node) not in of_model:
             continue  # A call in another model.
-        for t in tensors_in((node.args, node.kwargs)):
-            source, index = t._keras_history  # type: ignore[misc]
-            number = vars(source.operation)["_inbound_nodes"].index(source)
-            found.append(f"{source.operation.name}[{number}][{index}]")
+        for t in node.inputs:
+            operation, number, index = t._keras_history
+            found.append(f"{operation.name}[{number}][{index}]")
     return ", ".join(found) or "-"
 
 

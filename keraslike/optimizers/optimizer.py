@@ -82,7 +82,7 @@ class Optimizer(Stateful):
     [0.5, 2.5]
     """
 
-    _kind = "optimizer"
+    _object_kind = "optimizer"
     # The trained variables belong to the model, not to the optimizer's tree.
     _untracked = Stateful._untracked | {"_trainable_variables", "_excluded", "_compiled"}
     _excluded: tuple[tuple[nnx.Variable, ...], re.Pattern | None] | None = None

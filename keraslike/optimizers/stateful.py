@@ -38,7 +38,7 @@ class Stateful(Object):
         shape: Any = None,
         layout: Any = None,
     ) -> Variable:
-        with context.using(names=(self.name,), boxes=self._boxes or context.state.boxes):
+        with context.using(names=(self.name,), boxes=self._gives_boxes or context.state.boxes):
             return OptimizerState(
                 value, shape, dtype, trainable=False, name=name, layout=layout, reference=of
             )

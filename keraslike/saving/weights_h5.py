@@ -164,7 +164,7 @@ def children(obj: base.Object, layout: Layout = KERAS_3) -> Iterator[tuple[str, 
 _OF_MODELS = ("layers", "loss", "metrics", "optimizer")
 
 # Attributes without state of their own: what they contain is stored elsewhere.
-_NEVER = frozenset(dir(Layer)) - set(keras_names.ANSWERS) | {"_weights"}
+_NEVER = frozenset(dir(Layer)) - set(keras_names.ANSWERS) | {"_added_weights"}
 
 
 # -- what an object keeps of its own ----------------------------------------------------------

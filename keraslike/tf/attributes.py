@@ -73,7 +73,7 @@ class Attributes:
                 name = next(n for n, v in attributes.items() if v is value)
             attributes[name] = value
             if not any(map(base.is_state, iter_leaves(value))):
-                attributes["_results"] = obj._results | {name}
+                attributes["_by_calls"] = obj._by_calls | {name}
 
 
 class _Earlier:
@@ -94,7 +94,7 @@ def without_results(owner: Any) -> Iterator[None]:
     found = []
     for obj in base.iter_objects(owner):
         attributes = vars(obj)
-        for name in getattr(obj, "_results", ()):
+        for name in getattr(obj, "_by_calls", ()):
             if name in attributes:
                 found.append((attributes, name, attributes[name]))
                 attributes[name] = earlier

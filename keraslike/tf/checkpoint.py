@@ -116,7 +116,7 @@ def _optimizer_of(obj: Any) -> Any:
 
 
 # Attributes that are not children, since their values are children under other names.
-_NEVER = frozenset({"optimizer", "_layers", "_weights"})
+_NEVER = frozenset({"optimizer", "_layers", "_added_weights"})
 
 
 def _of_optimizer(optimizer: Any) -> dict[str, Any]:

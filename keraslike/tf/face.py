@@ -177,7 +177,7 @@ def stand_for(cls: type, **more: Any) -> Any:
         "__qualname__": cls.__qualname__,
         "__doc__": cls.__doc__,
         "_stands_for": cls,
-        "_boxes": True,
+        "_gives_boxes": True,
         **more,
     }
     return _metaclass(type(cls))(cls.__name__, (cls,), names)

@@ -42,19 +42,19 @@ class Compiled(Layer):
     _untracked = Layer._untracked | {
         "optimizer",
         "loss",
-        "_eager",
+        "_steps_eagerly",
         "_compile_args",
         "_compile_loss",
         "_compile_metrics",
-        "_functions",
+        "_step_functions",
         "_loss_tracker",
         "_per_fit",
         "_needs_python",
-        "_programs",
-        "_running",
+        "_step_programs",
+        "_running_fit",
     }
 
-    _transient = Layer._transient | {"_functions", "_programs", "_running"}
+    _transient = Layer._transient | {"_step_functions", "_step_programs", "_running_fit"}
 
     optimizer: Any  # Declared only: a model that was not compiled has no such attribute.
     loss: Any = None
@@ -64,14 +64,14 @@ class Compiled(Layer):
     stop_training = _per_fit("stop_training", False)
     stop_evaluating = _per_fit("stop_evaluating", False)
     stop_predicting = _per_fit("stop_predicting", False)
-    _eager = False
+    _steps_eagerly = False
     output_names: Any = None  # Set in models with a graph.
     _compile_args: dict[str, Any] | None = None
     _compile_loss: CompileLoss | None = None
     _compile_metrics: CompileMetrics | None = None
     _loss_tracker: Any = None
     # The position of the running `fit`.
-    _position: Position | None = _per_fit("_position", None, "_running")  # type: ignore[assignment]
+    _position: Position | None = _per_fit("_position", None, "_running_fit")  # type: ignore[assignment]
 
     # -- compile ------------------------------------------------------------------------------
 
@@ -144,19 +144,19 @@ class Compiled(Layer):
             self.optimizer = optimizers.LossScaleOptimizer(new_optimizer, name=name)
         self._compile_loss, self._compile_metrics = compile_loss, compile_metrics
         self._loss_tracker = Mean(name="loss")
-        self._eager = run_eagerly or jit_compile is False
+        self._steps_eagerly = run_eagerly or jit_compile is False
         self._compile_args = {
             "optimizer": self.optimizer,
             "loss": loss,
             "loss_weights": loss_weights,
             "metrics": metrics,
             "weighted_metrics": weighted_metrics,
-            "run_eagerly": self._eager,
+            "run_eagerly": self._steps_eagerly,
             "steps_per_execution": steps_per_execution,
             "jit_compile": jit_compile,
             **({} if auto_scale_loss else {"auto_scale_loss": False}),
         }
-        self._programs, self._functions, self._needs_python = {}, {}, False
+        self._step_programs, self._step_functions, self._needs_python = {}, {}, False
         self.stop_training = False
 
     @property
@@ -173,11 +173,11 @@ class Compiled(Layer):
     @property
     def run_eagerly(self) -> bool:
         """Whether steps run as plain Python; may be set."""
-        return self._eager
+        return self._steps_eagerly
 
     @run_eagerly.setter
     def run_eagerly(self, value: Any) -> None:
-        self._eager, self._programs, self._functions = bool(value), {}, {}
+        self._steps_eagerly, self._step_programs, self._step_functions = bool(value), {}, {}
 
     @property
     def steps_per_execution(self) -> int | str:

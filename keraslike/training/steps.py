@@ -29,11 +29,11 @@ from keraslike.training.program import Program
 
 def _function(mode: str) -> property:
     def get(self: Steps) -> Callable | None:
-        return vars(self).get("_functions", {}).get(mode)
+        return vars(self).get("_step_functions", {}).get(mode)
 
     def put(self: Steps, function: Callable | None) -> None:
-        vars(self).setdefault("_functions", {})[mode] = function
-        vars(self).get("_programs", {}).pop(mode, None)
+        vars(self).setdefault("_step_functions", {})[mode] = function
+        vars(self).get("_step_programs", {}).pop(mode, None)
 
     return property(get, put)
 
@@ -42,7 +42,7 @@ class Steps(Compiled):
     """A layer that can run one step on a batch; `Trainer` adds the loops over data."""
 
     def _call_as_layer(self, *args: Any, **kwargs: Any) -> Any:
-        if not self._eager or context.state.plain:
+        if not self._steps_eagerly or context.state.plain:
             return super()._call_as_layer(*args, **kwargs)
         with context.using(plain=True):
             return super()._call_as_layer(*args, **kwargs)
@@ -308,7 +308,7 @@ class Steps(Compiled):
             if self._needs_python or self._demands_jit():
                 raise
             self._needs_python = True
-            self._programs = {}
+            self._step_programs = {}
             with contextlib.suppress(*needed):
                 self._prepare_by_trace(example, mode)
 
@@ -404,7 +404,7 @@ class Steps(Compiled):
         return self._compile_args is not None and self._compile_args["jit_compile"] is True
 
     def _program_of(self, mode: str) -> Program:
-        programs = vars(self).setdefault("_programs", {})
+        programs = vars(self).setdefault("_step_programs", {})
         function = self._users_function(mode)
         program = programs.get(mode)
         if program is not None and program.is_current():
@@ -434,7 +434,7 @@ class Steps(Compiled):
     def _ready_program(self, mode: str, batch: Any) -> Program:
         """The program for a mode, after all state that its step on such a batch needs was
         created."""
-        program: Any = vars(self).get("_programs", {}).get(mode)
+        program: Any = vars(self).get("_step_programs", {}).get(mode)
         structure = structure_of(batch)
         if program is None or structure not in program.prepared or not program.is_current():
             self._prepare_program(example_of(batch), mode)

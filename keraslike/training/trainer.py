@@ -63,7 +63,7 @@ class Trainer(Steps):
         epochs: int = 1,
         verbose: Any = "auto",
         callbacks: Any = None,
-        validation_split: float = 0.0,
+        validation_split: float | None = 0.0,
         validation_data: Any = None,
         shuffle: bool | str = True,
         class_weight: dict[int, float] | None = None,
@@ -107,7 +107,7 @@ class Trainer(Steps):
         )
         if shuffle not in (True, False, None, "batch"):
             raise ValueError(f"shuffle must be True or False. Received: shuffle={shuffle!r}")
-        if validation_data is None:
+        if validation_data is None and validation_split is not None:
             fraction(validation_split=validation_split)
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = split((x, y, sample_weight), validation_split)
@@ -357,7 +357,7 @@ class Trainer(Steps):
     def _predict_few(self, x: Any, batch_size: int | None) -> Any:
         """The outputs for an array that is a single batch, or `None` for other data. A server calls
         this repeatedly, so it skips the setup that only many batches need."""
-        program = vars(self).get("_programs", {}).get("predict")
+        program = vars(self).get("_step_programs", {}).get("predict")
         if (
             not isinstance(x, np.ndarray)
             or not x.ndim

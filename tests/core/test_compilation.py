@@ -86,7 +86,7 @@ def test_the_temporary_memory_of_a_step_is_kept_for_the_next_one():
         "    return min(np.diff(found))\n"
         "print(faults(50_000))\n"
         "def in_blocks():\n"
-        "    return all(p._in_blocks for p in model._programs.values())\n"
+        "    return all(p._in_blocks for p in model._step_programs.values())\n"
         "print(int(in_blocks()), faults(100_000) and int(in_blocks()))\n"
     )
     env = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}

@@ -52,6 +52,33 @@ def test_layers_and_functions_of_ops_are_operations():
         keraslike.Operation()(1.0)
 
 
+def walked(k, sequential):
+    """What packages that draw or convert models find on their way through a graph."""
+    x, dense, add = k.Input((2,), name="x"), k.layers.Dense(2, name="a"), k.layers.Add(name="b")
+    if sequential:
+        model = k.Sequential([x, dense, k.layers.ReLU(name="c")])
+    else:
+        first = dense(x)
+        model = k.Model(x, add([first, dense(first)]))
+
+    def described(node):
+        before = [(n.operation.name, n.is_input) for n in node.parent_nodes]
+        inputs = [tuple(t._keras_history)[1:] for t in node.input_tensors]
+        assert node.input_tensors == node.arguments.keras_tensors
+        return before, inputs, [tuple(t.shape) for t in node.output_tensors]
+
+    history = model.outputs[0]._keras_history
+    assert history[0] is history.operation is model.layers[-1]
+    assert list(k.layers.Dense(2)._inbound_nodes) == []
+    found = [(layer.name, [described(n) for n in layer._inbound_nodes]) for layer in model._layers]
+    return found, history.node_index, history.tensor_index
+
+
+@pytest.mark.parametrize("sequential", [False, True])
+def test_packages_walk_a_graph_as_in_keras(sequential):
+    assert walked(keraslike, sequential) == walked(keras, sequential)
+
+
 def test_a_function_computes_what_is_between_tensors():
     a, b = KerasTensor((None, 2)), KerasTensor((None, 2))
     total = a + b

@@ -123,7 +123,7 @@ def data_too_large_to_stay_on_the_devices():
     finally:
         loop._RESIDENT_BYTES = before
     with DataParallel().scope():  # what counts is the memory they take together
-        assert any(kind == "batch" for kind, _ in model._programs["train"]._compiled)
+        assert any(kind == "batch" for kind, _ in model._step_programs["train"]._compiled)
 
 
 def eager_steps():

@@ -132,7 +132,9 @@ def test_dict_inputs_and_validation_split():
     a, b = layers.Input((2,), name="a"), layers.Input((2,), name="b")
     model = keras.Model({"a": a, "b": b}, layers.Dense(1)(layers.Concatenate()([a, b])))
     model.compile(loss="mse", optimizer="sgd")
-    history = model.fit({"a": X[:, :2], "b": X[:, 2:]}, Y, validation_split=0.2, verbose=0).history
+    x = {"a": X[:, :2], "b": X[:, 2:]}
+    assert "val_loss" not in model.fit(x, Y, validation_split=None, verbose=0).history
+    history = model.fit(x, Y, validation_split=0.2, verbose=0).history
     expected = model.evaluate({"a": X[40:, :2], "b": X[40:, 2:]}, Y[40:], verbose=0)
     assert history["val_loss"][-1] == pytest.approx(expected, rel=1e-5)
 
@@ -236,12 +238,12 @@ def test_freezing_needs_no_recompilation_by_the_user():
 def test_a_second_fit_compiles_nothing(monkeypatch):
     model = make()
     model.fit(X, Y, epochs=2, verbose=0)
-    program = model._programs["train"]
+    program = model._step_programs["train"]
     traces = []
     step = type(model).train_step
     monkeypatch.setattr(type(model), "train_step", lambda s, d: traces.append(1) or step(s, d))
     model.fit(X, Y, epochs=2, verbose=0)
-    assert model._programs["train"] is program and not traces
+    assert model._step_programs["train"] is program and not traces
 
 
 # -- arrays that a user holds -----------------------------------------------------------------
