@@ -16,6 +16,7 @@ from keraslike.tf.conversion import _as_operand, static
 from keraslike.tf.errors import InvalidArgumentError, UnimplementedError
 from keraslike.tf.operation import operands
 from keraslike.tf.ops import transpose
+from keraslike.tf.promotion import promotes
 from keraslike.tf.tensor import WIDE, Tensor, run
 
 
@@ -74,6 +75,7 @@ def either_order(function: Callable) -> Callable:
     signature = inspect.signature(function)
     place = list(signature.parameters).index("data_format")
 
+    @promotes
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         layout = kwargs.get("data_format") or (args[place] if len(args) > place else None)

@@ -187,6 +187,10 @@ def test_numpy_functions(enable):
     assert kind(tnp.sum(tf.constant([1], tf.uint8))) == "uint32"
     assert kind(tnp.sin(weak)) == kind(tnp.mean(weak)) == kind(weak.mean()) == "float32*"
     assert kind(tnp.sin(i32)) == "float32" and kind(weak.T) == kind(weak.reshape(2, 1)) == "int32*"
+    assert kind(tnp.tile([0.5], 2)) == "float32" and kind(tnp.nansum([1, 2])) == "int32"
+    assert kind(tnp.log2(f32)) == "float64" and kind(tnp.log10(weak)) == "float64*"
+    image = [[[[1.0], [2]], [[3], [4]]]]
+    assert kind(tf.nn.space_to_depth(image, 2)) == "float32*"
     assert kind(tnp.cumsum(tf.constant([1], tf.int8))) == "int32"
     assert kind(tnp.argsort(i32)) == "int32" and kind(tnp.stack([i32, f32])) == "float32"
     assert tnp.result_type(i32, f32) is tf.float32 and tnp.result_type(1, 2.5) is tf.float32

@@ -163,6 +163,17 @@ def _heaviside(x1: Any, x2: Any) -> Any:
     return floats(found)
 
 
+def _logarithm(base: int) -> Callable:
+    def logarithm(x: Any) -> Any:
+        found = tf_math.log(x)
+        # TensorFlow divides by a number of numpy's, a float64, whose dtype counts in these modes.
+        if promotion.hook is not None and dtypes.as_dtype(found.dtype).is_floating:
+            found = array_of(found, np.float64)
+        return found / np.log(base)
+
+    return logarithm
+
+
 def _log_sum(base: float) -> Callable:
     def log_sum(x1: Any, x2: Any) -> Any:
         a, b = map(floats, two_alike(x1, x2))
@@ -456,8 +467,8 @@ _FUNCTIONS: dict[str, Callable] = {
     "isreal": lambda x: tf_math.imag(array_of(x)) == 0,
     "isrealobj": lambda x: not np.issubdtype(kind_of(array_of(x)), np.complexfloating),
     "kron": lambda a, b: call(jnp.kron, *alike(a, b)),
-    "log10": _elementwise(lambda x: tf_math.log(x) / np.log(10), floats),
-    "log2": _elementwise(lambda x: tf_math.log(x) / np.log(2), floats),
+    "log10": _elementwise(_logarithm(10), floats),
+    "log2": _elementwise(_logarithm(2), floats),
     "logaddexp": _log_sum(np.e),
     "logaddexp2": _log_sum(2),
     **{f"logical_{n}": _logical(getattr(table, f"logical_{n}")) for n in ("and", "or")},

@@ -66,7 +66,8 @@ def array_of(x: Any, dtype: Any = None) -> Any:
         if isinstance(x, (list, tuple)) and any(map(is_tensor, _leaves(x))):
             kind = result_type(x) if dtype is None else named(dtype)
             return ops.stack([array_of(item, kind) for item in x])
-        if dtype is None:  # of lists the dtype of all items, of which there may be many
+        # Numpy finds the dtype of lists of many items, where the mode does not say another one.
+        if dtype is None and (promotion.hook is None or isinstance(x, (str, bytes))):
             x = np.asarray(x) if isinstance(x, (list, tuple, str, bytes)) else x
         kind = result_type(x) if dtype is None else named(dtype)
         return constant(np.asarray(x).astype(kind.as_numpy_dtype))  # which wraps large integers
