@@ -49,6 +49,11 @@ def _masks(
         inner = _inner(eqn)
         if eqn.primitive.name in blocked or not any(inputs):
             out = [0] * len(eqn.outvars)
+        elif eqn.primitive.name == "cond":
+            branches = [branch.jaxpr for branch in eqn.params["branches"]]
+            each = [(b, _masks(b, inputs[1:], blocked=blocked)[0]) for b in branches]
+            results = [[_of(v, found) for v in b.outvars] for b, found in each]
+            out = [functools.reduce(operator.or_, masks) for masks in zip(*results)]
         elif _reads_again(eqn):
             value, first = inputs
             out = [first if blocked else value | first]

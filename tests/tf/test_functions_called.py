@@ -426,3 +426,18 @@ def test_no_gradient_passes_through_assignments_in_a_function():
     assert [float(of_v), float(of_state)] == [20.0, 91.0]
     assert tape.gradient(of_v, x) is None and tape.gradient(of_state, x) is None
     assert [float(g) for g in tape.gradient(of_state, [v, state])] == [0.0, 7.0]
+
+
+def test_results_of_traced_branches_depend_on_what_one_of_the_branches_differentiates():
+    @tf.function
+    def chosen(x, y, z):
+        if tf.reduce_sum(y) > 0.0:
+            return tf.floor(x) + z
+        return tf.cast(tf.cast(x, tf.int32), tf.float32)
+
+    x, y, z = (number(n) for n in (1.5, 2.0, 3.0))
+    with tf.GradientTape() as tape:
+        tape.watch([x, y, z])
+        out = chosen(x, y, z)
+    *none, found = tape.gradient(out, [x, y, z])
+    assert none == [None, None] and float(found) == 1.0
