@@ -79,7 +79,7 @@ def kind_of(x: Any) -> Kind:
     number = x if isinstance(x, type) else type(x)
     if number is bool:
         return dtypes.bool_, False
-    if issubclass(number, int) and number is not x and not -(2**31) <= x < 2**31:
+    if isinstance(x, int) and not -(2**31) <= x < 2**31:
         raise OverflowError(f"The Python integer {x} is beyond the range of int32.")
     for plain, dtype in _PLAIN.items():
         if issubclass(number, plain) and not issubclass(number, np.generic):
