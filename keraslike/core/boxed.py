@@ -52,17 +52,17 @@ def dispatcher(args: tuple, kwargs: dict[str, Any]) -> Callable | None:
     if tapes:
         return tapes[-1]._dispatch
     for x in args:
-        found = _find(x, (Boxed, Dispatching))
+        found = find_boxed(x, (Boxed, Dispatching))
         if found is not None:
             return found._dispatch
     for x in kwargs.values():
-        found = _find(x, (Boxed, Dispatching))
+        found = find_boxed(x, (Boxed, Dispatching))
         if found is not None:
             return found._dispatch
     return None
 
 
-def _find(x: Any, kinds: Any = Boxed) -> Any:
+def find_boxed(x: Any, kinds: Any = Boxed) -> Any:
     if isinstance(x, kinds):
         return x
     kind = type(x)
@@ -70,14 +70,14 @@ def _find(x: Any, kinds: Any = Boxed) -> Any:
         x = x.values()
     elif kind is not list and kind is not tuple:
         return None
-    return next((found for each in x if (found := _find(each, kinds)) is not None), None)
+    return next((found for each in x if (found := find_boxed(each, kinds)) is not None), None)
 
 
 def unbox(tree: Any) -> Any:
     """The lists, tuples and dicts of `tree` with their boxed arrays unboxed."""
     if isinstance(tree, Boxed):
         return tree.unbox()
-    if _find(tree) is None:
+    if find_boxed(tree) is None:
         return tree
     if isinstance(tree, dict):
         return {k: unbox(v) for k, v in tree.items()}

@@ -10,7 +10,13 @@ from typing import Any
 from flax import nnx
 
 from keraslike.core import context, registry
-from keraslike.core.boxed import BoxedResults, boxed_if_asked, dispatcher, is_outermost
+from keraslike.core.boxed import (
+    BoxedResults,
+    boxed_if_asked,
+    dispatcher,
+    find_boxed,
+    is_outermost,
+)
 
 OF_TWO = {
     "add": "add",
@@ -76,8 +82,10 @@ def give_to_variables(cls: type) -> None:
     item = cls.__getitem__
 
     def __getitem__(self: Any, key: Any) -> Any:
-        if (self._gives_boxes or BoxedResults.everywhere) and BoxedResults.item and is_outermost():
-            return BoxedResults.item(self, key)
+        boxes = self._gives_boxes or BoxedResults.everywhere
+        in_code_for_tensors = bool(context.state.tapes) or is_outermost()
+        if BoxedResults.item and ((boxes and in_code_for_tensors) or find_boxed(key) is not None):
+            return BoxedResults.item(self, key)  # which assigns to the elements, too
         return item(self, key)
 
     cls.__getitem__ = __getitem__

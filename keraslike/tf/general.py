@@ -506,8 +506,11 @@ def one_hot(
     if {*given} - {wanted}:
         raise TypeError(f"on_value and off_value must be of {wanted}. Received: {given}")
     on, off = (convert_to_tensor(n, wanted) if v is None else v for n, v in ((1, on), (0, off)))
-    tensors = _as_operand(indices), on, off
-    return run(_one_hot, tensors, (static(depth), -1 if axis is None else axis))
+    indices, depth, axis = _as_operand(indices), static(depth), -1 if axis is None else axis
+    if wanted is dtypes.string:
+        hot = run(_one_hot, (indices, constant(True), constant(False)), (depth, axis))
+        return indexing.where(hot, on, off)
+    return run(_one_hot, (indices, on, off), (depth, axis))
 
 
 @functools.partial(jax.jit, static_argnums=(3, 4))

@@ -200,3 +200,8 @@ def test_the_public_face(module):
     assert module in dir(tf) and not {n for n in dir(tf) if not hasattr(tf, n)}
     assert not {"ops", "tensor", "recording", "sys"} & set(dir(tf))
     assert issubclass(tf.keras.layers.Dense, __import__("keraslike").layers.Dense)
+
+
+def test_one_hot_of_text():
+    found = tf.one_hot([0, 2], 3, "on", "off")
+    assert found.numpy().tolist() == [[b"on", b"off", b"off"], [b"off", b"off", b"on"]]

@@ -217,3 +217,23 @@ def test_assignments_return_nothing_if_the_value_is_not_read():
     for assign in (v.assign, v.assign_add, v.assign_sub):
         assert assign([1.0, 1.0], read_value=False) is None
     assert v.numpy().tolist() == [1.0, 1.0]
+
+
+def test_elements_of_a_variable_of_a_layer_are_assigned_in_a_function():
+    layer = tf.keras.layers.Dense(4, use_bias=True)
+    layer.build((None, 2))
+
+    @tf.function
+    def count(places):
+        for place in places:
+            if place > 1:
+                layer.bias[place].assign(layer.bias[place] + 1.0)
+            else:
+                layer.bias[0].assign(layer.bias[0] + 2.0)
+
+    count(tf.constant([0, 2, 3, 3]))
+    layer.bias[1].assign(7.0)
+    assert layer.bias.numpy().tolist() == [2.0, 7.0, 1.0, 2.0]
+    with tf.GradientTape() as tape:
+        y = layer.bias[1] * 3.0
+    assert tape.gradient(y, layer.bias).numpy().tolist() == [0.0, 3.0, 0.0, 0.0]
