@@ -218,6 +218,9 @@ def _apart(
     """The indices of at most `count` boxes that do not overlap, the best first, and their number;
     `overlaps(i)` are the overlaps of box `i` with each box."""
 
+    if not len(scores):
+        return jnp.zeros(count, "int32"), jnp.zeros((), "int32")
+
     def step(state: Any, _: Any) -> tuple[Any, tuple[Any, Any]]:
         best = jnp.argmax(jnp.where(state, scores, -jnp.inf))
         there = state[best]
@@ -448,6 +451,11 @@ def draw_bounding_boxes(images: Any, boxes: Any, colors: Any, name: Any = None) 
         raise InvalidArgumentError(
             "tf.image.draw_bounding_boxes: images must be float16 or float32. Received: "
             f"{out.dtype}"
+        )
+    if out.ndim == 4 and out.shape[-1] not in (1, 3, 4):
+        raise InvalidArgumentError(
+            "tf.image.draw_bounding_boxes: images must have 1, 3 or 4 channels. Received shape: "
+            f"{out.shape}"
         )
     if out.ndim != 4 or places.shape[1:] != (places.shape[1:2] + (4,)) or len(out) != len(places):
         raise InvalidArgumentError(

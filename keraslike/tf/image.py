@@ -343,6 +343,9 @@ def adjust_hue(image: Any, delta: Any, name: Any = None) -> Tensor:
     >>> tf.image.adjust_hue([[[1.0, 0.0, 0.0]]], 0.5).numpy().round(4).tolist()
     [[[0.0, 1.0, 1.0]]]
     """
+    image = _as_operand(image)
+    if image.shape[-1] != 3:
+        raise InvalidArgumentError(f"image must have 3 channels. Received shape: {image.shape}")
     effects.check_range("delta", raw(_as_operand(delta)), -1, 1)
     return _in_floats(lambda x: _turned(x, delta), image)
 

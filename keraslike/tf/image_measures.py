@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from keraslike.ops import image as colors
 from keraslike.ops import image_transforms
-from keraslike.tf import derivatives, documentation, dtypes
+from keraslike.tf import derivatives, documentation, dtypes, table
 from keraslike.tf.conversion import _as_operand, static
 from keraslike.tf.errors import InvalidArgumentError, UnimplementedError
 from keraslike.tf.operation import operation
@@ -26,6 +26,7 @@ def sobel_edges(x: Any) -> Any:
     >>> edges[0, 1, 1, 0].numpy().tolist()
     [24.0, 8.0]
     """
+    table.check_kind("image.sobel_edges", x, "buic")
     x = jnp.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)], "reflect")
     down, right = x[:, 2:] - x[:, :-2], x[:, :, 2:] - x[:, :, :-2]
     smooth = [down[:, :, i : down.shape[2] - 2 + i] for i in range(3)]
@@ -219,8 +220,10 @@ def total_variation(images: Any, name: Any = None) -> Tensor:
 
 
 def _total_variation(x: Any) -> Any:
+    table.check_kind("image.total_variation", x, "buc")
     down, right = jnp.abs(jnp.diff(x, axis=-3)), jnp.abs(jnp.diff(x, axis=-2))
-    return jnp.sum(down, (-3, -2, -1)) + jnp.sum(right, (-3, -2, -1))
+    axes = (-3, -2, -1)  # sums of integers keep their dtype, as in TensorFlow
+    return jnp.sum(down, axes, dtype=x.dtype) + jnp.sum(right, axes, dtype=x.dtype)
 
 
 def psnr(a: Any, b: Any, max_val: float, name: Any = None) -> Tensor:

@@ -55,6 +55,8 @@ def matmul(
         raise InvalidArgumentError(
             f"tf.matmul: both must have at least 2 axes. Received shapes {a.shape} and {b.shape}."
         )
+    if (transpose_a and adjoint_a) or (transpose_b and adjoint_b):
+        raise InvalidArgumentError("tf.matmul: a matrix is either transposed or its adjoint.")
     a = jnp.swapaxes(a, -1, -2) if transpose_a or adjoint_a else a
     b = jnp.swapaxes(b, -1, -2) if transpose_b or adjoint_b else b
     a, b = (jnp.conj(a) if adjoint_a else a), (jnp.conj(b) if adjoint_b else b)
@@ -466,13 +468,17 @@ def _small(a: Any, factor: int) -> float:
 def lstsq(a: Any, b: Any, l2_regularizer: float = 0.0, fast: bool = True) -> Any:
     """The least-squares solution of `matrix @ x == rhs`.
 
+    Args:
+        l2_regularizer: the weight of the squared solution in what is minimized, without effect if
+            `fast` is not set, as in TensorFlow.
+
     >>> tf.linalg.lstsq([[1.0, 0.0], [0.0, 2.0]], [[3.0], [4.0]]).numpy().round(4).tolist()
     [[3.0], [2.0]]
     """
     table.check_kind("linalg.lstsq", a, "bui")
     batch = jnp.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     a, b = (jnp.broadcast_to(x, (*batch, *x.shape[-2:])) for x in (a, b))
-    if l2_regularizer == 0.0:
+    if l2_regularizer == 0.0 or not fast:
         solved = jnp.vectorize(_least_squares, signature="(m,n),(m,k)->(n,k)")
         return solved(a, b)
     at = jnp.conj(jnp.swapaxes(a, -1, -2))

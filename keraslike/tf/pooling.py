@@ -168,6 +168,8 @@ def pool(
         raise ValueError(
             f"padding must be 'VALID' with dilations. Received: {padding!r}, dilations={rates}"
         )
+    if any(step > size for step, size in zip(steps, window)):
+        raise ValueError(f"strides={steps} must not be above window_shape={window}.")
     pooled = max_pool if pooling_type == "MAX" else avg_pool
 
     def op(x: Any, count: int, padding: Any) -> Tensor:

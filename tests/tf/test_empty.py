@@ -187,3 +187,41 @@ def test_the_dtype_of_the_shape_and_size_of_a_sparse_tensor():
         for made in (function(given, tf.int64), function(given, out_type=tf.int64)):
             assert made.dtype is tf.int64
             assert made.numpy().tolist() == wanted
+
+
+def test_sums_of_differences_of_an_image_keep_its_dtype():
+    image = tf.constant([[[100]], [[-100]], [[50]]], tf.int8)
+    assert tf.image.total_variation(image).dtype is tf.int8
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        tf.image.total_variation(tf.ones([2, 2, 1], tf.uint8))
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        tf.image.sobel_edges(tf.ones([1, 3, 3, 1], tf.int32))
+
+
+def test_least_squares_that_are_not_fast_have_no_regularizer():
+    a, b = [[1.0, 2.0], [3.0, 5.0], [1.0, 1.0]], [[1.0], [2.0], [4.0]]
+    exact = tf.linalg.lstsq(a, b, l2_regularizer=1.0, fast=False)
+    np.testing.assert_allclose(exact, [[7.0], [-11 / 3]], rtol=1e-4)
+    np.testing.assert_allclose(
+        tf.linalg.lstsq(a, b, l2_regularizer=1.0), [[1.1041667], [-0.125]], rtol=1e-4
+    )
+
+
+def test_images_of_two_channels_have_no_hue():
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        tf.image.adjust_hue(tf.ones([2, 2, 2]), 0.1)
+
+
+def test_a_matrix_is_transposed_or_adjoint():
+    with pytest.raises(tf.errors.InvalidArgumentError, match="transposed or"):
+        tf.matmul([[1.0]], [[2.0]], transpose_a=True, adjoint_a=True)
+
+
+def test_no_boxes_are_chosen_of_none():
+    found = tf.image.non_max_suppression_overlaps(tf.zeros([0, 0]), tf.zeros([0]), 3)
+    assert found.shape == (0,)
+
+
+def test_strides_of_a_pool_are_not_above_its_window():
+    with pytest.raises(ValueError, match="strides"):
+        tf.nn.pool(tf.ones([1, 4, 1]), [1], "AVG", strides=[2])
