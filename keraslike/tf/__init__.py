@@ -247,6 +247,8 @@ linalg.__all__.append("experimental")
 vars(random).update(fixed_unigram_candidate_sampler=candidates.fixed_unigram_candidate_sampler)
 random.__all__.append("fixed_unigram_candidate_sampler")
 vars(dtypes).update(cast=cast, complex=complex, saturate_cast=saturate_cast)
+_float8 = {_name: getattr(experimental, _name) for _name in ("float8_e4m3fn", "float8_e5m2")}
+vars(dtypes).update(experimental=_Namespace(**_float8))
 
 # The functions of tf.math that are also attributes of tf.
 _SHARED = (

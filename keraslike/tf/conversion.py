@@ -410,7 +410,7 @@ _DIRECT = frozenset(
 def _in_kind(array: np.ndarray, target: DType) -> np.ndarray | None:
     """An array of Python's numbers in a dtype of their kind or a more general one; otherwise
     `None`."""
-    kind, to = array.dtype.kind, "f" if target is dtypes.bfloat16 else target.dtype.kind
+    kind, to = array.dtype.kind, "f" if target.is_floating else target.dtype.kind
     if array.size == 0:
         return array.astype(target.as_numpy_dtype)
     if kind == "O" and to in "fc" and all(type(v) in (int, float) for v in array.flat):

@@ -12,6 +12,8 @@ from keraslike.core.static import Shape
 
 # The names of dtypes in TensorFlow's errors, if they differ.
 _SPOKEN = {"float16": "half", "float32": "float", "float64": "double"}
+# Floating-point dtypes that numpy does not have.
+_OF_ML = ("bfloat16", "float8_e5m2", "float8_e4m3fn")
 
 
 class DType:
@@ -49,7 +51,7 @@ class DType:
     @property
     def as_datatype_enum(self) -> int:
         """The number of the dtype in TensorFlow's messages."""
-        return next(number for number, dtype in _NUMBERS.items() if dtype is self)
+        return next(number for number, dtype in NUMBERS.items() if dtype is self)
 
     @property
     def size(self) -> int:
@@ -58,7 +60,7 @@ class DType:
 
     @property
     def is_floating(self) -> bool:
-        return self._numpy.kind == "f" or self.name == "bfloat16"
+        return self._numpy.kind == "f" or self.name in _OF_ML
 
     @property
     def is_integer(self) -> bool:
@@ -152,15 +154,16 @@ _BY_NAME = {
     ]
 }
 _BY_NAME["bool"] = DType("bool", np.bool_)
-_BY_NAME["bfloat16"] = DType("bfloat16", ml_dtypes.bfloat16)
+_BY_NAME |= {name: DType(name, getattr(ml_dtypes, name)) for name in _OF_ML}
 _BY_NAME["string"] = DType("string", np.object_)
 # The numbers of dtypes in TensorFlow's messages.
-_NUMBERS = {
+NUMBERS = {
     int(number): _BY_NAME[name]
     for name, number in re.findall(
         r"(\S+) (\d+)",
         "float32 1 float64 2 int32 3 uint8 4 int16 5 int8 6 string 7 complex64 8 int64 9 bool 10 "
-        "bfloat16 14 uint16 17 complex128 18 float16 19 uint32 22 uint64 23",
+        "bfloat16 14 uint16 17 complex128 18 float16 19 uint32 22 uint64 23 "
+        "float8_e5m2 24 float8_e4m3fn 25",
     )
 }
 _BY_NUMPY = {d._numpy: d for d in _BY_NAME.values()}
@@ -189,8 +192,8 @@ def as_dtype(type_value: Any) -> DType:
         value = {"half": "float16", "float": "float32", "double": "float64"}.get(value, value)
         if value in _BY_NAME:
             return _BY_NAME[value]
-    if type(value) is int and value in _NUMBERS:
-        return _NUMBERS[value]
+    if type(value) is int and value in NUMBERS:
+        return NUMBERS[value]
     python = {float: float32, int: int32, bool: bool_, str: string, bytes: string}
     if isinstance(value, type) and value in python:
         return python[value]
@@ -463,12 +466,12 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'tf.dtypes' has no attribute {name!r}")
 
 
-# The package `tf` adds the last three, whose modules import this one.
+# The package `tf` adds the last four, whose modules import this one.
 __all__ = [
     *("DType", "as_dtype", "bfloat16", "bool", "complex64", "complex128", "double", "float16"),
     *("float32", "float64", "half", "int8", "int16", "int32", "int64", "string"),
     *("uint8", "uint16", "uint32", "uint64"),
-    *("cast", "complex", "saturate_cast"),  # noqa: F822
+    *("cast", "complex", "experimental", "saturate_cast"),  # noqa: F822
 ]
 
 

@@ -50,19 +50,16 @@ _MESSAGES = {
     "TensorProto": "dtype 1 DataType, tensor_shape 2 TensorShapeProto, version_number 3 int32, "
     "tensor_content 4 bytes, float_val 5 *float, double_val 6 *double, int_val 7 *int32, "
     "string_val 8 *bytes, scomplex_val 9 *float, int64_val 10 *int64, bool_val 11 *bool, "
-    "dcomplex_val 12 *double, half_val 13 *int32, uint32_val 16 *uint32, uint64_val 17 *uint64",
-}
-_NUMBERS = {
-    **{"float32": 1, "float64": 2, "int32": 3, "uint8": 4, "int16": 5, "int8": 6, "string": 7},
-    **{"complex64": 8, "int64": 9, "bool": 10, "bfloat16": 14, "uint16": 17, "complex128": 18},
-    **{"float16": 19, "uint32": 22, "uint64": 23},
+    "dcomplex_val 12 *double, half_val 13 *int32, uint32_val 16 *uint32, uint64_val 17 *uint64, "
+    "float8_val 18 bytes",
 }
 
 
 @functools.cache
 def _all() -> dict[str, Any]:
     short = {"float32": "FLOAT", "float64": "DOUBLE", "float16": "HALF"}
-    kinds = {f"DT_{short.get(n, n.upper())}": number for n, number in _NUMBERS.items()}
+    names = {number: dtype.name for number, dtype in dtypes.NUMBERS.items()}
+    kinds = {f"DT_{short.get(name, name.upper())}": number for number, name in names.items()}
     enums = {"DataType": {"DT_INVALID": 0} | kinds}
     return protocol_buffers.classes("tensorflow", _MESSAGES, enums)
 
@@ -94,24 +91,25 @@ def floats(raw: Any) -> np.ndarray:
 
 # -- tensors ------------------------------------------------------------------------------------
 
-_NAMES = {number: name for name, number in _NUMBERS.items()}
 _VALUES = {
     **{"float32": "float_val", "float64": "double_val", "int64": "int64_val", "bool": "bool_val"},
     **{"uint32": "uint32_val", "uint64": "uint64_val", "complex64": "scomplex_val"},
     **{"float16": "half_val", "bfloat16": "half_val", "complex128": "dcomplex_val"},
+    **dict.fromkeys(("float8_e5m2", "float8_e4m3fn"), "float8_val"),
 }
 
 
 def number_of(dtype: np.dtype) -> int:
     """TensorFlow's number of a dtype."""
-    return _NUMBERS["string" if dtype.kind == "O" else dtype.name]
+    return dtypes.as_dtype("string" if dtype.kind == "O" else dtype).as_datatype_enum
 
 
 def dtype_of(number: int) -> dtypes.DType:
     """The dtype for TensorFlow's number. Raises ValueError for an unknown one."""
-    if number not in _NAMES:
-        raise ValueError(f"The tensor has an unknown dtype, number {number}.")
-    return dtypes.as_dtype(_NAMES[number])
+    try:
+        return dtypes.as_dtype(int(number))
+    except TypeError:
+        raise ValueError(f"The tensor has an unknown dtype, number {number}.") from None
 
 
 def put_shape(proto: Any, shape: tuple[int, ...]) -> None:
@@ -135,7 +133,7 @@ def tensor_proto(
     so the values of a larger `shape`, of which the last one stands for those that follow.
     """
     name = "string" if array.dtype == object else array.dtype.name
-    proto = message("TensorProto")(dtype=_NUMBERS[name])
+    proto = message("TensorProto")(dtype=number_of(array.dtype))
     put_shape(proto.tensor_shape, array.shape if shape is None else shape)
     flat = array.reshape(-1)
     if name == "string" and packed:
@@ -149,6 +147,9 @@ def tensor_proto(
             flat = np.stack([flat.real, flat.imag], -1).reshape(-1)
         elif kind == "half_val":
             flat = flat.view("uint16")
+        elif kind == "float8_val":
+            proto.float8_val = flat.tobytes()
+            return proto
         getattr(proto, kind).extend(flat.tolist())
     else:
         proto.tensor_content = np.ascontiguousarray(array).tobytes()
@@ -169,6 +170,8 @@ def array_of(proto: Any) -> np.ndarray:
         values = getattr(proto, kind := _VALUES.get(name, "int_val"))
         if kind == "half_val":
             items = np.asarray(values, "uint16").view(dtype)
+        elif kind == "float8_val":
+            items = np.frombuffer(values, dtype)
         elif name.startswith("complex"):
             items = np.asarray(values, f"float{dtype.itemsize * 4}").view(dtype)
         else:

@@ -204,3 +204,22 @@ def test_a_list_that_grows_is_concatenated_without_a_program_for_each_length(mon
     assert whole.numpy().tolist() == [part[0] for part in parts]
     with pytest.raises(tf.errors.InvalidArgumentError):
         tf.concat([whole, [[1.0]]], 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "limit", "cast"),
+    [("float8_e5m2", 57344, [1, 2.5, 3.5, -320]), ("float8_e4m3fn", 448, [1, 2.75, 3.75, -288])],
+)
+def test_floats_of_eight_bits(name, limit, cast):
+    dtype = getattr(tf.dtypes.experimental, name)
+    assert dtype is getattr(tf.experimental, name) is tf.as_dtype(name)
+    assert (dtype.is_floating, dtype.size, float(dtype.max)) == (True, 1, limit)
+    x = tf.cast([1, 2.7, 3.7, -300.0], dtype)
+    assert x.dtype is dtype and tf.cast(x, tf.float32).numpy().tolist() == cast
+    assert tf.reshape(tf.Variable(x), [2, 2])[0, 1].dtype is dtype
+    assert tf.constant([1.0, 2.0], dtype).numpy().tolist() == [1, 2]
+    proto = tf.make_tensor_proto(x[:1])
+    assert (proto.dtype, len(proto.float8_val)) == (dtype.as_datatype_enum, 1)
+    assert tf.make_ndarray(proto).dtype == dtype.as_numpy_dtype
+    again = tf.io.parse_tensor(tf.io.serialize_tensor(x), dtype)
+    np.testing.assert_array_equal(again.numpy(), x.numpy())
