@@ -87,6 +87,8 @@ class _State(threading.local):
         self.remat: Any = None  # The rematerialization settings: see `remat.RematScope`.
         self.losses = Attached()  # Layer -> the losses that it added in the last call.
         self.replicas: str | None = None  # The mapped axis of `tf.distribute`.
+        # The functions of `tf.variable_creator_scope`, the innermost last.
+        self.creators: tuple[Any, ...] = ()
         self.plain = False  # Calls run op by op, as `run_eagerly` requests.
         self.dispatching = False  # A program is being dispatched; nothing may be traced meanwhile.
 

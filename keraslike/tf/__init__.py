@@ -216,6 +216,7 @@ from keraslike.tf.variables import (
     Variable,
     VariableAggregation,
     VariableSynchronization,
+    variable_creator_scope,
 )
 from keraslike.tf.windows import conv
 

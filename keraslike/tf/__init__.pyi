@@ -628,6 +628,7 @@ def unstack(
     axis: _builtins.int = ...,
     name: _builtins.str = ...,
 ) -> _Any: ...
+def variable_creator_scope(variable_creator: _Callable[..., _Any]) -> _Any: ...
 def vectorized_map(
     fn: _Callable,
     elems: _Any,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import functools
+import inspect
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -88,6 +91,17 @@ class _Kind(type(core.Variable)):  # type: ignore[misc]
     """The type of `Variable`, which makes a TextVariable of texts."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        if cls is not Variable or not context.state.creators:
+            return cls._make(*args, **kwargs)
+        given = inspect.signature(Variable.__init__).bind(None, *args, **kwargs)
+        given.apply_defaults()
+        make: Any = cls._make
+        for creator in context.state.creators:
+            make = functools.partial(creator, make)
+        del given.arguments["self"]
+        return make(**given.arguments)
+
+    def _make(cls, *args: Any, **kwargs: Any) -> Any:
         initial = args[0] if args else kwargs.get("initial_value")
         if cls is not Variable or not (is_text(initial) or kwargs.get("dtype") == dtypes.string):
             return super().__call__(*args, **kwargs)
@@ -99,6 +113,25 @@ class _Kind(type(core.Variable)):  # type: ignore[misc]
         return super().__instancecheck__(instance) or (
             cls is Variable and isinstance(instance, TextVariable)
         )
+
+
+def variable_creator_scope(
+    variable_creator: Callable[..., Any],
+) -> contextlib.AbstractContextManager[None]:
+    """While the block runs, `tf.Variable(...)` in this thread returns what
+    `variable_creator(next_creator, **kwargs)` does.
+
+    `kwargs` are all arguments of `tf.Variable`; `next_creator(**kwargs)` is the function of the
+    enclosing block, or makes the variable. Weights of layers are no such variables.
+
+    >>> def constant(next_creator, **kwargs):
+    ...     return next_creator(**{**kwargs, "trainable": False})
+    >>> with tf.variable_creator_scope(constant):
+    ...     v = tf.Variable(1.0)
+    >>> v.trainable
+    False
+    """
+    return context.using(creators=(*context.state.creators, variable_creator))
 
 
 class NeedsFirstCall(NeedsPython):

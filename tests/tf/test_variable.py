@@ -237,3 +237,39 @@ def test_elements_of_a_variable_of_a_layer_are_assigned_in_a_function():
     with tf.GradientTape() as tape:
         y = layer.bias[1] * 3.0
     assert tape.gradient(y, layer.bias).numpy().tolist() == [0.0, 3.0, 0.0, 0.0]
+
+
+def test_creators_of_variables():
+    seen = []
+
+    def first(next_creator, **kwargs):
+        seen.append((kwargs["initial_value"], kwargs["name"], kwargs["trainable"], len(kwargs)))
+        return next_creator(**kwargs)
+
+    def of_five(next_creator, **kwargs):
+        return next_creator(**{**kwargs, "initial_value": 5.0})
+
+    with tf.variable_creator_scope(first):
+        with tf.variable_creator_scope(of_five):
+            made = tf.Variable(1, name="a")
+        text = tf.Variable("text")
+        other = tf.keras.layers.Dense(1)
+        other.build((None, 2))
+        with pytest.raises(TypeError, match="initial"):
+            tf.Variable(1.0, initial=2.0)
+    assert (made.name, made.numpy()) == ("a:0", 5.0) and text.numpy() == b"text"
+    assert seen == [(5.0, "a", None, 12), ("text", None, None, 12)]
+    with tf.variable_creator_scope(lambda next_creator, **kwargs: 7):
+        assert tf.Variable(1.0) == 7
+    assert tf.Variable(1.0).numpy() == 1.0
+
+    kept = []
+
+    @tf.function
+    def function():
+        if not kept:
+            with tf.variable_creator_scope(of_five):
+                kept.append(tf.Variable(1.0))
+        return kept[0] + 1
+
+    assert function().numpy() == function().numpy() == 6.0
