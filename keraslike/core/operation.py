@@ -101,13 +101,12 @@ class Operation(ComparedByAttributes):
         return _one_or_all(self._first_node().outputs)
 
     def _first_node(self) -> Node:
-        nodes = vars(self).get("_inbound_nodes")
-        if not nodes:
+        if not self._inbound_nodes:
             raise AttributeError(
                 f"{type(self).__name__} '{self.name}' has never been called on symbolic tensors: "
                 "it has no input and no output."
             )
-        return nodes[0]
+        return self._inbound_nodes[0]
 
     _constructor_args = Object._constructor_args
 

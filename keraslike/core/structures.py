@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import functools
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -61,28 +62,15 @@ def map_leaves(
     return new
 
 
-def in_order(tree: Any, order: Any) -> Any:
-    """The structure with the keys of dicts in the order of `order`'s, since JAX sorts them.
-
-    >>> in_order({"a": 1, "b": 2}, {"b": None, "a": None})
-    {'b': 2, 'a': 1}
-    """
-    if isinstance(order, dict):
-        return {key: in_order(tree[key], inner) for key, inner in order.items()}
-    if isinstance(order, (list, tuple)):
-        items = map(in_order, tree, order)
-        return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
-    return tree
-
-
 class _Keys:
     """The keys of a dict. Their order does not matter to comparisons."""
 
-    __slots__ = ("kind", "order", "sorted")
+    __slots__ = ("make", "order", "sorted")
 
     def __init__(self, of: dict):
         self.order, self.sorted = tuple(of), tuple(sorted(of))
-        self.kind = type(of)
+        is_default = isinstance(of, defaultdict)
+        self.make = functools.partial(defaultdict, of.default_factory) if is_default else type(of)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Keys) and self.sorted == other.sorted
@@ -92,7 +80,7 @@ class _Keys:
 
     def dict_of(self, values: Iterable[Any]) -> dict:
         found = dict(zip(self.sorted, values))
-        return self.kind((key, found[key]) for key in self.order)
+        return self.make((key, found[key]) for key in self.order)
 
 
 class _Dict:
@@ -117,8 +105,10 @@ def keeping_order(tree: Any) -> Any:
     kind = type(tree)
     if kind is list or kind is tuple:
         return kind(map(keeping_order, tree))
-    if kind is dict or kind is OrderedDict:
-        return _Dict(kind((key, keeping_order(item)) for key, item in tree.items()))
+    if kind in (dict, OrderedDict, defaultdict):
+        made = tree.copy()
+        made.update((key, keeping_order(item)) for key, item in tree.items())
+        return _Dict(made)
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
         return kind(*map(keeping_order, tree))
     return tree

@@ -224,8 +224,7 @@ def _value(name: str, value: Any, layer: Any) -> Any:
     if name == "padding" and value == "causal":
         raise _NoLayer("causal padding")
     if name == "target_shape" and -1 in value:
-        calls = getattr(layer, "_inbound_nodes", ())
-        sizes = {tuple(call.outputs[0].shape[1:]) for call in calls}
+        sizes = {tuple(call.outputs[0].shape[1:]) for call in layer._inbound_nodes}
         if len(sizes) != 1 or None in next(iter(sizes)):
             raise _NoLayer("a shape that is not known")
         (value,) = sizes

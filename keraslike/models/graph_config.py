@@ -94,8 +94,7 @@ def nodes_of(model: Any) -> dict[int, list[Node]]:
     by_operation: dict[int, list[Node]] = {}
     for i, op in enumerate(model._operations):
         mine = [n for n in found.values() if n.operation is op and n.inputs]
-        every = vars(op)["_inbound_nodes"]
-        by_operation[i] = sorted(mine, key=every.index)
+        by_operation[i] = sorted(mine, key=op._inbound_nodes.index)
     return by_operation
 
 
@@ -118,7 +117,7 @@ def from_graph_config(cls: type, config: dict[str, Any]) -> Any:
     made: dict[tuple[str, int], list[KerasTensor]] = {}
     for name, op in made_of.items():
         # An InputLayer creates its own node.
-        for i, node in enumerate(vars(op).get("_inbound_nodes", ())):
+        for i, node in enumerate(op._inbound_nodes):
             made[name, i] = node.outputs
 
     def find(history: Any) -> KerasTensor:

@@ -159,9 +159,8 @@ def _is_chain(model: Any) -> bool:
 
 
 def _output_shape(layer: Any) -> str:
-    nodes = vars(layer).get("_inbound_nodes")
-    if nodes:
-        return _shapes(nodes[-1].outputs)
+    if layer._inbound_nodes:
+        return _shapes(layer._inbound_nodes[-1].outputs)
     given = layer._build_shapes if isinstance(layer, Layer) and layer.built else None
     if given is None:
         return "?"

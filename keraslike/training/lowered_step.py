@@ -11,7 +11,7 @@ from flax import errors
 
 from keraslike.core import base, context, lowering, rng
 from keraslike.core.guards import Locks, guards_of
-from keraslike.core.structures import map_leaves
+from keraslike.core.structures import flatten
 from keraslike.core.text import Functions, no_text
 from keraslike.training.arrays import Batch
 from keraslike.training.pace import LOOPED, Pace, work
@@ -48,7 +48,7 @@ class LoweredStep:
         self._fixed_ids = {id(v) for v in fixed}
         self._in_blocks = True  # See `compiler_options`.
         self._of_text = Functions()
-        self.order: Any = None  # The structure of stacked results, whose dicts JAX sorts.
+        self.result_structure: Any = None  # Of stacked results, with the order of their keys.
         # Other Variables that the step uses, such as one in a closure.
         self._outside: dict[int, Any] = {}
         self._noted: dict[int, Any] = {}  # Recorded by the last trace.
@@ -109,7 +109,7 @@ class LoweredStep:
             if self.jit:
                 no_text(result)
             if self.stack:
-                self.order = map_leaves(lambda _: None, result)
+                _, self.result_structure = flatten(result)
             drawn = None if new[-1] is stream else new[-1]
             if drawn is not None and not self._draws:
                 self._draws = True

@@ -12,7 +12,6 @@ from keraslike.core import arguments, config, context, host, lowering
 from keraslike.core.annotations import checked
 from keraslike.core.arguments import fraction, verbosity, whole
 from keraslike.core.processes import any_of
-from keraslike.core.structures import in_order
 from keraslike.core.tracebacks import entry, handled, shorten
 from keraslike.training import eager
 from keraslike.training.arrays import (
@@ -352,7 +351,7 @@ class Trainer(Steps):
         outputs = jax.tree.map(
             lambda *parts: np.concatenate([np.asarray(p) for p in parts]), *outputs
         )
-        return in_order(outputs, program.order)
+        return jax.tree.unflatten(program.result_structure, jax.tree.leaves(outputs))
 
     def _predict_few(self, x: Any, batch_size: int | None) -> Any:
         """The outputs for an array that is a single batch, or `None` for other data. A server calls
@@ -455,8 +454,8 @@ def _on_host(outputs: Any, program: Any) -> Any:
     """The outputs of a program as numpy arrays, which share no memory with them."""
     if isinstance(outputs, jax.Array):
         return np.array(host.awaited(outputs))
-    outputs = jax.tree.map(lambda a: np.array(host.awaited(a)), outputs)
-    return in_order(outputs, program.order)
+    leaves = [np.array(host.awaited(a)) for a in jax.tree.leaves(outputs)]
+    return jax.tree.unflatten(program.result_structure, leaves)
 
 
 def _name(log: tuple[str, Any]) -> str:

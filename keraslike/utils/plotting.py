@@ -229,9 +229,8 @@ def _symbolic_inputs(model: Layer) -> tuple[tuple, dict[str, Any], list[str]]:
             f"{type(model).__name__} '{model.name}' has no weights yet. Call it on data, or call "
             "build(input_shape), before plot_model()."
         )
-    nodes = vars(model).get("_inbound_nodes")
-    if nodes:
-        args, kwargs = nodes[0].args, nodes[0].kwargs
+    if model._inbound_nodes:
+        args, kwargs = model._inbound_nodes[0].args, model._inbound_nodes[0].kwargs
     else:
         shapes = model.get_build_config()
         make = lambda s: KerasTensor((None, *s[1:]), model.compute_dtype)  # noqa: E731

@@ -441,3 +441,9 @@ def test_results_of_traced_branches_depend_on_what_one_of_the_branches_different
         out = chosen(x, y, z)
     *none, found = tape.gradient(out, [x, y, z])
     assert none == [None, None] and float(found) == 1.0
+
+
+def test_a_dict_with_defaults_keeps_the_order_of_its_keys():
+    given = collections.defaultdict(int, {"z": tf.constant(1.0), "b": tf.constant(2.0)})
+    first, made = tf.function(lambda d: (list(d.values())[0], d))(given)
+    assert (first.numpy(), list(made)) == (1.0, ["z", "b"])
