@@ -12,6 +12,7 @@ from typing import Any, cast
 import jax
 
 from keraslike.core import context
+from keraslike.core.structures import map_items
 from keraslike.core.tracebacks import Function, handled, shorten
 
 
@@ -65,11 +66,10 @@ def dispatcher(args: tuple, kwargs: dict[str, Any]) -> Callable | None:
 def find_boxed(x: Any, kinds: Any = Boxed) -> Any:
     if isinstance(x, kinds):
         return x
-    kind = type(x)
-    if kind is dict:
-        x = x.values()
-    elif kind is not list and kind is not tuple:
+    if not isinstance(x, (list, tuple, dict)):
         return None
+    if isinstance(x, dict):
+        x = x.values()
     return next((found for each in x if (found := find_boxed(each, kinds)) is not None), None)
 
 
@@ -77,11 +77,7 @@ def unbox(tree: Any) -> Any:
     """The lists, tuples and dicts of `tree` with their boxed arrays unboxed."""
     if isinstance(tree, Boxed):
         return tree.unbox()
-    if find_boxed(tree) is None:
-        return tree
-    if isinstance(tree, dict):
-        return {k: unbox(v) for k, v in tree.items()}
-    return type(tree)(map(unbox, tree))
+    return tree if find_boxed(tree) is None else map_items(unbox, tree)
 
 
 def note_rows(variable: Any, value: Any, indices: Any, rows: Any) -> None:
@@ -156,15 +152,8 @@ def is_outermost() -> bool:
 
 def boxed(tree: Any) -> Any:
     """The lists, tuples and dicts of `tree` with their arrays boxed."""
-    kind = type(tree)
-    if kind is list or kind is tuple:
-        return kind([boxed(item) for item in tree])
-    if kind is dict:
-        return {key: boxed(item) for key, item in tree.items()}
-    if hasattr(tree, "_fields"):
-        return kind(*map(boxed, tree))
     if not isinstance(tree, jax.Array):
-        return tree
+        return map_items(boxed, tree)
     box = BoxedResults.box(tree)  # type: ignore[misc]
     context.set_mask(box, context.get_mask(tree))
     return box

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core import sparsity
+from keraslike.core.structures import flatten
 from keraslike.core.symbolic import KerasTensor, is_symbolic
 
 
@@ -137,7 +138,7 @@ def through_graph(function: Callable, args: tuple, kwargs: dict[str, Any], spec:
             for symbolic tensors.
     """
     tf: Any = sys.modules["tensorflow"]
-    leaves, structure = jax.tree.flatten((args, kwargs))
+    leaves, structure = flatten((args, kwargs))
     places = [i for i, leaf in enumerate(leaves) if tf.is_tensor(leaf)]
     tensors = [leaves[i] for i in places]
 
@@ -149,7 +150,7 @@ def through_graph(function: Callable, args: tuple, kwargs: dict[str, Any], spec:
 
     if spec is None:
         spec = called([KerasTensor(tuple(t.shape), t.dtype.name) for t in tensors])
-    specs, structure_out = jax.tree.flatten(spec)
+    specs, structure_out = flatten(spec)
     dtypes = [tf.as_dtype(s.dtype) for s in specs]
 
     def compute(*values: Any) -> list[np.ndarray]:

@@ -14,10 +14,10 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
 from jax import export
 
 from keraslike.core.static import Shape
+from keraslike.core.structures import flatten, tree_map
 
 # A size that is divisible by every number up to 128 and by products of small numbers, and one with
 # as many divisors as fit into the 32-bit numbers with which some functions count elements. Neither
@@ -104,7 +104,7 @@ def probed(trace: Callable[[Size], Any], axes: int, numbers: Sequence[int] = ())
     spec = found[-1]
     for other in found:
         if _kind(other) == _kind(spec):
-            spec = jax.tree.map(common, spec, other)
+            spec = tree_map(common, spec, other)
     return spec
 
 
@@ -120,7 +120,7 @@ def _multiples(numbers: Sequence[int]) -> list[tuple[int, int | None]]:
 
 
 def _kind(spec: Any) -> Any:
-    leaves, structure = jax.tree.flatten(spec)
+    leaves, structure = flatten(spec)
     return structure, [(len(leaf.shape), leaf.dtype) for leaf in leaves]
 
 

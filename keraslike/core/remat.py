@@ -16,6 +16,7 @@ from keraslike.core.boxed import unbox
 from keraslike.core.context import Attached, state
 from keraslike.core.jax_internals import keep_nothing
 from keraslike.core.scopes import StatelessScope
+from keraslike.core.structures import flatten
 from keraslike.core.variable import Variable
 
 
@@ -108,7 +109,7 @@ def remat(f: Callable) -> Callable:
 
     @functools.wraps(f, updated=())
     def again(*args: Any, **kwargs: Any) -> Any:
-        flat, structure = jax.tree.flatten((args, kwargs), is_leaf=_is_whole)
+        flat, structure = flatten((args, kwargs), is_leaf=_is_whole)
         arrays = [i for i, x in enumerate(flat) if isinstance(x, jax.Array)]
         # Without a trace there is no gradient to compute.
         if context.trace_state_clean() or state.symbolic:
@@ -128,7 +129,7 @@ def remat(f: Callable) -> Callable:
             with StatelessScope() as scope, context.using(losses=Attached()):
                 out = f(*args, **kwargs)
                 added = state.losses.items()
-            leaves, rest[:] = jax.tree.flatten(unbox(out), is_leaf=_is_whole)[0], [out]
+            leaves, rest[:] = flatten(unbox(out), is_leaf=_is_whole)[0], [out]
             is_array = [isinstance(x, jax.Array) for x in leaves]
             changed[:] = [v for v, _ in scope.changed]
             owners[:] = [owner for owner, _ in added]
@@ -147,7 +148,7 @@ def remat(f: Callable) -> Callable:
         for owner, values in zip(owners, losses):
             state.losses.set(owner, [*state.losses.get(owner, ()), *values])
         left = iter(outputs)
-        leaves, out_structure = jax.tree.flatten(unbox(rest.pop()), is_leaf=_is_whole)
+        leaves, out_structure = flatten(unbox(rest.pop()), is_leaf=_is_whole)
         leaves = [next(left) if isinstance(x, jax.Array) else x for x in leaves]
         for leaf, mask in zip(leaves, out_masks):
             if mask is not None:

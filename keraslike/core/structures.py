@@ -5,9 +5,39 @@ from __future__ import annotations
 import functools
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
+
+
+class Keyed(NamedTuple):
+    """A dict without its values, which is called with the values of a new one.
+
+    Of subclasses of dict only those of the standard library are kept: the constructors of others
+    are not known.
+
+    >>> Keyed.of({"b": 1, "a": 2})("xy")
+    {'b': 'x', 'a': 'y'}
+    """
+
+    kind: type
+    keys: tuple
+    default: Callable | None
+
+    @classmethod
+    def of(cls, items: dict) -> Keyed:
+        kind = type(items)
+        if kind is not defaultdict:
+            return cls(OrderedDict if kind is OrderedDict else dict, tuple(items), None)
+        return cls(kind, tuple(items), items.default_factory)  # type: ignore[attr-defined]
+
+    def empty(self) -> dict:
+        return defaultdict(self.default) if self.kind is defaultdict else self.kind()
+
+    def __call__(self, values: Iterable[Any]) -> dict:
+        new = self.empty()
+        new.update(zip(self.keys, values))
+        return new
 
 
 def map_items(function: Callable, container: Any) -> Any:
@@ -18,7 +48,7 @@ def map_items(function: Callable, container: Any) -> Any:
     {'b': '1', 'a': '2'}
     """
     if isinstance(container, dict):
-        return {k: function(v) for k, v in container.items()}
+        return Keyed.of(container)(map(function, container.values()))
     if isinstance(container, tuple) and hasattr(container, "_fields"):
         return type(container)(*map(function, container))
     if isinstance(container, (list, tuple)):
@@ -53,7 +83,7 @@ def map_leaves(
 
     if isinstance(tree, tuple):  # A tuple can only contain itself through a list or a dict.
         return map_items(each, tree)
-    new = above[id(tree)] = {} if isinstance(tree, dict) else type(tree)()
+    new = above[id(tree)] = Keyed.of(tree).empty() if isinstance(tree, dict) else type(tree)()
     if isinstance(tree, dict):
         new.update((k, each(v)) for k, v in tree.items())
     else:
@@ -63,14 +93,14 @@ def map_leaves(
 
 
 class _Keys:
-    """The keys of a dict. Their order does not matter to comparisons."""
+    """The keys of a dict. As in JAX, their order matters to comparisons of OrderedDicts only."""
 
-    __slots__ = ("make", "order", "sorted")
+    __slots__ = ("given", "sorted")
 
     def __init__(self, of: dict):
-        self.order, self.sorted = tuple(of), tuple(sorted(of))
-        is_default = isinstance(of, defaultdict)
-        self.make = functools.partial(defaultdict, of.default_factory) if is_default else type(of)
+        self.given = Keyed.of(of)
+        is_ordered = self.given.kind is OrderedDict
+        self.sorted = self.given.keys if is_ordered else tuple(sorted(of))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Keys) and self.sorted == other.sorted
@@ -80,7 +110,7 @@ class _Keys:
 
     def dict_of(self, values: Iterable[Any]) -> dict:
         found = dict(zip(self.sorted, values))
-        return self.make((key, found[key]) for key in self.order)
+        return self.given(found[key] for key in self.given.keys)
 
 
 class _Dict:
@@ -96,21 +126,33 @@ class _Dict:
         return [self.items[key] for key in keys.sorted], keys
 
 
+class _DictOfOrder(_Dict):
+    """A dict that differs from another one with the same keys in another order."""
+
+    __slots__ = ()
+
+    def by_key(self) -> tuple[list[Any], Keyed]:
+        return list(self.items.values()), Keyed.of(self.items)
+
+
 jax.tree_util.register_pytree_node(_Dict, _Dict.flat, _Keys.dict_of)  # type: ignore[arg-type]
+jax.tree_util.register_pytree_node(
+    _DictOfOrder,
+    _DictOfOrder.by_key,
+    Keyed.__call__,  # type: ignore[arg-type]
+)
 
 
-def keeping_order(tree: Any) -> Any:
+def keeping_order(tree: Any, of: Callable[[dict], Any] = _Dict) -> Any:
     """The structure for functions of `jax.tree`, which make its dicts again with their keys in the
     order in which they are here; in the order of JAX alone, keys are sorted."""
     kind = type(tree)
     if kind is list or kind is tuple:
-        return kind(map(keeping_order, tree))
+        return kind([keeping_order(item, of) for item in tree])
     if kind in (dict, OrderedDict, defaultdict):
-        made = tree.copy()
-        made.update((key, keeping_order(item)) for key, item in tree.items())
-        return _Dict(made)
+        return of(map_items(lambda item: keeping_order(item, of), tree))
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        return kind(*map(keeping_order, tree))
+        return kind(*[keeping_order(item, of) for item in tree])
     return tree
 
 
@@ -122,7 +164,46 @@ def flatten(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> tuple[li
     >>> leaves, jax.tree.unflatten(structure, leaves)
     ([2, 1], {'b': 1, 'a': 2})
     """
-    return jax.tree.flatten(keeping_order(tree), is_leaf=is_leaf)
+    return jax.tree.flatten(keeping_order(tree), is_leaf=_except_dicts(is_leaf))
+
+
+def flatten_in_order(tree: Any) -> tuple[list[Any], Any]:
+    """Like `flatten`, but structures with the same keys in another order differ.
+
+    >>> flatten_in_order({"b": 1, "a": 2})[1] == flatten_in_order({"a": 1, "b": 2})[1]
+    False
+    """
+    return jax.tree.flatten(keeping_order(tree, _DictOfOrder))
+
+
+def ordered(function: Callable) -> Callable:
+    """The function for a transformation of JAX: its results keep the order of keys.
+
+    >>> jax.jit(ordered(lambda x: {"b": x, "a": x}))(1.0).keys()
+    dict_keys(['b', 'a'])
+    """
+
+    @functools.wraps(function, updated=())
+    def run(*args: Any, **kwargs: Any) -> Any:
+        return keeping_order(function(*args, **kwargs))
+
+    return run
+
+
+def tree_map(
+    function: Callable, tree: Any, *rest: Any, is_leaf: Callable[[Any], bool] | None = None
+) -> Any:
+    """Like `jax.tree.map`, but keeps the order of keys.
+
+    >>> tree_map(lambda x: -x, {"b": 1, "a": 2})
+    {'b': -1, 'a': -2}
+    """
+    trees = map(keeping_order, (tree, *rest))
+    return jax.tree.map(function, *trees, is_leaf=_except_dicts(is_leaf))
+
+
+def _except_dicts(is_leaf: Callable[[Any], bool] | None) -> Callable[[Any], bool] | None:
+    return is_leaf and (lambda x: not isinstance(x, _Dict) and is_leaf(x))
 
 
 def iter_leaves(

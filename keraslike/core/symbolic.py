@@ -27,6 +27,7 @@ from keraslike.core.naming import auto_name
 from keraslike.core.notes import show_shape
 from keraslike.core.operators import COMPARISONS, OF_ONE, OF_TWO, call_op
 from keraslike.core.static import Shape
+from keraslike.core.structures import flatten, keeping_order, tree_map
 from keraslike.core.text import Text
 
 
@@ -401,7 +402,7 @@ def output_spec(
     At most `attempts` ways of matching unknown sizes to each other are tried.
     """
     with context.using(tapes=()):
-        flat, treedef = jax.tree.flatten((args, kwargs))
+        flat, treedef = flatten((args, kwargs))
     symbols = [i for i, x in enumerate(flat) if isinstance(x, KerasTensor)]
     numbers = [i for i in symbols if flat[i].dtype != "string"]
     texts: dict[int, Text] = {}
@@ -423,7 +424,7 @@ def output_spec(
             return jnp.zeros(x.shape, bool if kind == "string" else x.dtype) if kind else x
 
         kinds[:] = map(_kind, jax.tree.leaves(out, is_leaf=is_unknown))
-        return jax.tree.map(numbers_for, out, is_leaf=is_unknown)
+        return keeping_order(tree_map(numbers_for, out, is_leaf=is_unknown))
 
     def trace(size: probing.Size) -> Any:
         shapes = {
@@ -456,7 +457,7 @@ def output_spec(
             with contextlib.suppress(Exception):  # whether the function asks for values
                 error = _dependence_on_values(trace) or error
             raise _in_users_words(error) from None
-    specs, outputs = jax.tree.flatten(spec)
+    specs, outputs = flatten(spec)
     found = [
         KerasTensor(show_shape(s.shape), kind if kind == "string" else s.dtype, kind == "sparse")
         for s, kind in zip(specs, kinds)

@@ -11,9 +11,8 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import jax
-
 from keraslike.core import probing
+from keraslike.core.structures import tree_map
 
 Place = tuple[int, int]  # The number of an operand, and an axis of it.
 
@@ -72,7 +71,7 @@ def _relaxed(attempt: Callable, bound: dict[Place, int], found: Any) -> Any:
         for size in (_WITH_MANY_DIVISORS, _NO_DIVISOR):
             other = attempt({**bound, place: size})
             if other is not None:
-                found = jax.tree.map(probing.common, found, other)
+                found = tree_map(probing.common, found, other)
     return found
 
 

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from keraslike import activations, ops
 from keraslike.core import dtypes, operation, serialization, symbolic
 from keraslike.core.arguments import warn_user, whole
+from keraslike.core.structures import tree_map
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.tensor_methods import with_tensors
 from keraslike.core.tracebacks import entry
@@ -130,7 +131,7 @@ class Lambda(Layer):
     def compute_output_spec(self, inputs: Any, **kwargs: Any) -> Any:
         if self.output_shape is None:
             return super().compute_output_spec(inputs, **kwargs)
-        shapes = jax.tree.map(lambda tensor: tensor.shape, inputs)
+        shapes = tree_map(lambda tensor: tensor.shape, inputs)
         if callable(self.output_shape):
             return map_shapes(self._output, self.output_shape(shapes))
         batch = symbolic.tensors_in(inputs)[0].shape[0]

@@ -16,6 +16,7 @@ import numpy as np
 from keraslike.core import context, dtypes, foreign, hashing, sparsity
 from keraslike.core.boxed import BoxedResults, dispatcher, is_boxed, unbox
 from keraslike.core.jax_internals import put
+from keraslike.core.structures import tree_map
 from keraslike.core.symbolic import KerasTensor, size_of_values
 from keraslike.core.text import Text, as_bytes, is_text, of_lists
 from keraslike.layers.keras_names import Backend
@@ -44,7 +45,7 @@ class DataLayer(Layer):
         if dispatcher(args, kwargs) is None:
             outputs = super().__call__(*args, **kwargs)
             return (
-                jax.tree.map(self._boxed, outputs, is_leaf=is_boxed)
+                tree_map(self._boxed, outputs, is_leaf=is_boxed)
                 if _holds_boxed(outputs)
                 else outputs
             )
@@ -52,7 +53,7 @@ class DataLayer(Layer):
         boxed = bare[0] is not args or bare[1] is not kwargs
         with context.using(tapes=()):  # Categories have no gradient.
             outputs = super().__call__(*bare[0], **bare[1])
-        return jax.tree.map(self._boxed, outputs) if boxed else outputs
+        return tree_map(self._boxed, outputs) if boxed else outputs
 
     def _of_ragged(self, ragged: Any, **kwargs: Any) -> Any:
         mode, values = getattr(self, "output_mode", "int"), ragged.flat_values

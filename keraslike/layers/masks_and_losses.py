@@ -9,6 +9,7 @@ import jax
 from keraslike.core import context, naming, operation
 from keraslike.core.arguments import warn_user
 from keraslike.core.boxed import boxes_result, dispatcher, unbox
+from keraslike.core.structures import tree_map
 from keraslike.core.symbolic import KerasTensor
 from keraslike.layers.shapes import leaves
 from keraslike.layers.signatures import call_names, takes_masks
@@ -138,5 +139,5 @@ def masks_of(value: Any) -> Any:
     """The masks of the arrays in a structure, in the same structure; `None` if there are none."""
     if isinstance(value, jax.Array):
         return context.get_mask(value)
-    masks = jax.tree.map(context.get_mask, value)
+    masks = tree_map(context.get_mask, value)
     return masks if jax.tree.leaves(masks) else None

@@ -12,6 +12,7 @@ import jax
 
 from keraslike.core import base, context, dtypes, rng
 from keraslike.core.static import Static
+from keraslike.core.structures import flatten_in_order, tree_map
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.tracebacks import is_ours
 
@@ -34,12 +35,12 @@ def remembered(layer: Any, args: tuple, kwargs: dict[str, Any], trace: Callable)
         if len(_known) >= _MOST:
             _known.clear()
         # An explicit name does not advance the counter of automatic names.
-        _known[key] = jax.tree.map(lambda t: _copy(t, t.name), outputs)
+        _known[key] = tree_map(lambda t: _copy(t, t.name), outputs)
         return outputs
     layer._note_called(args)
     if layer._path is None:
         layer._path = "/".join((*context.state.names, layer.name))
-    return jax.tree.map(_copy, found)
+    return tree_map(_copy, found)
 
 
 def _copy(tensor: KerasTensor, name: str | None = None) -> KerasTensor:
@@ -72,7 +73,7 @@ def _key(layer: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
             if any(True for _ in base.iter_state(value)) or not _is_ours_or_plain(value):
                 return None
             attributes.append((name, Static(value)))
-    leaves, structure = jax.tree.flatten((args, kwargs))
+    leaves, structure = flatten_in_order((args, kwargs))
     given = []
     for x in leaves:
         if isinstance(x, KerasTensor):

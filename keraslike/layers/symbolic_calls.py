@@ -11,6 +11,7 @@ from flax import errors
 
 from keraslike.core import base, context, lowering, operation, rng, symbolic
 from keraslike.core.pending import Pending
+from keraslike.core.structures import tree_map
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.tracebacks import entry, is_ours
 from keraslike.core.variable import spec_of
@@ -59,7 +60,7 @@ class SymbolicCalls:
         if not isinstance(outputs, KerasTensor) or (by_default and not passes):
             return None  # A sublayer may provide the mask.
         try:
-            previous = jax.tree.map(lambda x: getattr(x, "_keras_mask", None), args[0])
+            previous = tree_map(lambda x: getattr(x, "_keras_mask", None), args[0])
             mask = self.compute_mask(args[0], previous)
         except Exception:
             return None
@@ -156,4 +157,4 @@ class SymbolicCalls:
             spec = self._traced_spec(args, kwargs)  # A class's own method may have called this one.
         else:
             spec = self.compute_output_spec(*args, **kwargs)
-        return jax.tree.map(lambda t: t.shape, spec)
+        return tree_map(lambda t: t.shape, spec)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from keraslike.core import base, context, lowering, registry, rng, serialization
+from keraslike.core.structures import ordered, tree_map
 from keraslike.layers.layer import Layer
 from keraslike.layers.signatures import call_takes
 
@@ -98,14 +99,14 @@ class TimeDistributed(Wrapper):
             changed = changed or any(a is not b for a, b in zip(before, now))
             return output
 
-        outputs = jax.vmap(alone, 1, 1)(inputs, masks)
+        outputs = jax.vmap(ordered(alone), 1, 1)(inputs, masks)
         if not changed or context.state.symbolic:
             return outputs
         each = [
             step(inputs[:, i], None if masks is None else masks[:, i])
             for i in range(inputs.shape[1])
         ]
-        return jax.tree.map(lambda *steps: jnp.stack(steps, 1), *each)
+        return tree_map(lambda *steps: jnp.stack(steps, 1), *each)
 
 
 class Bidirectional(Layer):

@@ -15,6 +15,7 @@ from keraslike.core.base import Object
 from keraslike.core.boxed import boxed_if_asked, dispatcher
 from keraslike.core.naming import auto_name, to_snake_case
 from keraslike.core.repeated import compiled_if_repeated
+from keraslike.core.structures import tree_map
 from keraslike.core.tensor_methods import with_tensors
 from keraslike.core.tracebacks import handled, is_ours, shorten
 from keraslike.ops.wrap import array
@@ -147,7 +148,7 @@ def _cast_all(tree: Any, dtype: str) -> Any:
         return array(x).astype(dtype)
 
     if isinstance(tree, (dict, tuple)) or (isinstance(tree, list) and _holds_arrays(tree)):
-        return jax.tree.map(cast, tree)
+        return tree_map(cast, tree)
     return tree if tree is None else cast(tree)
 
 

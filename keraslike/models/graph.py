@@ -13,7 +13,7 @@ from keraslike.core.annotations import shown
 from keraslike.core.arguments import warn_user
 from keraslike.core.probing import SizeTooLarge
 from keraslike.core.static import Shape, Static
-from keraslike.core.structures import map_leaves
+from keraslike.core.structures import map_leaves, tree_map
 from keraslike.core.symbolic import KerasTensor, Node, nodes_before, show_shape
 from keraslike.core.text import Text, is_text
 from keraslike.layers import InputLayer
@@ -95,7 +95,7 @@ class Graph:
             if len(args) == 1 and type(args[0]) is Ref and not step.kwargs:
                 result = operations[step.operation](values[args[0].index])
             else:
-                args, kwargs = jax.tree.map(fill, (args, step.kwargs))
+                args, kwargs = tree_map(fill, (args, step.kwargs))
                 result = operations[step.operation](*args, **kwargs)
             if context.state.symbolic:
                 jax.tree.map(_check_sizes, result)
@@ -385,7 +385,7 @@ def trace_graph(inputs: Any, outputs: Any) -> tuple[Graph, list[Any]]:
     for node in order:
         if not node.inputs:
             continue
-        args, kwargs = jax.tree.map(ref, (node.args, node.kwargs))
+        args, kwargs = tree_map(ref, (node.args, node.kwargs))
         for t in node.outputs:
             number.setdefault(id(t), len(number))
         produced = tuple(number[id(t)] for t in node.outputs)

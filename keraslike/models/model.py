@@ -12,6 +12,7 @@ import jax
 from keraslike.core import json_texts, registry, serialization
 from keraslike.core.annotations import checked
 from keraslike.core.arguments import warn_user
+from keraslike.core.structures import tree_map
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.tracebacks import entry, is_ours
 from keraslike.layers.layer import Layer
@@ -167,7 +168,7 @@ class Model(Trainer):
 
     def _shapes_of(self, which: str, tensors: Any) -> Any:
         if which not in vars(self):
-            return jax.tree.map(lambda t: tuple(t.shape), tensors)
+            return tree_map(lambda t: tuple(t.shape), tensors)
         shapes = [tuple(t.shape) for t in jax.tree.leaves(tensors)]  # In any structure.
         return shapes[0] if len(shapes) == 1 else shapes
 

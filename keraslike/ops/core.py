@@ -16,6 +16,7 @@ from keraslike.core import context, dtypes, foreign, sparsity
 from keraslike.core.arguments import unsupported
 from keraslike.core.operation import FunctionOperation, op
 from keraslike.core.probing import InvalidForAllSizes
+from keraslike.core.structures import keeping_order, ordered
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.text import as_bytes
 from keraslike.ops.wrap import array, found, integers, public, steps
@@ -170,7 +171,7 @@ def cond(pred: Any, true_fn: Callable, false_fn: Callable) -> Any:
     if isinstance(pred, (bool, np.bool_)):  # The branch is known already.
         return true_fn() if pred else false_fn()
     try:
-        return jax.lax.cond(array(pred), true_fn, false_fn)
+        return jax.lax.cond(array(pred), ordered(true_fn), ordered(false_fn))
     except TypeError:
         kinds = [jax.tree.map(jnp.shape, jax.eval_shape(f)) for f in (true_fn, false_fn)]
         if kinds[0] == kinds[1]:
@@ -188,7 +189,8 @@ def switch(index: Any, branches: Sequence[Callable], *operands: Any) -> Any:
     >>> switch(1, [lambda x: x + 1, lambda x: x * 10], 2.0).tolist()
     20.0
     """
-    return jax.lax.switch(integers(index), branches, *operands)
+    branches, given = [ordered(branch) for branch in branches], keeping_order(operands)
+    return jax.lax.switch(integers(index), branches, *given)
 
 
 @op
@@ -213,7 +215,7 @@ def while_loop(
         new = body(*values)
         return count + 1, tuple(new) if isinstance(new, (list, tuple)) else (new,)
 
-    _, values = jax.lax.while_loop(go_on, step, (0, start))
+    _, values = jax.lax.while_loop(go_on, ordered(step), keeping_order((0, start)))
     return values if several else values[0]
 
 
@@ -224,7 +226,7 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable, init_val: Any) -> Any:
     >>> int(fori_loop(0, 4, lambda i, total: total + i, 0))
     6
     """
-    return jax.lax.fori_loop(lower, upper, body_fun, init_val)
+    return jax.lax.fori_loop(lower, upper, ordered(body_fun), keeping_order(init_val))
 
 
 @op
@@ -250,7 +252,7 @@ def scan(
         )
     if xs is None and length is None:
         raise ValueError("There is no `xs` to scan over and no `length`: give one of them.")
-    return jax.lax.scan(f, init, xs, length, reverse, unroll)
+    return jax.lax.scan(ordered(f), keeping_order(init), keeping_order(xs), length, reverse, unroll)
 
 
 @op
@@ -260,7 +262,7 @@ def associative_scan(f: Callable, elems: Any, reverse: bool = False, axis: int =
     >>> associative_scan(jnp.add, jnp.array([1, 2, 3])).tolist()
     [1, 3, 6]
     """
-    return jax.lax.associative_scan(f, elems, reverse, axis)
+    return jax.lax.associative_scan(ordered(f), keeping_order(elems), reverse, axis)
 
 
 @op
@@ -270,7 +272,7 @@ def map(f: Callable, xs: Any) -> Any:
     >>> map(lambda x: x + 1, jnp.array([1, 2])).tolist()
     [2, 3]
     """
-    return jax.lax.map(f, xs)
+    return jax.lax.map(ordered(f), keeping_order(xs))
 
 
 @op
@@ -280,7 +282,7 @@ def vectorized_map(function: Callable, elements: Any) -> Any:
     >>> vectorized_map(lambda x: x + 1, jnp.array([1, 2])).tolist()
     [2, 3]
     """
-    return jax.vmap(function)(elements)
+    return jax.vmap(ordered(function))(keeping_order(elements))
 
 
 # -- parts of arrays --------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from jax import lax
 
 from keraslike.core import dtypes, lowering
 from keraslike.core.flax_internals import check_can_update
+from keraslike.core.structures import keeping_order, tree_map
 from keraslike.ops.products import matmul
 
 # -- any cell ---------------------------------------------------------------------------------
@@ -68,14 +69,13 @@ def rnn(
                     "zero_output_for_mask=True for inputs with a mask: there is no output of the "
                     "step before to repeat."
                 )
-            output, new = jax.tree.map(
-                functools.partial(_where, keep), (output, new), (before, states)
-            )
-        return (values, new), output
+            output, new = tree_map(functools.partial(_where, keep), (output, new), (before, states))
+        return keeping_order(((values, new), output))
 
     changed = _changed(step, inputs, states, variables)
     carry = lowering.values_of(changed), states
-    carry, outputs = lax.scan(body, carry, (inputs, mask), reverse=reverse, unroll=unroll)
+    carry, given = keeping_order((carry, (inputs, mask)))
+    carry, outputs = lax.scan(body, carry, given, reverse=reverse, unroll=unroll)
     for variable in changed:
         check_can_update(variable)
     lowering.write(changed, carry[0])
@@ -94,8 +94,9 @@ def _changed(step: Callable, inputs: Any, states: Any, variables: Sequence[Any])
         return out
 
     if variables:
-        first = jax.tree.map(lambda a: a[0], inputs)
-        jax.eval_shape(trial, first, states, lowering.values_of(variables))
+        first = tree_map(lambda a: a[0], inputs)
+        first, before = keeping_order((first, states))
+        jax.eval_shape(trial, first, before, lowering.values_of(variables))
     return changed
 
 

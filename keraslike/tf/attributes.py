@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -19,61 +19,52 @@ from keraslike.core.boxed import Boxed, unbox
 from keraslike.core.errors import NeedsPython
 from keraslike.core.lowering import Change, contents_of, refill
 from keraslike.core.structures import iter_leaves
+from keraslike.core.text import Text
 
 
-class _Places:
-    """Where attributes are, and the structures of their values. Each is equal to itself only, since
-    a structure may contain what cannot be compared."""
+class Traced:
+    """What the trace of a program has found out. As a result of the program, which it passes
+    through unchanged, it belongs to the trace of the shapes that the program was called with."""
 
-    def __init__(self, items: list[tuple[Any, Any, Any]]):
-        self.items = items
+    def __init__(self, found: Any):
+        self.found = found
 
 
-@jax.tree_util.register_pytree_node_class
-class Attributes:
-    """What a call has left in attributes: arrays, and as static data the places they belong to."""
+jax.tree_util.register_pytree_node(Traced, lambda t: ((), t), lambda t, _: t)
 
-    def __init__(self, values: Sequence[Any], places: _Places):
-        self.values, self.places = values, places
 
-    @classmethod
-    def of(cls, left: list[tuple[Any, str, Any]], split: Callable) -> Attributes:
-        """The attributes of `lowering.holding(left=)`, without those that hold objects of other
-        classes with arrays in them.
+def attributes_of(left: list[tuple[Any, str, Any]], split: Callable) -> tuple[list[Any], Traced]:
+    """The arrays of `lowering.holding(left=)` and the attributes that they belong to, without those
+    that hold objects of other classes with arrays in them.
 
-        Args:
-            split: moves the arrays of a value to a list and returns the structure.
-        """
-        values: list[Any] = []
-        items = []
-        for obj, name, value in left:
-            if isinstance(value, Change):
-                value, name = value.items, value
-            arrays: list[Any] = []
-            spec = split(unbox(value), arrays)
-            if not _is_foreign(spec) and not any(isinstance(x, nnx.Variable) for x in arrays):
-                items.append((obj, name, split(unbox(value), values)))
-        return cls(values, _Places(items))
+    Args:
+        split: moves the arrays of a value to a list and returns the structure.
+    """
+    values: list[Any] = []
+    items = []
+    for obj, name, value in left:
+        if isinstance(value, Change):
+            value, name = value.items, value
+        arrays: list[Any] = []
+        spec = split(unbox(value), arrays)
+        if not _is_foreign(spec) and not any(isinstance(x, nnx.Variable) for x in arrays):
+            items.append((obj, name, split(unbox(value), values)))
+    return values, Traced(items)
 
-    def tree_flatten(self) -> tuple[Sequence[Any], _Places]:
-        return self.values, self.places
 
-    @classmethod
-    def tree_unflatten(cls, places: _Places, values: Sequence[Any]) -> Attributes:
-        return cls(values, places)
-
-    def put(self, joined: Callable) -> None:
-        """Sets the attributes."""
-        for obj, name, spec in self.places.items:
-            value, attributes = joined(spec, self.values), vars(obj)
-            if isinstance(name, Change):
-                change = dataclasses.replace(name, items=value)
-                change.repeat()
-                value = change.container
-                name = next(n for n, v in attributes.items() if v is value)
-            attributes[name] = value
-            if not any(map(base.is_state, iter_leaves(value))):
-                attributes["_by_calls"] = obj._by_calls | {name}
+def set_attributes(attributes: tuple[list[Any], Traced], joined: Callable) -> None:
+    """Sets the attributes of `attributes_of`."""
+    values, places = attributes
+    for obj, name, spec in places.found:
+        value, known = joined(spec, values), vars(obj)
+        if isinstance(name, Change):
+            change = dataclasses.replace(name, items=value)
+            change.repeat()
+            value = change.container
+            name = next(n for n, v in known.items() if v is value)
+        known[name] = value
+        if not any(map(base.is_state, iter_leaves(value))):
+            known["_by_calls"] = obj._by_calls | {name}
 
 
 class _Earlier:
@@ -141,6 +132,4 @@ def _is_foreign(spec: Any) -> bool:
     kind, rest = spec
     if kind is None:
         return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(rest))
-    if kind is dict:
-        rest = [item for _, item in rest]
-    return kind not in (list, tuple, dict) or any(map(_is_foreign, rest))
+    return kind is Text or any(map(_is_foreign, rest))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,11 +19,18 @@ from keraslike.core.collector import collect_dropped_models
 from keraslike.core.context import trace_state_clean
 from keraslike.core.errors import DEPENDS_ON_VALUES, NeedsPython
 from keraslike.core.scopes import StatelessScope
+from keraslike.core.structures import Keyed, flatten, keeping_order, map_items
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.text import Functions, Text, as_bytes, no_text, without_values
 from keraslike.layers.layer import Layer
 from keraslike.tf import dependence
-from keraslike.tf.attributes import Attributes, without_leaving, without_results
+from keraslike.tf.attributes import (
+    Traced,
+    attributes_of,
+    set_attributes,
+    without_leaving,
+    without_results,
+)
 from keraslike.tf.derivatives import CHOICES
 from keraslike.tf.dtypes import DType
 from keraslike.tf.moves import moves
@@ -49,10 +57,13 @@ def _split(tree: Any, tensors: list[Any]) -> Any:
     if type(tree) is Text:
         results = [_split(_array(x), tensors) for x in tree.results.values()]
         return (Text, (tree.shape, tree.place, tuple(tree.results), tuple(results)))
-    if type(tree) in (list, tuple):
-        return (type(tree), tuple([_split(item, tensors) for item in tree]))
-    if type(tree) is dict:
-        return (dict, tuple([(key, _split(item, tensors)) for key, item in tree.items()]))
+    kind = type(tree)
+    if kind is list or kind is tuple:
+        return (kind, tuple([_split(item, tensors) for item in tree]))
+    if isinstance(tree, dict) and kind in (dict, OrderedDict, defaultdict):
+        return (Keyed.of(tree), tuple([_split(item, tensors) for item in tree.values()]))
+    if isinstance(tree, tuple) and hasattr(kind, "_fields"):
+        return (kind._make, tuple([_split(item, tensors) for item in tree]))
     return (None, tree)
 
 
@@ -66,8 +77,6 @@ def _joined(spec: Any, values: Sequence[Any]) -> Any:
     kind, items = spec
     if kind is None:
         return items
-    if kind is dict:
-        return {key: _joined(item, values) for key, item in items}
     if kind is Text:
         shape, place, keys, results = items
         return Text(None, shape, dict(zip(keys, [_joined(x, values) for x in results])), place)
@@ -164,9 +173,7 @@ def _make_state(layer: Any, args: tuple, kwargs: dict[str, Any]) -> None:
             return KerasTensor(x.shape, x.dtype)
         if isinstance(x, (Tensor, nnx.Variable, jax.Array, np.ndarray)):
             return KerasTensor(x.shape, raw(x).dtype if isinstance(x, Tensor) else x.dtype)
-        if type(x) in (list, tuple):
-            return type(x)(map(symbol, x))
-        return {k: symbol(v) for k, v in x.items()} if type(x) is dict else x
+        return map_items(symbol, x)
 
     with context.using(tapes=()):
         symbols, keywords = symbol(args), symbol(kwargs)
@@ -297,11 +304,20 @@ def _is_unobserved(x: Tensor) -> bool:
     )
 
 
+class _Found(NamedTuple):
+    """What a trace of a call finds out besides its results."""
+
+    loss_owners: list[Any]  # the layers that added a loss, in order
+    changed: list[int]  # the numbers of Variables that the call changes
+    gathered: list[int]  # the numbers of Variables that rows were gathered from
+    passed: list[int | None]  # for each output, the input tensor that it is, if any
+
+
 class _OwnerCall:
     """A method of a layer or a loss as a pure function of its Variables and its tensors.
 
-    `function(chosen, others) -> ((outputs, losses, attributes, rows), (masks, new values,
-    indices))`, where `chosen` are the values with respect to which it is differentiated,
+    `function(chosen, others) -> ((outputs, losses, attributes, rows), (masks, new values, indices,
+    Traced(Found)))`, where `chosen` are the values with respect to which it is differentiated,
     `attributes` those that the call left in attributes, and `rows` those that were gathered from
     variables at `indices`.
     """
@@ -318,17 +334,11 @@ class _OwnerCall:
         self.method, self.owner, self.variables = method, owner, variables
         self.spec, self.mask, self.masked = spec, mask, masked
         self.training = context.state.training
-        self.loss_owners: list[Any] = []  # the layers that added a loss, in order
-        self.changed: list[int] = []  # the numbers of Variables that the call changes
-        self.gathered: list[int] = []  # the numbers of Variables that rows were gathered from
-        self.structure: Any = None  # the structure of the first part of the results
         # Whether the call always runs in Python: because it needs concrete values, or because it is
         # a loss of a model that runs eagerly.
         self.by_values = context.state.plain and not isinstance(owner, Layer)
         self.is_built = self.by_values  # whether it then ran once before, see `_build`
         self.in_program = False  # whether a trace will be run again without Python
-        self.passed: list[int | None] = []  # for each output, the input tensor that it is, if any
-        self.layout: Any = None
         self.pullbacks = Pullbacks()
         collect_dropped_models()
         self.compiled = jax.jit(self.packed)
@@ -353,30 +363,31 @@ class _OwnerCall:
             for place, mask in zip(self.masked, masks):
                 context.set_mask(tensors[place], mask)
             args, kwargs = _joined(self.spec, tensors)
-            out = no_text(unbox(self.method(*args, **kwargs)))
+            out = keeping_order(no_text(unbox(self.method(*args, **kwargs))))
             given = {id(t): i for i, t in enumerate(tensors)}
-            self.passed = [given.get(id(leaf)) for leaf in jax.tree.leaves(out)]
+            passed = [given.get(id(leaf)) for leaf in jax.tree.leaves(out)]
             added = self.owner._added_losses() if isinstance(self.owner, Layer) else []
-            self.loss_owners, losses = [o for o, _ in added], [values for _, values in added]
+            losses = [values for _, values in added]
             out_masks = [context.get_mask(o) for o in jax.tree.leaves(out)]
             new = lowering.values_of(self.variables)
         if self.in_program and any(isinstance(value, lowering.Change) for *_, value in left):
             raise NeedsPython("A call adds tensors to a list or dict, which each call does anew.")
         if foreign.variables:
             raise _Reads(list(foreign.variables.values()))
-        self.changed = [i for i, (a, b) in enumerate(zip(state, new)) if a is not b]
+        changed = [i for i, (a, b) in enumerate(zip(state, new)) if a is not b]
         numbers = {id(v): i for i, v in enumerate(self.variables) if self.mask[i]}
         taken = [(numbers[id(v)], i, r) for v, i, r in gathers if id(v) in numbers]
-        self.gathered = [n for n, _, _ in taken]
         indices, rows = [i for _, i, _ in taken], [r for _, _, r in taken]
-        attributes = Attributes.of(left, _split)
-        return (out, losses, attributes, rows), (out_masks, [new[i] for i in self.changed], indices)
+        found = _Found([o for o, _ in added], changed, [n for n, _, _ in taken], passed)
+        return (
+            (out, losses, attributes_of(left, _split), rows),
+            (out_masks, [new[i] for i in changed], indices, Traced(found)),
+        )
 
     def differentiated(self, chosen: Sequence[Any], others: Sequence[Any]) -> Any:
-        """`(flat first part of the results, one pullback for each part, (masks, new values,
-        indices))`."""
-        layout, runs, (out, aux) = self.split(chosen, others)
-        self.structure, self.layout = jax.tree.structure(out), layout
+        """`(flat first part of the results, one pullback for each part, the second part of the
+        results, Traced(the structure of the first part and its layout))`."""
+        layout, runs, (shapes, aux) = self.split(chosen, others)
         found: dict[int, Any] = {}
         pullbacks = []
         for part, part_of in zip(layout.parts, runs):
@@ -391,12 +402,13 @@ class _OwnerCall:
             found.update(zip(part.outputs, out))
             pullbacks.append(pullback)
         flat = [found[j] for j in layout.first]
-        return flat, pullbacks, jax.tree.unflatten(jax.tree.structure(aux), rest)
+        aux = jax.tree.unflatten(jax.tree.structure(aux), rest)
+        return flat, pullbacks, aux, Traced((flatten(shapes)[1], layout))
 
     def packed(self, chosen: Sequence[Any], others: Sequence[Any]) -> Any:
         """Like `differentiated`, with pullbacks packed as results of a compiled program."""
-        flat, pullbacks, aux = self.differentiated(chosen, others)
-        return flat, list(map(self.pullbacks.pack, pullbacks)), aux
+        flat, pullbacks, *rest = self.differentiated(chosen, others)
+        return flat, list(map(self.pullbacks.pack, pullbacks)), *rest
 
     def split(self, chosen: Sequence[Any], others: Sequence[Any]) -> Any:
         """The parts of a call, a function for each, and the shapes of the results of `function`."""
@@ -408,10 +420,13 @@ class _OwnerCall:
     def whole(self, chosen: Sequence[Any], others: Sequence[Any]) -> Any:
         """Like `differentiated`, but not traced first, for code that branches on values."""
         out, pullback, aux = jax.vjp(lambda *c: self.function(c, others), *chosen, has_aux=True)
-        flat, self.structure = jax.tree.flatten(out)
-        self.layout = dependence.Layout.whole(len(flat), len(chosen))
-        structure = self.structure
-        return flat, [lambda g: pullback(jax.tree.unflatten(structure, g))], aux
+        flat, structure = flatten(out)
+        layout = dependence.Layout.whole(len(flat), len(chosen))
+
+        def pull(given: list[Any]) -> Any:
+            return pullback(keeping_order(jax.tree.unflatten(structure, given)))
+
+        return flat, [pull], aux, Traced((structure, layout))
 
 
 def _call_owner(method: Callable, owner: Any, spec: Any, tensors: list[Any]) -> Any:
@@ -443,18 +458,18 @@ def _call_with(calls: _Calls, method: Callable, owner: Any, spec: Any, tensors: 
         if chosen:
             try:
                 if compiled:
-                    flat, packed, aux = call.compiled(chosen, others)
+                    flat, packed, aux, traced = call.compiled(chosen, others)
                     pullbacks = list(map(call.pullbacks.unpack, packed))
                 elif call.by_values:
                     _build(calls, call, chosen, others)
-                    flat, pullbacks, aux = call.whole(chosen, others)
+                    flat, pullbacks, aux, traced = call.whole(chosen, others)
                 else:
-                    flat, pullbacks, aux = call.differentiated(chosen, others)
+                    flat, pullbacks, aux, traced = call.differentiated(chosen, others)
             except DEPENDS_ON_VALUES:
                 call.by_values, call.in_program, calls.by_values = True, False, True
                 _build(calls, call, chosen, others)
-                flat, pullbacks, aux = call.whole(chosen, others)
-            structure = call.structure
+                flat, pullbacks, aux, traced = call.whole(chosen, others)
+            structure, layout = traced.found
         else:
             try:
                 if call.by_values:
@@ -466,30 +481,33 @@ def _call_with(calls: _Calls, method: Callable, owner: Any, spec: Any, tensors: 
                 call.by_values, call.in_program, calls.by_values = True, False, True
                 _build(calls, call, chosen, others)
                 out, aux = call.function(chosen, others)
-            flat, structure = jax.tree.flatten(out)
-    out_masks, new, indices = aux
-    lowering.write([variables[i] for i in call.changed], new)
+            flat, structure = flatten(out)
+    out_masks, new, indices, traced = aux
+    found = traced.found
+    lowering.write([variables[i] for i in found.changed], new)
     made = [Tensor(v) for v in flat]
     followed = [x for x, m in zip(inputs, mask) if m]
     if pullbacks:
         gathered = {}
-        if indices and len(pullbacks) == len(call.layout.parts):
+        if indices and len(pullbacks) == len(layout.parts):
             first = len(made) - len(indices)
             followed_at = {i: n for n, i in enumerate(i for i, m in enumerate(mask) if m)}
-            for j, (number, at) in enumerate(zip(call.gathered, indices), first):
-                gathered[call.layout.first[j]] = followed_at[number], at
-        made = recorded_parts(call, chosen, others, followed, made, pullbacks, values, gathered)
-    for j, i in enumerate(call.passed):
+            for j, (number, at) in enumerate(zip(found.gathered, indices), first):
+                gathered[layout.first[j]] = followed_at[number], at
+        made = recorded_parts(
+            call, layout, chosen, others, followed, made, pullbacks, values, gathered
+        )
+    for j, i in enumerate(found.passed):
         if i is not None and isinstance(tensors[i], (Tensor, nnx.Variable)):
             made[j] = tensors[i]
     wrapped, losses, attributes, _ = jax.tree.unflatten(structure, made)
-    attributes.put(_joined)
+    set_attributes(attributes, _joined)
     for tensor, mask_of in zip(made, out_masks):
         if mask_of is not None:
             context.set_mask(tensor, mask_of)
     if isinstance(owner, Layer) and context.state.losses:
         owner._forget_losses()
-    for layer, added in zip(call.loss_owners, losses):
+    for layer, added in zip(found.loss_owners, losses):
         context.state.losses.set(layer, added)
     return wrapped
 

@@ -18,7 +18,7 @@ from jax import export
 from keraslike.core import context, lowering, rng
 from keraslike.core.boxed import Boxed, unbox
 from keraslike.core.errors import NeedsPython
-from keraslike.core.structures import flatten, keeping_order, map_leaves
+from keraslike.core.structures import flatten, keeping_order, map_items, map_leaves
 from keraslike.core.variable import Variable, every_variable, spec_of
 from keraslike.data.pipeline import DatasetIterator, Optional, Pipeline
 from keraslike.tf import autograph as rewriting
@@ -566,11 +566,8 @@ def wrap_values(out: Any) -> Any:
         return out
     if isinstance(out, TensorShape):
         return convert_to_tensor(out)
-    if isinstance(out, (list, tuple)):
-        items = [wrap_values(o) for o in out]
-        return type(out)(*items) if hasattr(out, "_fields") else type(out)(items)
-    if isinstance(out, dict):
-        return {k: wrap_values(v) for k, v in out.items()}
+    if isinstance(out, (list, tuple, dict)):
+        return map_items(wrap_values, out)
     if isinstance(out, range):
         return [convert_to_tensor(number) for number in out]
     if isinstance(out, (int, float, str, bytes, Boxed, nnx.Variable)):

@@ -10,6 +10,7 @@ import jax
 
 from keraslike.core.context import trace_state_clean
 from keraslike.core.errors import NeedsPython
+from keraslike.core.structures import map_items
 from keraslike.tf import nest
 from keraslike.tf.autograph import converted
 from keraslike.tf.concrete import wrap_values
@@ -247,11 +248,8 @@ def _first(elems: Any, initializer: Any, reverse: bool) -> tuple[Any, Any]:
 
 def _tensors(tree: Any) -> Any:
     """The structure with its leaves as tensors. A list is one, or a tensor if it holds numbers."""
-    if isinstance(tree, dict):
-        return {key: _tensors(value) for key, value in tree.items()}
-    if isinstance(tree, tuple) or (isinstance(tree, list) and _holds_arrays(tree)):
-        items = list(map(_tensors, tree))
-        return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
+    if isinstance(tree, (tuple, dict)) or (isinstance(tree, list) and _holds_arrays(tree)):
+        return map_items(_tensors, tree)
     return tree if is_composite(tree) else convert_to_tensor(tree)
 
 

@@ -31,6 +31,7 @@ class Gathers(list):
 
 def recorded_parts(
     call: Any,
+    layout: Any,
     chosen: list[Any],
     others: list[Any],
     followed: list[Any],
@@ -47,7 +48,6 @@ def recorded_parts(
         gathered: for the numbers of outputs that are rows of an input, which input it is, and the
             indices of the rows.
     """
-    layout = call.layout
     results = [made[j] for j in layout.first]
     for number, (part, pullback) in enumerate(zip(layout.parts, pullbacks)):
         kept = []

@@ -16,6 +16,7 @@ from flax import nnx
 from keraslike.core import context
 from keraslike.core.boxed import is_recorded
 from keraslike.core.context import trace_state_clean
+from keraslike.core.structures import Keyed, map_items
 from keraslike.tf import dependence, derivatives
 from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.structure import Structure
@@ -154,11 +155,10 @@ def is_ragged(x: Any) -> bool:
 def rebuilt(tree: Any, leaves: Iterator[Any]) -> Any:
     """The structure with other leaves. A ragged tensor has one leaf, its values."""
     if isinstance(tree, (list, tuple)):
-        items = [rebuilt(item, leaves) for item in tree]
-        return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
+        return map_items(lambda item: rebuilt(item, leaves), tree)
     if isinstance(tree, dict):
         made = {key: rebuilt(tree[key], leaves) for key in sorted(tree)}
-        return {key: made[key] for key in tree}
+        return Keyed.of(tree)(made[key] for key in tree)
     leaf = next(leaves)
     if leaf is not None and is_ragged(tree):
         return tree.with_flat_values(convert_to_tensor(leaf))

@@ -17,6 +17,7 @@ from keraslike.core import context, host, jax_internals
 from keraslike.core.boxed import Boxed, Refusal, is_recorded, refuse_recorded
 from keraslike.core.context import trace_state_clean
 from keraslike.core.errors import AsksForValue, InvalidArgument, InvalidIndex
+from keraslike.core.structures import map_items
 from keraslike.core.tracebacks import handled, shorten
 from keraslike.core.variable import Variable
 from keraslike.tf import dtypes
@@ -563,11 +564,8 @@ def wrap(out: Any) -> Any:
         return Tensor(out)
     if isinstance(out, bytes):  # an element of an array of text
         return Tensor(np.asarray(out, object))
-    if isinstance(out, (list, tuple)):
-        items = [wrap(o) for o in out]
-        return type(out)(*items) if hasattr(out, "_fields") else type(out)(items)
-    if isinstance(out, dict):
-        return {k: wrap(v) for k, v in out.items()}
+    if isinstance(out, (list, tuple, dict)):
+        return map_items(wrap, out)
     return Tensor(np.asarray(out)) if isinstance(out, np.generic) else out
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import OrderedDict
 from collections.abc import Iterable
 from numbers import Real
 from typing import Any, NamedTuple
@@ -137,11 +138,11 @@ def is_tree(value: Any) -> bool:
 
 def to_arrays(value: Any, name: str, sparse: bool = False) -> Any:
     """Applies `to_array` to every array in a structure; with `sparse`, large sparse matrices stay
-    sparse."""
+    sparse. A dict becomes an OrderedDict, whose order of keys JAX keeps; see `as_given`."""
     if value is None:
         return None
     if isinstance(value, dict):
-        return {k: to_arrays(v, f"{name}[{k!r}]", sparse) for k, v in value.items()}
+        return OrderedDict((k, to_arrays(v, f"{name}[{k!r}]", sparse)) for k, v in value.items())
     if is_tree(value):
         number = itertools.count()
         return map_items(lambda v: to_arrays(v, f"{name}[{next(number)}]", sparse), value)
@@ -151,6 +152,17 @@ def to_arrays(value: Any, name: str, sparse: bool = False) -> Any:
         return value if sparse else value[:]
     array = to_array(value, name)
     return TextRows(array.values) if sparse and is_text(array) else array
+
+
+def as_given(batch: Any) -> Any:
+    """A batch for a step, which takes dicts as the user gives them.
+
+    >>> as_given(to_arrays(({"b": 1.0, "a": 2.0},), "x"))
+    ({'b': array(1., dtype=float32), 'a': array(2., dtype=float32)},)
+    """
+    if isinstance(batch, dict):
+        return {key: as_given(value) for key, value in batch.items()}
+    return map_items(as_given, batch)
 
 
 def structure_of(batch: Batch) -> Any:

@@ -10,10 +10,11 @@ import jax
 from flax import errors
 
 from keraslike.core import base, context, lowering, rng
+from keraslike.core.boxed import unbox
 from keraslike.core.guards import Locks, guards_of
 from keraslike.core.structures import flatten
 from keraslike.core.text import Functions, no_text
-from keraslike.training.arrays import Batch
+from keraslike.training.arrays import Batch, as_given
 from keraslike.training.pace import LOOPED, Pace, work
 from keraslike.training.placement import Placement
 
@@ -100,7 +101,8 @@ class LoweredStep:
             self._noted = {}
             noted = None if context.trace_state_clean() else self._noted
             with context.using(outsiders=noted, outside=tuple(self._outside.values())):
-                result, new = run((*state, *fixed, stream), batch)
+                result, new = run((*state, *fixed, stream), as_given(batch))
+            result = unbox(result)
             for v, before, after in zip(self.fixed, fixed, new[n:]):
                 if before is not after and id(v) in self._outside:
                     self._noted[id(v)] = (v, True)

@@ -17,7 +17,6 @@ import numpy as np
 from flax import errors
 
 from keraslike.core import context, host, lowering
-from keraslike.core.boxed import unbox
 from keraslike.core.collector import collect_dropped_models
 from keraslike.core.compilation import BLOCK, adapt_memory, compiler_options, uses_blocks
 from keraslike.core.guards import Locks
@@ -191,7 +190,7 @@ class Program(LoweredStep):
         lowering.write([self.state[i] for i in new], list(new.values()))
         if drawn is not None:
             lowering.write([self.stream], [drawn])
-        return unbox(results)
+        return results
 
     def _attempt(self, function: Callable, args: tuple) -> Any:
         """Dispatches the compiled function and writes its outputs back."""

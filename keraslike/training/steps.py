@@ -22,7 +22,13 @@ from keraslike.core.text import holds_text, is_text
 from keraslike.core.tracebacks import is_ours
 from keraslike.layers.layer import Layer
 from keraslike.training import stateless
-from keraslike.training.arrays import Bare, example_of, structure_of, unpack_x_y_sample_weight
+from keraslike.training.arrays import (
+    Bare,
+    as_given,
+    example_of,
+    structure_of,
+    unpack_x_y_sample_weight,
+)
 from keraslike.training.compiled import Compiled
 from keraslike.training.program import Program
 
@@ -377,7 +383,7 @@ class Steps(Compiled):
             if y_pred is None:
                 y_pred = trace()
             for c in containers:
-                c.build(jax.tree.map(symbol, y), y_pred)
+                c.build(as_given(jax.tree.map(symbol, y)), y_pred)
 
     def _all_built(self) -> bool:
         """Whether the model's weights exist. Its own weights are created by its first call, if it
@@ -389,6 +395,7 @@ class Steps(Compiled):
         return known["built"]
 
     def _trace_outputs(self, x: Any) -> Any:
+        x = as_given(x)
         if not self.built:
             self._maybe_build((x,), {})
         return self.compute_output_spec(x)

@@ -468,3 +468,96 @@ def test_a_frozen_sequential_leaves_the_marks_of_its_layers(how, marks, around):
         assert not made.trainable and made.trainable_weights == []
         assert [layer.trainable for layer in made.layers] == marks
         assert len(outer.trainable_weights) == around
+
+
+# -- the order of keys ----------------------------------------------------------------------------
+
+
+class Concatenates(keras.Model):
+    """Reads its inputs by their order."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = self.add_weight(shape=(2,), initializer="ones")
+
+    def call(self, inputs):
+        return keras.ops.concatenate(list(inputs.values()), axis=-1) * self.scale
+
+
+class Scales(layers.Layer):
+    def call(self, inputs):
+        return [scale * x for scale, x in zip((1.0, 10.0), inputs.values())]
+
+
+GIVEN = {"b": np.float32([[1], [2]]), "a": np.float32([[3], [4]])}
+
+
+@pytest.mark.parametrize("eagerly", [False, True])
+def test_models_get_dicts_in_the_order_of_their_keys(eagerly):
+    model, y = Concatenates(), ones(2, 2)
+    model.compile("sgd", "mse", run_eagerly=eagerly)
+    expected = [[1, 3], [2, 4]]
+    for outputs in (
+        model(GIVEN),
+        model(GIVEN),
+        model.predict(GIVEN, verbose=0),
+        model.predict({k: np.tile(v, (40, 1)) for k, v in GIVEN.items()}, verbose=0)[:2],
+        model.predict_on_batch(GIVEN),
+        model.predict(iter([GIVEN]), verbose=0),
+    ):
+        assert np.asarray(outputs).tolist() == expected
+    reordered = {"a": GIVEN["a"], "b": GIVEN["b"]}
+    for run in (model, model.predict_on_batch):
+        assert np.asarray(run(reordered)).tolist() == [[3, 1], [4, 2]]
+        assert np.asarray(run(GIVEN)).tolist() == expected
+    assert model.evaluate(GIVEN, y, verbose=0) == model.test_on_batch(GIVEN, y) == 3.5
+    weights = []
+    for train in (
+        lambda m: m.fit(GIVEN, y, verbose=0),
+        lambda m: m.fit(iter([(GIVEN, y)]), verbose=0),
+        lambda m: m.train_on_batch(GIVEN, y),
+    ):
+        model.set_weights([ones(2)])
+        train(model)
+        weights.append(model.get_weights()[0])
+    # The gradients are the means of (y - x) x over the batch.
+    np.testing.assert_allclose(weights, [1 - 0.01 * np.array([1.0, 9.0])] * 3, rtol=1e-6)
+
+
+def test_layers_in_functional_models_get_dicts_in_the_order_of_their_keys():
+    for library in (keras, oracle):
+        inputs = {name: library.Input((1,)) for name in "ba"}
+        if library is keras:
+            outputs = Scales()(inputs)
+        else:
+            scales = type("Scales", (oracle.layers.Layer,), {"call": Scales.call})
+            outputs = scales()(inputs)
+        model = library.Model(inputs, outputs)
+        for run in (model, lambda x: model.predict(x, verbose=0)):  # noqa: B023
+            for given in (GIVEN, {"a": GIVEN["a"], "b": GIVEN["b"]}):
+                found = [np.asarray(x).tolist() for x in run(given)]
+                assert found == [[[1.0], [2.0]], [[30.0], [40.0]]]
+
+
+def test_control_flow_keeps_the_order_of_keys():
+    ops = keras.ops
+
+    def first(given):
+        return next(iter(given.values()))
+
+    loops = {
+        "cond": ops.cond(ops.ones((), bool), lambda: GIVEN, lambda: GIVEN),
+        "switch": ops.switch(0, [lambda x: x, lambda x: x], GIVEN),
+        "while_loop": ops.while_loop(lambda i, x: i < 2, lambda i, x: (i + 1, x), (0, GIVEN))[1],
+        "fori_loop": ops.fori_loop(0, 2, lambda i, x: x, GIVEN),
+        "scan": ops.scan(lambda c, x: (c, x), 0, GIVEN)[1],
+        "associative_scan": ops.associative_scan(lambda x, y: y, GIVEN),
+        "map": ops.map(lambda x: x, GIVEN),
+        "vectorized_map": ops.vectorized_map(lambda x: x, GIVEN),
+        "map to elements": {"b": ops.map(first, GIVEN), "a": None},
+        "vectorized_map to elements": {"b": ops.vectorized_map(first, GIVEN), "a": None},
+        "scan to elements": {"b": ops.scan(lambda c, x: (c, first(x)), 0, GIVEN)[1], "a": None},
+    }
+    for name, found in loops.items():
+        assert list(found) == ["b", "a"], name
+        assert np.asarray(found["b"]).tolist() == [[1.0], [2.0]], name
