@@ -12,7 +12,7 @@ from typing import Any, cast
 import jax
 
 from keraslike.core import context
-from keraslike.core.structures import map_items
+from keraslike.core.structures import is_structure, map_items
 from keraslike.core.tracebacks import Function, handled, shorten
 
 
@@ -66,7 +66,7 @@ def dispatcher(args: tuple, kwargs: dict[str, Any]) -> Callable | None:
 def find_boxed(x: Any, kinds: Any = Boxed) -> Any:
     if isinstance(x, kinds):
         return x
-    if not isinstance(x, (list, tuple, dict)):
+    if not is_structure(x):
         return None
     if isinstance(x, dict):
         x = x.values()
@@ -152,8 +152,10 @@ def is_outermost() -> bool:
 
 def boxed(tree: Any) -> Any:
     """The lists, tuples and dicts of `tree` with their arrays boxed."""
-    if not isinstance(tree, jax.Array):
+    if is_structure(tree):
         return map_items(boxed, tree)
+    if not isinstance(tree, jax.Array):
+        return tree
     box = BoxedResults.box(tree)  # type: ignore[misc]
     context.set_mask(box, context.get_mask(tree))
     return box

@@ -24,7 +24,7 @@ from keraslike.core import base, context, flax_internals, host, rng
 from keraslike.core.boxed import Boxed
 from keraslike.core.guards import Locks, known_guards
 from keraslike.core.pending import Pending
-from keraslike.core.structures import iter_leaves
+from keraslike.core.structures import Structured, is_structure, iter_leaves, map_items
 from keraslike.core.variable import Variable
 
 # A Variable of flax's own class cannot read the context, so it holds tracers in place. A trace with
@@ -317,11 +317,9 @@ def _read(result: Any) -> Any:
     `holding`."""
     if isinstance(result, nnx.Variable):
         return values_of([result])[0]
-    if type(result) in (list, tuple):
-        return type(result)(map(_read, result))
-    if type(result) is dict:
-        return {name: _read(part) for name, part in result.items()}
-    return result
+    if isinstance(result, Structured):
+        return Structured(_read(result.leaves), result.structure)
+    return map_items(_read, result) if is_structure(result) else result
 
 
 def lower(

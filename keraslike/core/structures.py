@@ -40,6 +40,18 @@ class Keyed(NamedTuple):
         return new
 
 
+_KINDS = frozenset({list, tuple, dict, OrderedDict, defaultdict})
+
+
+def is_structure(x: Any) -> bool:
+    """Whether it is a container of a type that can be made again from other items.
+
+    >>> is_structure({}), is_structure(type("Settings", (dict,), {})())
+    (True, False)
+    """
+    return type(x) in _KINDS or (isinstance(x, tuple) and hasattr(x, "_fields"))
+
+
 def map_items(function: Callable, container: Any) -> Any:
     """A container of the same type with `function` applied to each item; a value that is no
     container is returned unchanged.
@@ -146,14 +158,10 @@ jax.tree_util.register_pytree_node(
 def keeping_order(tree: Any, of: Callable[[dict], Any] = _Dict) -> Any:
     """The structure for functions of `jax.tree`, which make its dicts again with their keys in the
     order in which they are here; in the order of JAX alone, keys are sorted."""
-    kind = type(tree)
-    if kind is list or kind is tuple:
-        return kind([keeping_order(item, of) for item in tree])
-    if kind in (dict, OrderedDict, defaultdict):
-        return of(map_items(lambda item: keeping_order(item, of), tree))
-    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        return kind(*[keeping_order(item, of) for item in tree])
-    return tree
+    if not is_structure(tree):
+        return tree
+    made = map_items(lambda item: keeping_order(item, of), tree)
+    return of(made) if isinstance(made, dict) else made
 
 
 def flatten(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> tuple[list[Any], Any]:
@@ -174,6 +182,26 @@ def flatten_in_order(tree: Any) -> tuple[list[Any], Any]:
     False
     """
     return jax.tree.flatten(keeping_order(tree, _DictOfOrder))
+
+
+@jax.tree_util.register_pytree_node_class
+class Structured:
+    """Results of a program with their structure, which belongs to the trace that they come from;
+    another trace of the same program, for other shapes, may have another one.
+
+    >>> jax.jit(lambda x: Structured([x, -x], ("b", "a")))(1).structure
+    ('b', 'a')
+    """
+
+    def __init__(self, leaves: Any, structure: Any):
+        self.leaves, self.structure = leaves, structure
+
+    def tree_flatten(self) -> tuple[tuple[Any], Any]:
+        return (self.leaves,), self.structure
+
+    @classmethod
+    def tree_unflatten(cls, structure: Any, leaves: tuple[Any]) -> Structured:
+        return cls(*leaves, structure)
 
 
 def ordered(function: Callable) -> Callable:

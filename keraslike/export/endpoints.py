@@ -25,6 +25,7 @@ from keraslike.core.boxed import unbox
 from keraslike.core.errors import NeedsPython
 from keraslike.core.guards import Locks, known_guards
 from keraslike.core.jax_internals import Inconclusive
+from keraslike.core.structures import flatten, tree_map
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.text import (
     Key,
@@ -99,12 +100,12 @@ def signature_of(model: Any) -> list[Any]:
     if isinstance(model, Sequential):
         return [_argument_of(model, model.inputs[0])]
     if "_inputs" in vars(model):
-        return [jax.tree.map(functools.partial(_argument_of, model), model.input)]
+        return [tree_map(functools.partial(_argument_of, model), model.input)]
     if not isinstance(model._called, tuple):
         raise ValueError(
             "The model provided has never called. It must be called at least once before export."
         )
-    return [jax.tree.map(functools.partial(_argument_of, model), given) for given in model._called]
+    return [tree_map(functools.partial(_argument_of, model), given) for given in model._called]
 
 
 def _argument_of(model: Any, example: Any) -> Spec:
@@ -153,7 +154,8 @@ class Endpoint:
         owner = getattr(function, "__self__", None)
         if isinstance(owner, base.Object) and all(owner is not root for root in self.roots):
             self.roots.append(owner)
-        self.signature: list[Any] = [jax.tree.map(spec_of, part) for part in signature]
+        self.signature: list[Any] = [tree_map(spec_of, part) for part in signature]
+        self._arguments = flatten(self.signature, is_leaf=is_spec)[1]
         self.variables: list[Any] = []  # the variables that the function uses
         specs = jax.tree.leaves(self.signature, is_leaf=is_spec)
         count = sum(spec.dtype == "string" for spec in specs)
@@ -287,6 +289,7 @@ class Endpoint:
         """`(values, *args) -> (outputs, {position: new value} of the variables that changed)`."""
 
         def pure(values: Sequence[Any], *args: Any) -> tuple[Any, dict[int, Any]]:
+            args = jax.tree.unflatten(self._arguments, jax.tree.leaves(args, is_leaf=is_text))
             lowered = lowering.lower(self.function, variables, self.roots)
             with (
                 Locks(guard.tracing for guard in known_guards(variables)),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -19,7 +18,7 @@ from keraslike.core.collector import collect_dropped_models
 from keraslike.core.context import trace_state_clean
 from keraslike.core.errors import DEPENDS_ON_VALUES, NeedsPython
 from keraslike.core.scopes import StatelessScope
-from keraslike.core.structures import Keyed, flatten, keeping_order, map_items
+from keraslike.core.structures import Keyed, flatten, is_structure, keeping_order, map_items
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.text import Functions, Text, as_bytes, no_text, without_values
 from keraslike.layers.layer import Layer
@@ -57,14 +56,12 @@ def _split(tree: Any, tensors: list[Any]) -> Any:
     if type(tree) is Text:
         results = [_split(_array(x), tensors) for x in tree.results.values()]
         return (Text, (tree.shape, tree.place, tuple(tree.results), tuple(results)))
-    kind = type(tree)
-    if kind is list or kind is tuple:
-        return (kind, tuple([_split(item, tensors) for item in tree]))
-    if isinstance(tree, dict) and kind in (dict, OrderedDict, defaultdict):
+    if not is_structure(tree):
+        return (None, tree)
+    if isinstance(tree, dict):
         return (Keyed.of(tree), tuple([_split(item, tensors) for item in tree.values()]))
-    if isinstance(tree, tuple) and hasattr(kind, "_fields"):
-        return (kind._make, tuple([_split(item, tensors) for item in tree]))
-    return (None, tree)
+    kind = getattr(tree, "_make", type(tree))  # how a named tuple is made of its items
+    return (kind, tuple([_split(item, tensors) for item in tree]))
 
 
 def _array(x: Any) -> Any:

@@ -12,7 +12,6 @@ from flax import errors
 from keraslike.core import base, context, lowering, rng
 from keraslike.core.boxed import unbox
 from keraslike.core.guards import Locks, guards_of
-from keraslike.core.structures import flatten
 from keraslike.core.text import Functions, no_text
 from keraslike.training.arrays import Batch, as_given
 from keraslike.training.pace import LOOPED, Pace, work
@@ -49,7 +48,6 @@ class LoweredStep:
         self._fixed_ids = {id(v) for v in fixed}
         self._in_blocks = True  # See `compiler_options`.
         self._of_text = Functions()
-        self.result_structure: Any = None  # Of stacked results, with the order of their keys.
         # Other Variables that the step uses, such as one in a closure.
         self._outside: dict[int, Any] = {}
         self._noted: dict[int, Any] = {}  # Recorded by the last trace.
@@ -110,8 +108,6 @@ class LoweredStep:
                 raise errors.TraceContextError("The step uses variables that are not its model's.")
             if self.jit:
                 no_text(result)
-            if self.stack:
-                _, self.result_structure = flatten(result)
             drawn = None if new[-1] is stream else new[-1]
             if drawn is not None and not self._draws:
                 self._draws = True

@@ -21,6 +21,7 @@ from keraslike.core.collector import collect_dropped_models
 from keraslike.core.compilation import BLOCK, adapt_memory, compiler_options, uses_blocks
 from keraslike.core.guards import Locks
 from keraslike.core.jax_internals import compile_trace, put
+from keraslike.core.structures import Structured
 from keraslike.core.text import holds_text, keeping_text
 from keraslike.training.arrays import Batch, cut_batch, samples_of
 from keraslike.training.interrupts import no_interrupt
@@ -472,11 +473,12 @@ def _whole_of(halves: Any, spec: Any) -> Any:
 def _together(results: Any) -> Any:
     """Packs several numbers into one array: transferring each separately takes longer than a
     step."""
-    if not isinstance(results, list) or not results:
+    numbers = results.leaves if isinstance(results, Structured) else None
+    if not isinstance(numbers, list) or not numbers:
         return results
-    if any(jnp.shape(r) or jnp.result_type(r) != jnp.float32 for r in results):
+    if any(jnp.shape(r) or jnp.result_type(r) != jnp.float32 for r in numbers):
         return results
-    return jnp.stack(results)
+    return Structured(jnp.stack(numbers), results.structure)
 
 
 def _signature(args: Any) -> tuple:

@@ -17,6 +17,7 @@ from keraslike.core import arguments, base, context, lowering, rng
 from keraslike.core.boxed import unbox
 from keraslike.core.errors import DEPENDS_ON_VALUES, NeedsPython
 from keraslike.core.scopes import StatelessScope
+from keraslike.core.structures import Structured, flatten
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.text import holds_text, is_text
 from keraslike.core.tracebacks import is_ours
@@ -431,8 +432,7 @@ class Steps(Compiled):
             step = _on_tuples(step)
         step = functools.partial(_on_batch, step, self.run_eagerly)
         stack = mode == "predict"
-        if not stack:
-            step = _NamedLogs(step)
+        step = _structured(step) if stack else _named(step)
         jit = function is None and not self.run_eagerly and self._supports_jit()
         begin = self.reset_metrics if jit and mode != "predict" and self._resets_purely() else None
         programs[mode] = Program(step, roots, fixed, jit=jit, stack=stack, begin=begin)
@@ -483,21 +483,28 @@ def _on_batch(step: Callable, plain: bool, batch: Any) -> Any:
         return step(batch.x if isinstance(batch, Bare) else batch)
 
 
-class _NamedLogs:
-    """A step that returns its logs as a list and records their names in order: a compiled function
-    would sort the keys."""
+def _structured(step: Callable) -> Callable:
+    """The step, whose outputs, if they are several, are `Structured`."""
 
-    def __init__(self, step: Callable):
-        self.step = step
-        self.names: list[str] = []
+    def run(data: Any) -> Any:
+        outputs = unbox(step(data))
+        is_one = isinstance(outputs, jax.Array)
+        return outputs if is_one else Structured(*flatten(outputs, is_leaf=is_text))
 
-    def __call__(self, data: Any) -> list[Any]:
-        logs = self.step(data)
+    return run
+
+
+def _named(step: Callable) -> Callable:
+    """The step, whose logs are their values, `Structured` by their names."""
+
+    def run(data: Any) -> Structured:
+        logs = step(data)
         if not isinstance(logs, dict):
             raise TypeError(f"A step must return a dict of logs. It returned {type(logs)}.")
         logs = _flat(logs)
-        self.names[:] = logs
-        return unbox(list(logs.values()))
+        return Structured(unbox(list(logs.values())), tuple(logs))
+
+    return run
 
 
 def _flat(logs: dict[str, Any]) -> dict[str, Any]:

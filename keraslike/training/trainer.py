@@ -12,6 +12,7 @@ from keraslike.core import arguments, config, context, host, lowering
 from keraslike.core.annotations import checked
 from keraslike.core.arguments import fraction, verbosity, whole
 from keraslike.core.processes import any_of
+from keraslike.core.structures import Structured, tree_map
 from keraslike.core.tracebacks import entry, handled, shorten
 from keraslike.training import eager
 from keraslike.training.arrays import (
@@ -207,7 +208,6 @@ class Trainer(Steps):
         end = getattr(events, f"on_{mode}_batch_end")
         stop = "stop_training" if mode == "train" else "stop_evaluating"
         throttle = Throttle()
-        names = feed.program.step.names
         results: dict[str, Any] = {} if position is None else position.logs
         count = 0 if position is None else position.step
         # Another process may have none of the callbacks of this one.
@@ -217,7 +217,7 @@ class Trainer(Steps):
         for step, run, n in feed.epoch(in_executions(max_steps, most), count):
             begin(step, {})
             values = run()
-            results = dict(zip(names, values))
+            results = dict(zip(values.structure, values.leaves))
             count = step + n
             if position is not None:
                 position.advance(count, results)
@@ -338,7 +338,7 @@ class Trainer(Steps):
                     outputs.append(out)
                     count = step + n
                     last = max(count, step + self._execution) - 1
-                    events.on_predict_batch_end(last, {"outputs": out})
+                    events.on_predict_batch_end(last, {"outputs": _of_step(out)})
                     if self.stop_predicting:
                         break
                 events.on_predict_end({})
@@ -351,7 +351,7 @@ class Trainer(Steps):
         outputs = jax.tree.map(
             lambda *parts: np.concatenate([np.asarray(p) for p in parts]), *outputs
         )
-        return jax.tree.unflatten(program.result_structure, jax.tree.leaves(outputs))
+        return _of_step(outputs)
 
     def _predict_few(self, x: Any, batch_size: int | None) -> Any:
         """The outputs for an array that is a single batch, or `None` for other data. A server calls
@@ -372,7 +372,7 @@ class Trainer(Steps):
         if not program.knows(batch) and program.jit and self.predict_function is None:
             out = eager.call_padded(self, x)
         out = program.run_batch(batch) if out is eager.MISSED else out
-        return _on_host(out, program)
+        return _on_host(out)
 
     # -- single batches -----------------------------------------------------------------------
 
@@ -403,7 +403,7 @@ class Trainer(Steps):
         """The model's outputs for one batch."""
         batch = pack(to_arrays(x, "x"))
         program = self._ready_program("predict", batch)
-        return _on_host(program.run_batch(batch), program)
+        return _on_host(program.run_batch(batch))
 
     def _on_batch(self, mode: str, batch: Any, return_dict: bool) -> Any:
         data = one_batch(*batch)
@@ -412,7 +412,7 @@ class Trainer(Steps):
             self.reset_metrics()
         with interruptible():
             values = program.run_batch(data, anew=program.begin is not None)
-            names = program.step.names
+            names, values = values.structure, values.leaves
             if isinstance(values, jax.Array):
                 logs = dict(zip(names, np.asarray(host.awaited(values)).tolist()))
             else:
@@ -450,12 +450,18 @@ def _tell_of_end(source: ArrayData | StreamData) -> None:
     )
 
 
-def _on_host(outputs: Any, program: Any) -> Any:
+def _of_step(outputs: Any) -> Any:
+    """The outputs of a step as the step returned them."""
+    if not isinstance(outputs, Structured):
+        return outputs
+    return jax.tree.unflatten(outputs.structure, outputs.leaves)
+
+
+def _on_host(outputs: Any) -> Any:
     """The outputs of a program as numpy arrays, which share no memory with them."""
     if isinstance(outputs, jax.Array):
         return np.array(host.awaited(outputs))
-    leaves = [np.array(host.awaited(a)) for a in jax.tree.leaves(outputs)]
-    return jax.tree.unflatten(program.result_structure, leaves)
+    return _of_step(tree_map(lambda a: np.array(host.awaited(a)), outputs))
 
 
 def _name(log: tuple[str, Any]) -> str:

@@ -135,6 +135,17 @@ class Sum(keras.Model):
         return [x + y, {"first": x}]
 
 
+class Concatenates(keras.Model):
+    def call(self, inputs):
+        return keras.ops.concatenate(list(inputs.values()), axis=-1)
+
+
+def test_models_that_read_their_inputs_by_order(tmp_path):
+    model, x = Concatenates(), {"b": np.ones((2, 1), "float32"), "a": np.zeros((2, 1), "float32")}
+    assert np.asarray(model(x)).tolist() == [[1, 0]] * 2
+    assert np.asarray(load_exported(_exported(tmp_path, model))(x)).tolist() == [[1, 0]] * 2
+
+
 def test_signatures(tmp_path):
     model, x = _small(), np.ones((4, 3), "float32")
     want = model.predict(x, verbose=0)

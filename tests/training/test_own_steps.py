@@ -1,6 +1,8 @@
 """Models of which only the steps are written: GANs, autoencoders, contrastive and diffusion models,
 as their authors write them for Keras, with tapes and without."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -738,3 +740,28 @@ def test_train_on_batch_begins_metrics_anew_whoever_wrote_their_reset():
                 logs = call(x[rows], np.zeros((len(x[rows]), 1)), return_dict=True)
                 assert logs["loss"] == x[rows].sum(1).mean()
     assert Resetting.resets >= 6  # before each batch: it is seen to run
+
+
+class NamesBySize(keras.Model):
+    """Names its outputs and its logs by the size of a batch."""
+
+    def call(self, x):
+        return {"b": x, "a": 2 * x} if x.shape[0] == 4 else {"a": x, "b": 2 * x}
+
+    def test_step(self, data):
+        x, _ = data
+        total = keras.ops.sum(x)
+        return {"b": total, "a": 2 * total} if x.shape[0] == 4 else {"c": total, "d": 0 * total}
+
+
+def test_outputs_and_logs_are_those_of_the_trace_for_their_size():
+    model, x = NamesBySize(), np.ones((4, 1), "float32")
+    model.compile()
+    for _ in range(2):
+        for run in (lambda x: model.predict(x, verbose=0), model.predict_on_batch):
+            assert {k: v[0, 0] for k, v in run(x).items()} == {"b": 1.0, "a": 2.0}
+            assert {k: v[0, 0] for k, v in run(x[:3]).items()} == {"a": 1.0, "b": 2.0}
+        evaluate = functools.partial(model.evaluate, verbose=0, return_dict=True)
+        for run in (evaluate, functools.partial(model.test_on_batch, return_dict=True)):
+            assert run(x, x) == {"b": 4.0, "a": 8.0}
+            assert run(x[:3], x[:3]) == {"c": 3.0, "d": 0.0}
