@@ -30,7 +30,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from keraslike import distribution
 from keraslike.core import context, lowering, rng
 from keraslike.core.boxed import unbox
-from keraslike.core.structures import flatten
+from keraslike.core.structures import flatten, tree_map
 from keraslike.core.variable import MetricState, RandomState
 from keraslike.tf import clusters, config, control, generators, ops, table
 from keraslike.tf.concrete import wrap_values
@@ -93,7 +93,7 @@ class ReplicaContext:
         if self.num_replicas_in_sync == 1:
             return value
         collective = jax.lax.psum if how is ReduceOp.SUM else jax.lax.pmean
-        return jax.tree.map(lambda x: collective(x, _AXIS), value)
+        return tree_map(lambda x: collective(x, _AXIS), value)
 
     def merge_call(self, merge_fn: Callable, args: tuple = (), kwargs: Any = None) -> Any:
         """The result of `merge_fn(strategy, *args, **kwargs)` for a single replica.
@@ -111,7 +111,7 @@ class ReplicaContext:
         """The values of all replicas, concatenated along an axis."""
         if self.num_replicas_in_sync == 1:
             return value
-        return jax.tree.map(lambda x: jax.lax.all_gather(x, _AXIS, axis=axis, tiled=True), value)
+        return tree_map(lambda x: jax.lax.all_gather(x, _AXIS, axis=axis, tiled=True), value)
 
 
 class Strategy:
@@ -180,8 +180,8 @@ class Strategy:
             axis: an axis of each value to reduce as well.
         """
         how = ReduceOp(str(getattr(reduce_op, "value", reduce_op)).upper())
-        parts = jax.tree.map(lambda x: _Parts(self._values(x)), value, is_leaf=_is_value)
-        return jax.tree.map(lambda p: _reduced(how, p.values, axis), parts, is_leaf=_is_parts)
+        parts = tree_map(lambda x: _Parts(self._values(x)), value, is_leaf=_is_value)
+        return tree_map(lambda p: _reduced(how, p.values, axis), parts, is_leaf=_is_parts)
 
     def gather(self, value: Any, axis: int) -> Any:
         """The values of all replicas, concatenated along an axis."""
@@ -428,7 +428,7 @@ def _run(strategy: Strategy, fn: Callable, args: tuple, kwargs: dict[str, Any]) 
     parts = [jax.tree.unflatten(found[0], [Tensor(x[i]) for x in out]) for i in range(count)]
     if found[0].num_leaves == 0:
         return parts[0]
-    return jax.tree.map(lambda *x: PerReplica(x), *parts, is_leaf=is_leaf)
+    return tree_map(lambda *x: PerReplica(x), *parts, is_leaf=is_leaf)
 
 
 def _stacked(strategy: Strategy, values: Sequence[Any]) -> Any:

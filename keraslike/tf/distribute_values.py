@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 
+from keraslike.core.structures import tree_map
 from keraslike.data.pipeline import DatasetIterator, check_outside_of_traces
 from keraslike.tf.signatures import TensorSpec, is_leaf
 
@@ -100,7 +101,7 @@ class DistributedDataset:
         spec = self._dataset.element_spec
         if self._replicas == 1:
             return spec
-        return jax.tree.map(lambda x: PerReplica([self._part(x)] * self._replicas), spec)
+        return tree_map(lambda x: PerReplica([self._part(x)] * self._replicas), spec)
 
     def _part(self, spec: Any) -> Any:
         if self._in_parts or not isinstance(spec, TensorSpec) or spec.shape[0] is None:
@@ -122,7 +123,7 @@ class DistributedDataset:
         for batch in self._dataset:
             group.append(batch)
             if len(group) == self._replicas:
-                yield jax.tree.map(lambda *x: PerReplica(x), *group, is_leaf=is_leaf)
+                yield tree_map(lambda *x: PerReplica(x), *group, is_leaf=is_leaf)
                 group = []
         if group:
             raise ValueError(
@@ -131,7 +132,7 @@ class DistributedDataset:
             )
 
     def _divided(self, batch: Any) -> Any:
-        return jax.tree.map(self._parts, batch, is_leaf=is_leaf)
+        return tree_map(self._parts, batch, is_leaf=is_leaf)
 
     def _parts(self, value: Any) -> PerReplica:
         size = len(value)
