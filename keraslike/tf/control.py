@@ -365,6 +365,8 @@ def _choose(
 
         return jax.lax.switch(index, [branch(i) for i in range(len(branches))])
 
+    choose.analyse = True  # type: ignore[attr-defined]
+    choose.results = [jnp.issubdtype(a.dtype, jnp.inexact) for a in avals]  # type: ignore[attr-defined]
     return _written(_run(choose, [index, *taken]), changed)
 
 

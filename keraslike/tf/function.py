@@ -30,6 +30,7 @@ from keraslike.tf.concrete import (
 )
 from keraslike.tf.errors import OutOfRangeError
 from keraslike.tf.fitting import check_others, checked_signature, fitted
+from keraslike.tf.recording import as_one_operation
 from keraslike.tf.signatures import (
     MISMATCH,
     TensorSpec,
@@ -89,7 +90,7 @@ class Function:
             self._note_part(args, kwargs)
             args, kwargs = wrap((args, kwargs))
             with rng.inlined():
-                return wrap_values(self._staged(*args, **kwargs))
+                return as_one_operation(wrap_values(self._staged(*args, **kwargs)))
         if not (self._in_python or run_eagerly):
             again = _copied(args)  # a failed trace may have advanced iterators
             try:

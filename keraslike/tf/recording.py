@@ -19,7 +19,7 @@ from keraslike.core.context import trace_state_clean
 from keraslike.core.structures import Keyed, map_items
 from keraslike.tf import dependence, derivatives
 from keraslike.tf.conversion import convert_to_tensor
-from keraslike.tf.structure import Structure
+from keraslike.tf.structure import Structure, is_traced
 from keraslike.tf.tensor import Tensor, _is_inexact, pass_on, precision, wrap
 
 
@@ -73,6 +73,24 @@ class GivenNode(Node):
 
     def pull(self, given: list[Tensor | None]) -> list[Tensor | None]:
         return self.gradients(given)
+
+
+def as_one_operation(out: Any) -> Any:
+    """The results of a function that is inlined in a trace, with gradients as if its call were one
+    operation: of each result with respect to all that one of them depends on."""
+    tensors = [x for x in leaves_of(out) if isinstance(x, Tensor) and _is_inexact(x._value)]
+    # Arrays from outside of the trace stay as they are, since they stand for captured tensors.
+    inputs = [x for x in tensors if is_traced(x) or isinstance(x._value, np.ndarray)]
+    if not context.state.tapes:
+        return out
+    outputs = [type(x)(x._value) for x in inputs]
+
+    def gradients(given: list[Tensor | None]) -> list[Tensor | None]:
+        return [Tensor(zero(x._value)) if g is None else g for x, g in zip(inputs, given)]
+
+    keep(GivenNode(inputs, outputs, gradients))
+    ours = {id(x): y for x, y in zip(inputs, outputs)}
+    return rebuilt(out, iter([ours.get(id(x), x) for x in leaves_of(out)]))
 
 
 def _pulled(node: Node, given: list[Tensor | None]) -> list[Tensor]:

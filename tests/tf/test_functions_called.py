@@ -400,6 +400,48 @@ def test_a_function_has_one_gradient_for_all_its_results():
         assert none is None and [float(g) for g in found] == expected
 
 
+def test_a_function_within_a_function_has_one_gradient_for_all_its_results():
+    v = tf.Variable(3.0)
+    several = tf.function(lambda x, y: (x * x, [y * v], tf.constant(1.0), tf.floor(x)))
+    same = tf.function(lambda x: {"same": x})
+
+    @tf.function
+    def gradients(x, y, z, by_tape):
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch([x, y])
+            results = tf.nest.flatten(several(x, y))
+            other = same(z)["same"]
+        gradient = tape.gradient if by_tape else tf.gradients
+        assert gradient(results, z) is None if by_tape else gradient(results, z) == [None]
+        assert not by_tape or tape.gradient(other, z) is None  # it is a result, and not followed
+        return [gradient(result, [x, y, v]) for result in results]
+
+    for by_tape in (True, False):
+        found = gradients(number(1.0), number(2.0), number(4.0), by_tape)
+        values = [[float(g) for g in each] for each in found]
+        assert values == [[2, 0, 0], [0, 3, 2], [0, 0, 0], [0, 0, 0]]
+
+
+def test_a_branch_on_a_tape_has_one_gradient_for_all_its_results():
+    """It is none for what no result of a branch depends on, as in TensorFlow."""
+
+    @tf.function
+    def gradients(x, y, z):
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch([x, y, z])
+            one, two, three = tf.cond(
+                x > 0.0,
+                lambda: (x * x, y * 1.0, tf.round(z)),
+                lambda: (x * 2.0, y * 2.0, tf.stop_gradient(z)),
+            )
+            rounded = tf.cond(x > 0.0, lambda: 1.0, lambda: tf.round(x))
+        assert tape.gradient([one, two, three], z) is None and tape.gradient(rounded, x) is None
+        return [tape.gradient(result, [x, y]) for result in (one, two, three)]
+
+    found = gradients(*(number(n) for n in (3.0, 4.0, 5.0)))
+    assert [[float(g) for g in each] for each in found] == [[6, 0], [0, 1], [0, 0]]
+
+
 def test_gradients_of_tensors_that_a_function_only_returns():
     x, y = number(1.0), number([2.0, 3.0])
     with tf.GradientTape(persistent=True) as tape:
