@@ -9,9 +9,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import export
 
 from keraslike.core import dtypes, host, registry
 from keraslike.core.annotations import checked
+from keraslike.core.boxed import with_sizes
 from keraslike.core.operation import op
 from keraslike.core.rng import SeedGenerator, draw_key
 from keraslike.ops import cpu_random
@@ -24,7 +26,10 @@ def _key(seed: Seed) -> jax.Array:
     return seed if isinstance(seed, jax.Array) else draw_key(seed)
 
 
-def _sizes(shape: int | Sequence[int]) -> tuple[int, ...]:
+def _sizes(shape: Any) -> tuple[int, ...]:
+    shape = with_sizes(shape)
+    if export.is_symbolic_dim(shape):
+        return (shape,)  # type: ignore[return-value]
     return (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(shape)
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, cast
 
 import numpy as np
+from jax import export
 
 from keraslike.core.errors import InvalidArgument
 from keraslike.core.notes import shown
@@ -43,7 +44,8 @@ def _is_boolean(value: Any) -> bool:
 
 
 def _is_integer(value: Any) -> bool:
-    return hasattr(value, "__index__")
+    # The symbol of an unknown size in an export is an integer as well.
+    return hasattr(value, "__index__") or export.is_symbolic_dim(value)
 
 
 def _is_text(value: Any) -> bool:

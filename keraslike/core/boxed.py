@@ -26,6 +26,10 @@ class Boxed:
         """The array."""
         raise NotImplementedError
 
+    def as_sizes(self) -> Any:
+        """What stands for it in the shape of an array: symbols for unknown sizes, or itself."""
+        return self
+
     @staticmethod
     def _dispatch(
         function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any = None
@@ -78,6 +82,26 @@ def unbox(tree: Any) -> Any:
     if isinstance(tree, Boxed):
         return tree.unbox()
     return tree if find_boxed(tree) is None else map_items(unbox, tree)
+
+
+def with_sizes(tree: Any) -> Any:
+    """The lists, tuples and dicts of `tree` with what stands for its boxed arrays in shapes."""
+    if isinstance(tree, Boxed):
+        return tree.as_sizes()
+    kind = type(tree)
+    if kind is list or kind is tuple:
+        return kind([with_sizes(item) for item in tree])
+    return {key: with_sizes(item) for key, item in tree.items()} if kind is dict else tree
+
+
+def takes_sizes(function: Function) -> Function:
+    """Wraps a function whose arguments are sizes and numbers."""
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        return function(*with_sizes(args), **with_sizes(kwargs))
+
+    return cast(Function, run)
 
 
 def note_rows(variable: Any, value: Any, indices: Any, rows: Any) -> None:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core import context, dtypes, sparsity
+from keraslike.core.boxed import takes_sizes
 from keraslike.core.operation import op
 from keraslike.core.symbolic import KerasTensor
 from keraslike.ops import wrap
@@ -33,6 +34,7 @@ def array(x: Any, dtype: Any = None) -> jax.Array:
     return jnp.array(wrap.array(x), dtype=None if dtype is None else _dtype(dtype))
 
 
+@takes_sizes
 def zeros(shape: Sequence[int] | int, dtype: Any = None) -> jax.Array:
     """Zeros, of the dtype `floatx()` if none is given.
 
@@ -42,6 +44,7 @@ def zeros(shape: Sequence[int] | int, dtype: Any = None) -> jax.Array:
     return jnp.zeros(shape, _dtype(dtype))
 
 
+@takes_sizes
 def ones(shape: Sequence[int] | int, dtype: Any = None) -> jax.Array:
     """Ones, of the dtype `floatx()` if none is given.
 
@@ -51,6 +54,7 @@ def ones(shape: Sequence[int] | int, dtype: Any = None) -> jax.Array:
     return jnp.ones(shape, _dtype(dtype))
 
 
+@takes_sizes
 def empty(shape: Sequence[int] | int, dtype: Any = None) -> jax.Array:
     """An array whose values do not matter.
 
@@ -60,6 +64,7 @@ def empty(shape: Sequence[int] | int, dtype: Any = None) -> jax.Array:
     return jnp.empty(shape, _dtype(dtype))
 
 
+@takes_sizes
 def full(shape: Sequence[int] | int, fill_value: Any, dtype: Any = None) -> jax.Array:
     """The same value everywhere, of the dtype `floatx()` if none is given.
 
@@ -69,6 +74,7 @@ def full(shape: Sequence[int] | int, fill_value: Any, dtype: Any = None) -> jax.
     return jnp.full(shape, operand(fill_value), _dtype(dtype))
 
 
+@takes_sizes
 def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> jax.Array:
     """Ones on a diagonal and zeros elsewhere.
 
@@ -78,6 +84,7 @@ def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> jax.Arra
     return jnp.eye(N, M, k, _dtype(dtype))
 
 
+@takes_sizes
 def identity(n: int, dtype: Any = None) -> jax.Array:
     """The identity matrix.
 
@@ -87,6 +94,7 @@ def identity(n: int, dtype: Any = None) -> jax.Array:
     return jnp.identity(n, _dtype(dtype))
 
 
+@takes_sizes
 def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> jax.Array:
     """Ones on and below a diagonal, zeros above.
 
@@ -96,6 +104,7 @@ def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> jax.Arra
     return jnp.tri(N, M, k, _dtype(dtype))
 
 
+@takes_sizes
 def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) -> jax.Array:
     """The numbers from `start` to before `stop` (from 0 to before `start`) in steps.
 

@@ -168,14 +168,11 @@ from keraslike.tf.ops import (
     ones,
     pad,
     range,
-    rank,
     repeat,
     reshape,
     reverse,
     roll,
     saturate_cast,
-    shape,
-    size,
     squeeze,
     stack,
     stop_gradient,
@@ -188,6 +185,7 @@ from keraslike.tf.printing import print_ as print
 from keraslike.tf.python import numpy_function, py_function
 from keraslike.tf.ragged import RaggedTensor
 from keraslike.tf.signatures import TensorSpec
+from keraslike.tf.sizes import rank, shape, size
 from keraslike.tf.slices import IndexedSlices
 from keraslike.tf.sorting import (
     argsort,

@@ -13,7 +13,7 @@ import numpy as np
 from flax import nnx
 
 from keraslike.core import base, context, lowering, rng
-from keraslike.core.boxed import Boxed, BoxedResults, Dispatching, is_recorded, unbox
+from keraslike.core.boxed import Boxed, BoxedResults, Dispatching, is_recorded, unbox, with_sizes
 from keraslike.core.collector import collect_dropped_models
 from keraslike.core.context import trace_state_clean
 from keraslike.core.errors import DEPENDS_ON_VALUES, NeedsPython
@@ -86,6 +86,7 @@ def dispatch(function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any
     Args:
         owner: the layer or loss whose method `function` is; `None` for a pure function.
     """
+    args, kwargs = with_sizes((args, kwargs))
     tensors: list[Any] = []
     spec = _split((args, kwargs), tensors)
     if owner is None:
@@ -241,6 +242,7 @@ class Reader:
         """Does nothing: a reader does not follow results."""
 
     def _dispatch(self, function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any = None):
+        args, kwargs = with_sizes((args, kwargs))
         tensors: list[Any] = []
         _split((args, kwargs), tensors)
         if any(isinstance(t, Tensor) for t in tensors):

@@ -503,12 +503,12 @@ def static(value: Any) -> Any:
     """
     if type(value) is int or value is None:
         return value
-    if isinstance(value, (list, tuple)):
-        return tuple(static(v) for v in value)
     if isinstance(value, nnx.Variable):
         value = value._raw_value
     if isinstance(value, Tensor):
-        value = value._value
+        value = value._held.tolist() if hasattr(value, "_held") else value._value
+    if isinstance(value, (list, tuple)):
+        return tuple(static(v) for v in value)
     if isinstance(value, jax.core.Tracer):
         raise NeedsPython(
             "Shapes, axes and counts must be known while a function is traced, but this one is "

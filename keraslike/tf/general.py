@@ -19,7 +19,7 @@ from flax import nnx
 from keraslike.core import context
 from keraslike.core.context import trace_state_clean
 from keraslike.core.jax_internals import outside_of_traces
-from keraslike.tf import dtypes, effects, indexing, messages, ops
+from keraslike.tf import dtypes, effects, indexing, messages, ops, sizes
 from keraslike.tf.conversion import _as_operand, constant, convert_to_tensor, index_dtype, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.moves import moves
@@ -152,7 +152,7 @@ def shape_n(input: Any, out_type: Any = dtypes.int32, name: Any = None) -> list[
     >>> [s.numpy().tolist() for s in tf.shape_n([[1, 2], [[3]]])]
     [[2], [1, 1]]
     """
-    return [ops.shape(x, out_type) for x in input]
+    return [sizes.shape(x, out_type) for x in input]
 
 
 def timestamp(name: Any = None) -> Tensor:

@@ -44,46 +44,6 @@ from keraslike.tf.tensor import WIDE, Tensor, run
 
 
 @operates
-def shape(input: Any, out_type: Any = None, name: str | None = None) -> Tensor:
-    """The shape, as a tensor that can be used as a shape.
-
-    >>> tf.shape([[1, 2]]).numpy().tolist()
-    [1, 2]
-    """
-    sizes = tuple(_as_operand(input).shape)
-    if not all(isinstance(s, int) for s in sizes):
-        return Symbols(sizes)  # type: ignore[return-value]
-    return Tensor(np.asarray(sizes, index_dtype("shape", out_type or dtypes.int32).as_numpy_dtype))
-
-
-class Symbols(tuple):
-    """A tensor of sizes, some of which are symbols during a trace with unknown sizes."""
-
-
-@operates
-def size(input: Any, out_type: Any = None, name: str | None = None) -> Tensor:
-    """The number of elements.
-
-    >>> tf.size([[1, 2], [3, 4]]).numpy().tolist()
-    4
-    """
-    count = math.prod(_as_operand(input).shape)
-    if not isinstance(count, int):
-        return convert_to_tensor(count, out_type or dtypes.int32)
-    return Tensor(np.asarray(count, dtypes.as_dtype(out_type or dtypes.int32).as_numpy_dtype))
-
-
-@operates
-def rank(input: Any, name: str | None = None) -> Tensor:
-    """The number of axes.
-
-    >>> tf.rank([[1, 2]]).numpy().tolist()
-    2
-    """
-    return constant(len(_as_operand(input).shape))
-
-
-@operates
 def cast(x: Any, dtype: Any, name: str | None = None) -> Tensor:
     """The values cast to another dtype.
 

@@ -30,12 +30,28 @@ def library_of(array: Any) -> Any:
 def on_host(state: Any, count: int) -> Any:
     """The state as a numpy array if its values are known and too few numbers are drawn to justify a
     program, otherwise as a JAX array."""
-    if count <= _FEW and not isinstance(state, jax.core.Tracer):
+    known = isinstance(count, int) and not isinstance(state, jax.core.Tracer)
+    if known and count <= _FEW:
         return np.asarray(state, np.uint64)
     return jnp.asarray(state).astype(np.uint64)
 
 
 _FEW = 2**16
+
+
+def _whole(count: Any) -> Any:
+    """A count as a number of 64 bits. It may be the symbol of an unknown size."""
+    with WIDE(True):
+        return np.uint64(count) if isinstance(count, int) else jnp.asarray(count).astype(np.uint64)
+
+
+def _below(count: Any) -> Any:
+    """The numbers below a count."""
+    return (
+        np.arange(count, dtype=np.uint64)
+        if isinstance(count, int)
+        else jnp.arange(count, dtype=np.uint64)
+    )
 
 
 def state_of(seeds: Any) -> Any:
@@ -75,8 +91,8 @@ def state_in_run(seed: int, run: Any, count: int, gap: int = GAP) -> Any:
     """
     with WIDE(True):
         xp = np if isinstance(run, int) else jnp
-        start = xp.asarray(run).astype(np.uint64) * np.uint64(count * gap)
-        return xp.stack([start, *map(np.uint64, _seeds(seed))])
+        start = xp.asarray(run).astype(np.uint64) * _whole(count * gap)
+        return library_of(start).stack([start, *map(np.uint64, _seeds(seed))])
 
 
 def _seeds(seed: int) -> tuple[int, int]:
@@ -89,14 +105,14 @@ def after(state: Any, count: int) -> Any:
     """The state of a generator after it has drawn the given count of numbers."""
     with WIDE(True):
         state = on_host(state, 0)
-        low = state[:1] + np.uint64(count * GAP)
+        low = state[:1] + _whole(count * GAP)
         high = state[1:2] + (low < state[:1]).astype(np.uint64)
-        return library_of(state).concatenate([low, high, state[2:]])
+        return library_of(low).concatenate([low, high, state[2:]])
 
 
 def _words(state: Any, count: int, step: int = 1, more: int = 1) -> Any:
     """Words in rows of four, `more` rows for each of `count` values of the counter."""
-    at = np.arange(count, dtype=np.uint64)[:, None] * np.uint64(step)
+    at = _below(count)[:, None] * np.uint64(step)
     return words_at(state, (at + np.arange(more, dtype=np.uint64)).reshape(-1))
 
 

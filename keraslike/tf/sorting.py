@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import export
 
-from keraslike.tf import dtypes, table
+from keraslike.tf import dtypes, ops, table
 from keraslike.tf.conversion import _as_operand, constant, index_dtype, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.indexing import _concrete
@@ -282,7 +283,7 @@ def sequence_mask(
     """
     lengths = _as_operand(lengths)
     longest = static(reduce_max(lengths) if maxlen is None else maxlen)
-    if not isinstance(longest, int):
+    if not isinstance(longest, int) and not export.is_symbolic_dim(longest):
         raise ValueError(f"maxlen must be a scalar. Received: {maxlen}")
-    steps = constant(np.arange(longest).astype(dtypes.as_dtype(lengths.dtype).as_numpy_dtype))
+    steps = ops.range(longest, dtype=lengths.dtype)
     return cast(less(steps, expand_dims(lengths, -1)), dtype)

@@ -24,6 +24,7 @@ from keraslike.tf import autograph, control, effects, ops, table
 from keraslike.tf.autograph import operator
 from keraslike.tf.conversion import convert_to_tensor, is_tensor
 from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.sizes import SizeTensor
 from keraslike.tf.structure import Structure, is_traced
 from keraslike.tf.tensor import Tensor, raw
 from keraslike.tf.tensor import _flatten as _flatten_tensor
@@ -523,7 +524,7 @@ class _Range(autograph.Unsized):
 def _range(of: Callable) -> Callable:
     def replaced(*args: Any, **kwargs: Any) -> Any:
         given = [*args, *kwargs.values()]
-        if any(map(is_traced, given)):
+        if any(is_traced(x) and type(x) is not SizeTensor for x in given):
             return _Range(*args, **kwargs)
         return of(*args, **kwargs)
 

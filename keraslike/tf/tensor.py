@@ -489,6 +489,8 @@ def run(
                     out = _known_now(fn, values, rest, kwargs)
             if out is _NOT_KNOWN:
                 out = wrap(fn(*values, *rest, **kwargs))
+                if follows_sizes is not None and not trace_state_clean():
+                    out = follows_sizes(fn, name, tensors, rest, kwargs, out)
     except Exception as error:
         if not own or type(error) not in _REFUSALS or not _fits(fn, values, rest, kwargs):
             shorten(error)
@@ -500,6 +502,9 @@ def run(
         pass_on([t for i, t in enumerate(tensors) if i in constant], out)
     return out if inspected is None else inspected(name, out)
 
+
+# Makes results in a trace remember the sizes that they hold: see `sizes.py`.
+follows_sizes: Callable | None = None
 
 # If set, this is called with the name and the results of each operation, and returns the results.
 inspected: Callable[[str, Any], Any] | None = None
