@@ -464,7 +464,9 @@ class Batching(Pipeline):
             except Exception:  # `reduce_func` may fail for a group without elements
                 return None
 
-        return self._then(enduring(make), unless(self._count), spec=known, batch_size=None)
+        made = self._then(enduring(make), unless(self._count), spec=known, batch_size=None)
+        made.computes_spec = True
+        return made
 
     def bucket_by_sequence_length(
         self,
@@ -530,12 +532,9 @@ class Batching(Pipeline):
 
         def known() -> Any:
             group = self._of_elements([])
-            whole = (
-                group.batch(1)
-                if no_padding
-                else group.padded_batch(1, padded_shapes, padding_values)
-            )
-            return whole._spec()
+            if no_padding:
+                return group.batch(1)._spec()
+            return group.padded_batch(1, padded_shapes, padding_values)._spec()
 
         return self._then(enduring(make), unless(self._count), spec=known, batch_size=None)
 

@@ -115,7 +115,7 @@ class Combining(Pipeline):
                     yield from begun(functools.partial(opened, element))
 
         made = self._then(enduring(make), UNKNOWN, spec=self._inner_spec(function), batch_size=None)
-        made.functions = (function,)
+        made.functions, made.computes_spec = (function,), True
         return made
 
     def _inner_spec(self, function: Any) -> Callable[[], Any]:
@@ -186,7 +186,9 @@ class Combining(Pipeline):
 
         endless = self._count == INFINITE and num_parallel_calls is not None  # as in TensorFlow
         count = INFINITE if endless else UNKNOWN
-        return self._then(enduring(make), count, spec=self._inner_spec(function), batch_size=None)
+        made = self._then(enduring(make), count, spec=self._inner_spec(function), batch_size=None)
+        made.computes_spec = True
+        return made
 
     @classmethod
     def sample_from_datasets(
@@ -272,6 +274,9 @@ def _chosen(
 ) -> Any:
     for part in parts:
         _check(part, "datasets")
+    known_now = [part._spec_at_once() for part in parts]
+    if all(spec is not None for spec in known_now):
+        common(*known_now)  # raises an error for elements of different kinds
 
     def make() -> Iterator[Any]:
         ended: set[int] = set()

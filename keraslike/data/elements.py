@@ -201,6 +201,9 @@ class View:
         """The value that a predicate returned, as a bool."""
         return bool(returned)
 
+    def check_predicate(self, specs: Any) -> None:
+        """Raises an error for the specs of what a predicate cannot return."""
+
     def check_state(self, known: Any, state: Any) -> Any:
         """The state that a function returned for the state `known`. Raises if they differ in
         structure or dtype."""
@@ -254,6 +257,11 @@ class Function:
 
     def specs(self, specs: Sequence[Any]) -> Any:
         """The specs of the results for arguments of these specs, or `None` if unknown."""
+        return None
+
+    def traced(self, specs: Sequence[Any]) -> Any:
+        """The specs of the results, where the function is traced when its data set is made. Raises
+        the errors of the function that do not depend on values."""
         return None
 
     def supposed(self, specs: Sequence[Any], of: Callable[[Any], Any] | None = None) -> list[Any]:

@@ -97,8 +97,16 @@ class Elementwise(Pipeline):
             return made._spec_of_call(function, arguments(self._spec()), self)
 
         made = self._then(start, spec=known, fetched=fetched)
-        made.is_map, made.functions = True, (function,)
+        made.is_map, made.functions, made.computes_spec = True, (function,), True
+        made._known_spec = self._traced(function)
         return made
+
+    def _traced(self, function: Function, *before: Any) -> Any:
+        """The specs of a function's results for the elements, after the arguments `before`; `None`
+        if it is not traced before there are elements."""
+        spec = self._spec_at_once()
+        given = (*before, spec) if before else arguments(spec)
+        return None if spec is None else function.traced(given)
 
     def _calls(self, num_parallel_calls: Any) -> int | None:
         """The number of threads, AUTOTUNE or `None`; raises an error for anything else."""
@@ -140,9 +148,16 @@ class Elementwise(Pipeline):
             lambda spec: spec.rows().inside(None) if getattr(spec, "shape", None) else spec, peeked
         )
 
+    def _predicate(self, predicate: Callable) -> Function:
+        test = self._view.function(predicate)
+        found = self._traced(test)
+        if found is not None:
+            self._view.check_predicate(found)
+        return test
+
     def filter(self, predicate: Callable, name: str | None = None) -> Any:
         """The elements for which `predicate` is true."""
-        test, holds = self._view.function(predicate), self._view.holds
+        test, holds = self._predicate(predicate), self._view.holds
         made = self._then(
             passing(lambda: filter(lambda e: holds(test(*arguments(e))), self._start(0))),
             UNKNOWN,
@@ -152,7 +167,7 @@ class Elementwise(Pipeline):
 
     def take_while(self, predicate: Callable, name: str | None = None) -> Any:
         """The elements before the first one for which `predicate` is false."""
-        test, holds = self._view.function(predicate), self._view.holds
+        test, holds = self._predicate(predicate), self._view.holds
         return self._then(
             passing(
                 lambda: itertools.takewhile(lambda e: holds(test(*arguments(e))), self._start(0))
@@ -162,7 +177,7 @@ class Elementwise(Pipeline):
 
     def enumerate(self, start: int = 0, name: str | None = None) -> Any:
         """Pairs of a number, from `start` on, and an element."""
-        begin = as_int(start) or 0
+        begin = _count(start)
 
         def numbered(start: Start) -> Start:
             return lambda first: zip(map(np.int64, itertools.count(begin + first)), start(first))
@@ -207,7 +222,8 @@ class Elementwise(Pipeline):
             return made._spec_of_call(function, (before, self._spec()), self, lambda pair: pair[1])
 
         made = self._then(passing(make), spec=known)
-        made.functions = (function,)
+        made.functions, made.computes_spec = (function,), True
+        self._traced(function, map_leaves(self._view.spec, state))
         return made
 
     def _initial(self, state: Any) -> Any:

@@ -53,6 +53,9 @@ class Pipeline:
     _shown_as = ""  # the name of TensorFlow's class for this data set
     inputs_at_once: int | None = None  # the number of inputs that an iteration starts, if not all
     functions: tuple[Any, ...] = ()  # the user's functions, which are notified of a new iteration
+    computes_spec = (
+        False  # whether elements are computed, or a user's function called, for the spec
+    )
     is_map = False  # whether `map` made it; TensorFlow fuses `map` and `batch`
 
     def _set(
@@ -177,6 +180,16 @@ class Pipeline:
             found = None if self._find_spec is None else self._find_spec()
             self._known_spec = self._peeked() if found is None else found
         return self._known_spec
+
+    def _spec_at_once(self) -> Any:
+        """The spec if nothing is computed for it, otherwise `None`."""
+        if self._known_spec is None and (
+            self._find_spec is None
+            or self.computes_spec
+            or any(each._spec_at_once() is None for each in self._inputs)
+        ):
+            return None
+        return self._spec()
 
     def _peeked(self, supposed: Sequence[Any] = ()) -> Any:
         """The spec of the first two elements.

@@ -19,6 +19,7 @@ import numpy as np
 from keraslike.core import lowering, rng
 from keraslike.core.boxed import Boxed
 from keraslike.core.context import trace_state_clean
+from keraslike.core.errors import AsksForValue, NeedsPython
 from keraslike.core.iteration import Steps
 from keraslike.core.structures import iter_leaves, map_items, map_leaves
 from keraslike.data import records, storage
@@ -28,11 +29,13 @@ from keraslike.data.pipeline import Optional, Pipeline
 from keraslike.tf import autograph, dtypes, effects, ragged, sparse, specs
 from keraslike.tf.concrete import ConcreteFunction
 from keraslike.tf.conversion import _numpy_of, convert_to_tensor
+from keraslike.tf.data import names
 from keraslike.tf.errors import (
     DataLossError,
     FailedPreconditionError,
     InvalidArgumentError,
     NotFoundError,
+    OperatorNotAllowedInGraphError,
     OutOfRangeError,
     of_python,
 )
@@ -248,11 +251,12 @@ class TensorView(View):
     def holds(self, returned: Any) -> bool:
         found = np.asarray(returned) if isinstance(returned, (np.ndarray, np.generic)) else None
         if found is None or found.dtype != bool or found.ndim:
-            raise ValueError(
-                "predicate must return one tf.bool, a scalar. "
-                f"Received: {map_leaves(self.spec, returned)}"
-            )
+            self.check_predicate(map_leaves(self.spec, returned))
         return bool(found)
+
+    def check_predicate(self, specs: Any) -> None:
+        if specs != ArraySpec((), "bool"):
+            raise ValueError(f"predicate must return one tf.bool, a scalar. Received: {specs}")
 
     def check_state(self, known: Any, state: Any) -> Any:
         """Raises TypeError for a state of other parts or dtypes: nothing is cast."""
@@ -283,15 +287,23 @@ class Untraceable(TypeError):
     """A function cannot be traced: it uses text, ragged or sparse tensors, or Python functions."""
 
 
+# Errors of traces that the function itself does not raise.
+_OF_TRACES = (
+    *(NeedsPython, AsksForValue, jax.errors.JAXTypeError, jax.errors.JAXIndexError),
+    OperatorNotAllowedInGraphError,
+)
+
+
 class Traced(Function):
     """A function of tensors, compiled once for each structure, shape and dtype of its arguments."""
 
     def __init__(self, function: Callable, view: View):
         if isinstance(function, CompiledFunction):  # this class compiles it instead
             function = function.python_function
-        super().__init__(function, view)
+        super().__init__(names.fixed(function), view)
         self._programs: dict[Any, _Program | None] = {}
         self._tracing = threading.RLock()
+        self._refused: type[Exception] | None = None  # the kind of error of a trace
         self._counter = 0  # the counters of runs, for programs with seeded draws
         self._runs: Iterator[int] | None = None  # the numbers of the runs of the function itself
         # A data set that a function returns for each element does not restart draws without a seed.
@@ -341,8 +353,8 @@ class Traced(Function):
                     return _Program(form(self._function), arguments, leaves)
             except Untraceable:
                 break
-            except Exception:  # the eager call raises the user's error
-                continue
+            except Exception as error:  # the eager call raises the user's error
+                self._refused = self._refused or type(error)
         return None
 
     def _of_specs(self, given: Sequence[Any], size: int = 0) -> _Program | None:
@@ -361,8 +373,8 @@ class Traced(Function):
         return None if key is None else self._program(key, examples, leaves)
 
     def specs(self, specs: Sequence[Any]) -> Any:
-        unknown = any(None in (getattr(s, "shape", None) or ()) for s in iter_leaves(tuple(specs)))
-        found = [self._of_specs(specs, size) for size in ((1, 7) if unknown else (0,))]
+        sizes = (1, 7) if _is_open(specs) else (0,)
+        found = [self._of_specs(specs, size) for size in sizes]
         if None in found:
             return None
         both = iter([p.out_specs for p in found][-1])  # type: ignore[union-attr]
@@ -370,10 +382,25 @@ class Traced(Function):
         built = found[0].rebuilt(out)  # type: ignore[union-attr]
         return map_leaves(lambda s: self._view.spec(s) if s is None else s, built)
 
+    def traced(self, specs: Sequence[Any]) -> Any:
+        if debugging or _is_open(specs):
+            return None
+        found = self.specs(specs)
+        if found is None and self._refused and not issubclass(self._refused, _OF_TRACES):
+            self._raise_as_refused(specs)
+        return found
+
+    def _raise_as_refused(self, specs: Sequence[Any]) -> None:
+        """Raises the error of a trace, if it is that of the eager function as well."""
+        try:
+            zeros = [map_leaves(lambda s: np.zeros(s.shape, s.dtype)[()], s) for s in specs]
+            super().__call__(*zeros)
+        except Exception as error:
+            if type(error) is self._refused:
+                raise
+
     def many(self, specs: Sequence[Any]) -> Callable | None:
-        if debugging or any(
-            None in (getattr(s, "shape", None) or ()) for s in iter_leaves(tuple(specs))
-        ):
+        if debugging or _is_open(specs):
             return None
         program = self._of_specs(specs)
         if program is None or program.changes:
@@ -385,6 +412,11 @@ class Traced(Function):
             return program.many(leaves)
 
         return run
+
+
+def _is_open(specs: Sequence[Any]) -> bool:
+    """Whether a size is unknown."""
+    return any(None in (getattr(s, "shape", None) or ()) for s in iter_leaves(tuple(specs)))
 
 
 class _Program:
