@@ -15,7 +15,7 @@ import numpy as np
 from keraslike.ops import products
 from keraslike.tf import bands, derivatives, diagonals, documentation, dtypes, table
 from keraslike.tf.conversion import _as_operand, joined, static
-from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.errors import InvalidArgumentError, NotFoundError
 from keraslike.tf.operation import operands, operation
 from keraslike.tf.ops import add_n
 from keraslike.tf.ops import eye as eye
@@ -47,8 +47,12 @@ def matmul(
     >>> tf.linalg.matmul([[1, 2]], [[3], [4]]).numpy().tolist()
     [[11]]
     """
-    if output_type is not None:
-        raise NotImplementedError("tf.matmul: output_type is not supported: use tf.cast().")
+    if output_type is not None and output_type != a.dtype.name:
+        if (a.dtype.name, output_type) not in (("int8", "int32"), ("uint8", "int32")):
+            raise NotFoundError(
+                f"tf.matmul has no output_type={output_type!r} for tensors of {a.dtype.name}."
+            )
+        a, b = a.astype(np.int32), b.astype(np.int32)
     if a.dtype.name in ("bool", "int8") or (a.dtype.name == "int16" and a.ndim == b.ndim == 2):
         raise InvalidArgumentError(f"tf.matmul does not accept tensors of {a.dtype.name}.")
     if min(a.ndim, b.ndim) < 2:

@@ -372,17 +372,27 @@ class MutableHashTable(Table):
     def insert(self, keys: Any, values: Any, name: str | None = None) -> None:
         """Sets the value of each key."""
         keys, values = self._keys_of(keys), _known(convert_to_tensor(values, self.value_dtype))
-        shape = tuple(self.default_value.shape)
-        if values.shape != (*keys.shape, *shape):
+        outer, shape = self._shape_of(keys), tuple(self.default_value.shape)
+        if values.shape != (*outer, *shape):
             raise InvalidArgumentError(
-                f"Expected shape {[*keys.shape, *shape]} for value, got {list(values.shape)}"
+                f"Expected shape {[*outer, *shape]} for value, got {list(values.shape)}"
             )
-        self._rows.update(zip(keys.ravel().tolist(), values.reshape(-1, *shape).copy()))
+        self._rows.update(zip(self._listed(keys), values.reshape(-1, *shape).copy()))
 
     def remove(self, keys: Any, name: str | None = None) -> None:
         """Removes keys, if they are in the table."""
-        for key in self._keys_of(keys).ravel().tolist():
+        keys = self._keys_of(keys)
+        self._shape_of(keys)
+        for key in self._listed(keys):
             self._rows.pop(key, None)
+
+    def _listed(self, keys: np.ndarray) -> list[Any]:
+        """The keys in an array."""
+        return keys.ravel().tolist()
+
+    def _shape_of(self, keys: np.ndarray) -> tuple[int, ...]:
+        """The shape of the values' outer axes."""
+        return keys.shape
 
     def lookup(self, keys: Any, dynamic_default_values: Any = None, name: str | None = None) -> Any:
         """The value of each key. That of an unknown key is its row of `dynamic_default_values` or,
@@ -397,15 +407,17 @@ class MutableHashTable(Table):
         return {"-keys": np.asarray(keys._value), "-values": np.asarray(values._value)}
 
     def _restore(self, found: dict[str, np.ndarray]) -> None:
-        keys, values = found["-keys"], found["-values"]
+        self._set_rows(found["-keys"].tolist(), found["-values"])
+
+    def _set_rows(self, keys: list[Any], values: np.ndarray) -> None:
         inner = tuple(self.default_value.shape)
-        if values.shape != (*keys.shape, *inner):
+        if values.shape != (len(keys), *inner):
             raise ValueError(
                 f"The table takes values of shape {list(inner)}; the checkpoint has "
                 f"{list(values.shape)} for {len(keys)} keys."
             )
         values = values.astype(self.value_dtype.dtype)
-        self._rows = dict(zip(keys.tolist(), values.reshape(-1, *inner)))
+        self._rows = dict(zip(keys, values.reshape(-1, *inner)))
 
     def _keys_of(self, keys: Any) -> np.ndarray:
         keys = convert_to_tensor(keys, dtype_hint=self.key_dtype)
@@ -416,21 +428,22 @@ class MutableHashTable(Table):
         return _known(keys)
 
     def _found(self, keys: Any, instead: Any = None) -> Any:
-        places, default = _known(keys), np.asarray(self.default_value._value)
-        others = [default] * places.size
+        known, default = _known(keys), np.asarray(self.default_value._value)
+        shape, places = self._shape_of(known), self._listed(known)
+        others = [default] * len(places)
         if instead is not None:
             given = _known(convert_to_tensor(instead, self.value_dtype))
-            full = (*places.shape, *default.shape)
+            full = (*shape, *default.shape)
             if given.shape not in (default.shape, full):
                 raise InvalidArgumentError(
                     f"dynamic_default_values must be of shape {default.shape} or {full}. "
                     f"Received: shape {given.shape}"
                 )
-            others = [given] * places.size
+            others = [given] * len(places)
             if given.shape == full:
                 others = list(given.reshape(-1, *default.shape))
-        rows = [self._rows.get(key, row) for key, row in zip(places.ravel().tolist(), others)]
-        return self._stacked(rows, places.shape)
+        rows = [self._rows.get(key, row) for key, row in zip(places, others)]
+        return self._stacked(rows, shape)
 
     def _stacked(self, rows: list[Any], shape: tuple[int, ...]) -> Tensor:
         inner = tuple(self.default_value.shape)
@@ -439,11 +452,18 @@ class MutableHashTable(Table):
             out[place] = (
                 row[()] if isinstance(row, np.ndarray) else row
             )  # a scalar text rather than an array
-        return Tensor(out.reshape(*shape, *inner))
+        return Tensor(out.reshape((*shape, *inner)))
 
 
 class DenseHashTable(MutableHashTable):
-    """A `MutableHashTable` with two reserved keys, `empty_key` and `deleted_key`."""
+    """A `MutableHashTable` with two reserved keys, `empty_key` and `deleted_key`. If these are
+    vectors, so are all keys.
+
+    >>> table = DenseHashTable(tf.int64, tf.int64, -1, empty_key=[0, 0], deleted_key=[-1, -1])
+    >>> table.insert([[1, 2], [3, 4]], [5, 6])
+    >>> table.lookup([[3, 4], [9, 9]]).numpy().tolist()
+    [6, -1]
+    """
 
     def __init__(
         self,
@@ -458,10 +478,16 @@ class DenseHashTable(MutableHashTable):
         experimental_is_anonymous: bool = False,
     ):
         super().__init__(key_dtype, value_dtype, default_value, name)
-        self._refused = [
-            _known(convert_to_tensor(key, self.key_dtype)).item()
-            for key in (empty_key, deleted_key)
-        ]
+        empty, deleted = (
+            _known(convert_to_tensor(key, self.key_dtype)) for key in (empty_key, deleted_key)
+        )
+        if empty.shape != deleted.shape or empty.ndim > 1:
+            raise InvalidArgumentError(
+                "empty_key and deleted_key must be scalars, or vectors of one size. Received: "
+                f"shapes {list(empty.shape)} and {list(deleted.shape)}"
+            )
+        self._of_key = empty.shape
+        self._refused = [*self._listed(empty), *self._listed(deleted)]
         count = 1 << 17 if initial_num_buckets is None else initial_num_buckets
         if self._refused[0] == self._refused[1]:
             raise InvalidArgumentError(
@@ -478,20 +504,25 @@ class DenseHashTable(MutableHashTable):
         found = self._stored()
         return constant(found["-keys"]), constant(found["-values"])
 
-    def _keys_of(self, keys: Any) -> np.ndarray:
-        return self._checked(super()._keys_of(keys))
+    def _listed(self, keys: np.ndarray) -> list[Any]:
+        if not self._of_key:
+            return super()._listed(keys)
+        return list(map(tuple, keys.reshape(-1, *self._of_key).tolist()))
 
-    def _found(self, keys: Any, instead: Any = None) -> Any:
-        self._checked(_known(keys))
-        return super()._found(keys, instead)
-
-    def _checked(self, keys: np.ndarray) -> np.ndarray:
-        if keys.ndim > 1:
-            raise InvalidArgumentError(f"Keys must be a vector. Received: shape {keys.shape}")
-        for key in keys.ravel().tolist():
+    def _shape_of(self, keys: np.ndarray) -> tuple[int, ...]:
+        """The shape of the keys without that of one key. Raises InvalidArgumentError for keys of
+        another shape, and for a reserved one."""
+        count = keys.ndim - len(self._of_key)
+        alike = keys.shape[count:] == self._of_key
+        # TensorFlow takes further axes only if their sizes are 1.
+        if count < 0 or not alike or any(n != 1 for n in keys.shape[1:count]):
+            raise InvalidArgumentError(
+                f"Expected keys of shape {list(self._of_key)}. Received: shape {list(keys.shape)}"
+            )
+        for key in self._listed(keys):
             if key in self._refused:
                 raise InvalidArgumentError(f"Using the empty_key or deleted_key: {_shown(key)}")
-        return keys
+        return keys.shape[:count]
 
     # TensorFlow stores the buckets of its hash table. A key is in the first free bucket, starting
     # at that of its hash, with steps that grow by one.
@@ -501,8 +532,7 @@ class DenseHashTable(MutableHashTable):
         while 5 * len(self._rows) >= 4 * count:
             count *= 2
         width = int(np.prod(self.default_value.shape, dtype=int))
-        like = np.empty(0, self.key_dtype.dtype)
-        keys = _array([self._refused[0]] * count, like)
+        keys = [self._refused[0]] * count
         values = np.zeros((count, width), self.value_dtype.dtype)
         taken = np.zeros(count, bool)
         for key, row in self._rows.items():
@@ -511,16 +541,24 @@ class DenseHashTable(MutableHashTable):
                 step += 1
                 place = (place + step) & (count - 1)
             taken[place], keys[place], values[place] = True, key, row.reshape(-1)
-        return {"-keys": keys[:, None], "-values": values}
+        parts = [part for key in keys for part in (key if self._of_key else [key])]
+        flat = _array(parts, np.empty(0, self.key_dtype.dtype))
+        return {"-keys": flat.reshape(count, -1), "-values": values}
 
     def _restore(self, found: dict[str, np.ndarray]) -> None:
-        keys = found["-keys"].reshape(-1)
-        used = np.array([key not in self._refused for key in keys.tolist()], bool)
+        keys = self._listed(found["-keys"])
+        used = np.array([key not in self._refused for key in keys], bool)
         values = found["-values"][used].reshape(-1, *self.default_value.shape)
-        super()._restore({"-keys": keys[used], "-values": values})
+        self._set_rows([key for key in keys if key not in self._refused], values)
 
 
 def _hash(key: Any) -> int:
+    if isinstance(key, tuple):
+        combined = 0
+        for part in key:
+            mixed = _hash(part) + 0x9E3779B97F4A7800 + (combined << 10) + (combined >> 4)
+            combined ^= mixed % 2**64
+        return combined
     return hashing.murmur(key) if isinstance(key, bytes) else int(key)
 
 
@@ -540,6 +578,8 @@ def _wide(function: Any) -> Any:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return str(list(map(_shown, value)))
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 

@@ -44,12 +44,54 @@ def test_a_dense_table_exports_its_buckets():
     assert keys == [[0], [0], [0], [11], [12], [29], [0], [0]]
     assert values == [[0], [0], [0], [1], [2], [3], [0], [0]]
     for refused in (
-        lambda: table.lookup(tf.constant([[1], [2]], tf.int64)),
+        lambda: table.lookup(tf.constant([[1, 2]], tf.int64)),
         lambda: dense(tf.int64, tf.int64, -1, 5, 5),
         lambda: dense(tf.int64, tf.int64, -1, 0, -1, initial_num_buckets=12),
     ):
         with pytest.raises(tf.errors.InvalidArgumentError):
             refused()
+
+
+def test_a_dense_table_of_vectors():
+    dense = tf.lookup.experimental.DenseHashTable
+    table = dense(tf.int64, tf.float32, [0.0, 1.0], [0, 0], [-1, -1], initial_num_buckets=8)
+    table.insert([[1, 2], [3, 4], [5, 6]], [[10.0, 20.0], [30.0, 40.0], [50.0, 60.0]])
+    assert table.lookup([[5, 6], [9, 9]]).numpy().tolist() == [[50, 60], [0, 1]]
+    assert table.lookup([[[1, 2]]]).numpy().tolist() == [[[10, 20]]]
+    keys, values = (part.numpy().tolist() for part in table.export())
+    assert keys == [[0, 0], [0, 0], [0, 0], [1, 2], [5, 6], [0, 0], [0, 0], [3, 4]]
+    assert values == [[0, 0], [0, 0], [0, 0], [10, 20], [50, 60], [0, 0], [0, 0], [30, 40]]
+    of_text = dense(tf.string, tf.int64, -1, ["", ""], ["$", "$"])
+    of_text.insert([["a", "b"]], [1])
+    assert of_text.lookup([["a", "b"], ["b", "a"]]).numpy().tolist() == [1, -1]
+    of_scalars = dense(tf.int64, tf.int64, -1, 0, -1)
+    of_scalars.insert([1], [10])
+    assert of_scalars.lookup(1).numpy() == 10
+    assert of_scalars.lookup([[1], [5]]).numpy().tolist() == [[10], [-1]]
+    for refused in (
+        lambda: table.insert([[0, 0]], [[1.0, 2.0]]),
+        lambda: table.insert([[0, 1, 2]], [[1.0, 2.0]]),
+        lambda: table.lookup([[0, 0]]),
+        lambda: dense(tf.int64, tf.int64, 1, [[0]], [[-1]]),
+        lambda: dense(tf.int64, tf.int64, 1, [0, 0], -1),
+    ):
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            refused()
+
+
+def test_a_dense_table_of_vectors_is_restored(tmp_path):
+    def table():
+        made = tf.Module()
+        dense = tf.lookup.experimental.DenseHashTable
+        made.table = dense(tf.int64, tf.int64, [-1, -1], [0, 0], [-1, -1])
+        return made
+
+    first, second = table(), table()
+    first.table.insert([[1, 2], [3, 4]], [[5, 6], [7, 8]])
+    path = tf.train.Checkpoint(model=first).save(str(tmp_path / "tables"))
+    tf.train.Checkpoint(model=second).restore(path)
+    found = second.table.lookup([[3, 4], [1, 2], [2, 1]])
+    assert found.numpy().tolist() == [[7, 8], [5, 6], [-1, -1]] and second.table.size() == 2
 
 
 def test_file_names_of_tables():
