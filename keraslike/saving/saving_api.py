@@ -311,6 +311,8 @@ def load_weights(
         filepath: a path ending in `.weights.h5`, `.weights.json`, `.keras`, `.safetensors`, or
             `.h5` or `.hdf5` in the older format, or a directory as for `load_model`.
         skip_mismatch: whether to leave weights that do not fit unchanged, with a warning for each.
+            As in Keras, the weights of the same layer that come after them are left unchanged too
+            (all of them if the file has another number), except with a file in the older format.
         by_name: whether to match layers by name, with a file in the older format.
         objects_to_skip: with `.weights.h5` or `.weights.json`, layers to leave unchanged, including
             sublayers that are not part of other layers.

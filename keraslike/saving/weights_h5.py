@@ -312,7 +312,8 @@ def load(
     Args:
         root: a model or layer whose weights exist.
         reader: the `Reader` of the file, or an object with the same methods.
-        skip_mismatch: whether to leave weights that do not fit unchanged, with a warning for each.
+        skip_mismatch: whether to leave weights that do not fit unchanged, with a warning for each,
+            and those of the same layer that come after them.
         calls: calls of methods that load other things, made after the arrays are assigned.
         skip: objects to leave unchanged, including those below them that no other object holds.
 
@@ -353,28 +354,46 @@ def load(
             continue
         else:
             own = _own_variables(obj)
-        for key, variable in own.items():
-            where = _where(path, key, variable)
-            if key not in stored:
-                none = "none" if stored else "none (the layer received 0 variables)"
-                problems.append(f"{where}: expected shape {shape_of(variable)}, found {none}")
-            elif tuple(stored[key].shape) != shape_of(variable):
-                found = tuple(stored[key].shape)
-                problems.append(f"{where}: expected shape {shape_of(variable)}, found {found}")
-            else:
-                fitting.append((where, variable, stored[key]))
-        problems.extend(
-            f"{_where(path, key)}: expected none, found shape {tuple(stored[key].shape)}"
-            for key in stored
-            if key not in own
-            if not isinstance(obj, Optimizer)
-        )
+        found, wrong = _match(path, obj, own, stored)
+        fitting += found
+        problems += wrong
     unused = _unused(reader, places)  # Checked before anything is changed.
     put(root, reader, fitting, [*own_methods, *calls], problems, skip_mismatch)
     if unused:
         warn_user(
             f"'{reader.label}' has weights that the model has no place for: {', '.join(unused)}"
         )
+
+
+def _match(
+    path: str, obj: Any, own: dict[str, nnx.Variable], stored: dict[str, Any]
+) -> tuple[list[tuple[str, nnx.Variable, Any]], list[str]]:
+    """An object's Variables with the datasets that they receive, and descriptions of what does not
+    fit.
+
+    As in Keras, an object takes its arrays in order, up to the first that does not fit, and none if
+    the file has more or fewer: a bias is not taken without the kernel that it belongs to.
+    """
+    fitting: list[tuple[str, nnx.Variable, Any]] = []
+    problems: list[str] = []
+    for key, variable in own.items():
+        where, shape = _where(path, key, variable), shape_of(variable)
+        if key not in stored:
+            none = "none" if stored else "none (the layer received 0 variables)"
+            problems.append(f"{where}: expected shape {shape}, found {none}")
+        elif tuple(stored[key].shape) != shape:
+            problems.append(f"{where}: expected shape {shape}, found {tuple(stored[key].shape)}")
+        elif not problems:
+            fitting.append((where, variable, stored[key]))
+    if not isinstance(obj, Optimizer):
+        problems.extend(
+            f"{_where(path, key)}: expected none, found shape {tuple(stored[key].shape)}"
+            for key in stored
+            if key not in own
+        )
+    if problems and len(stored) != len(own):
+        fitting.clear()
+    return fitting, problems
 
 
 def _walk_of(root: Any, reader: Any) -> list[tuple[str, Any]]:

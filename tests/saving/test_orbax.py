@@ -164,13 +164,12 @@ def test_an_older_checkpoint_and_no_compile(saved):
 
 
 def test_a_mismatch_can_be_skipped(saved):
-    model, directory = saved
+    _, directory = saved
     wide = small(5)
     before = wide.get_weights()
     with pytest.warns(UserWarning, match=r"expected shape \(4, 5\), found \(4, 3\)"):
         wide.load_weights(directory, skip_mismatch=True)
-    np.testing.assert_array_equal(wide.get_weights()[0], before[0])
-    np.testing.assert_array_equal(wide.get_weights()[3], model.get_weights()[3])
+    assert all(map(np.array_equal, before, wide.get_weights()))
 
 
 # -- when it is saved -------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import pathlib
 
 import h5py
 import jax.numpy as jnp
+import keras
 import numpy as np
 import optax
 import pytest
@@ -234,9 +235,8 @@ def test_weights_of_other_shapes(tmp_path):
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights()))
 
 
-def test_skip_mismatch_takes_what_fits(tmp_path):
-    written = small(5)
-    written.save_weights(tmp_path / "w.weights.h5")
+def test_skip_mismatch_names_what_does_not_fit(tmp_path):
+    small(5).save_weights(tmp_path / "w.weights.h5")
     model = small(3)
     before = model.get_weights()
     with pytest.warns(UserWarning) as warned:
@@ -244,8 +244,46 @@ def test_skip_mismatch_takes_what_fits(tmp_path):
     places = ["layers/dense/vars/0", "layers/dense/vars/1", "layers/dense_1/vars/0"]
     assert len(warned) == 3
     assert all(place in str(w.message) for place, w in zip(places, warned))
-    assert np.array_equal(model.get_weights()[0], before[0])
-    assert np.array_equal(model.get_weights()[3], written.get_weights()[3])
+    assert all(map(np.array_equal, before, model.get_weights()))
+
+
+def filled(library, value, wide=False, use_bias=True, center=True):
+    """A model whose weights all have one value."""
+    units = 3 if wide else 2
+    model = library.Sequential(
+        [
+            library.Input((2,)),
+            library.layers.Dense(units, use_bias=use_bias),
+            library.layers.BatchNormalization(center=center),
+            library.layers.Dense(2),
+        ]
+    )
+    model.set_weights([np.full(w.shape, value, "float32") for w in model.get_weights()])
+    return model
+
+
+@pytest.mark.parametrize("ending", [".weights.h5", ".keras", ".weights.json"])
+@pytest.mark.parametrize(
+    ("written", "read", "taken"),
+    [
+        ({"wide": True}, {}, [0, 0, 0, 0, 0, 0, 0, 0]),  # The last bias follows its kernel.
+        ({"use_bias": False}, {}, [0, 0, 1, 1, 1, 1, 1, 1]),
+        ({}, {"use_bias": False}, [0, 1, 1, 1, 1, 1, 1]),
+        ({"center": False}, {}, [1, 1, 0, 0, 0, 0, 1, 1]),
+    ],
+)
+def test_skip_mismatch_takes_of_a_layer_what_keras_takes(tmp_path, ending, written, read, taken):
+    path = tmp_path / f"w{ending}"
+    source = filled(keraslike, 1.0, **written)
+    if ending == ".keras":
+        source.save(path)
+    else:
+        source.save_weights(path, max_shard_size=1 if ending == ".weights.json" else None)
+    for library in (keras, keraslike):
+        model = filled(library, 0.0, **read)
+        with pytest.warns(UserWarning):
+            model.load_weights(path, skip_mismatch=True)
+        assert [float(w.max()) for w in model.get_weights()] == taken
 
 
 def test_missing_and_surplus_weights(tmp_path):
