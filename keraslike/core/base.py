@@ -8,6 +8,7 @@ it holds, each once however often it is shared. Everything else is static struct
 from __future__ import annotations
 
 import collections
+import copy
 import inspect
 import itertools
 import operator
@@ -17,10 +18,9 @@ from typing import Any, ClassVar, TypeVar
 import jax
 from flax import nnx
 
-from keraslike.core import context, flax_internals, serialization
+from keraslike.core import context, flax_internals, pickling, serialization
 from keraslike.core.annotations import check_constructor, with_defaults
 from keraslike.core.guards import Guard, Locks, guards_of
-from keraslike.core.pickling import picklable
 from keraslike.core.static import Static
 from keraslike.core.structures import iter_leaves, map_leaves
 from keraslike.core.tracebacks import handled, is_ours, shorten
@@ -297,13 +297,13 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
         return known
 
     def __getstate__(self) -> dict[str, Any]:
-        return picklable(self._persistent_attributes())
+        return pickling.picklable(self._persistent_attributes())
+
+    __reduce_ex__ = pickling.reduce
 
     # nnx copies through split and merge, which would lose what is not in the tree (the optimizer,
     # the arguments of `compile`). Python's own mechanism copies everything.
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        import copy
-
         new = object.__new__(type(self))
         memo[id(self)] = new
         vars(new).update(copy.deepcopy(self._persistent_attributes(), memo))

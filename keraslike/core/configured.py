@@ -41,6 +41,7 @@ class Configured(ComparedByAttributes):
 
     _constructor_args = Object._constructor_args
     get_config = Object.get_config
+    __reduce_ex__ = Object.__reduce_ex__
     from_config = classmethod(Object.from_config.__func__)
 
     def __repr__(self) -> str:

@@ -1,7 +1,8 @@
-"""Pickling of functions that pickle refuses: nested functions and lambdas."""
+"""Pickling of what pickle refuses: nested functions, lambdas, and objects of nested classes."""
 
 from __future__ import annotations
 
+import copyreg
 import dataclasses
 import importlib
 import marshal
@@ -12,6 +13,7 @@ from typing import Any
 
 import jax
 
+from keraslike.core import registry
 from keraslike.core.structures import map_leaves
 
 
@@ -39,6 +41,18 @@ def _picklable(value: Any) -> Any:
     return value
 
 
+def reduce(self: Any, protocol: Any) -> Any:
+    """`__reduce_ex__` for objects whose class may have been defined in a function.
+
+    As where Keras unpickles a model, such a class is found by the name under which it was
+    registered, or among the custom objects in scope.
+    """
+    reduced = object.__reduce_ex__(self, protocol)
+    if reduced[0] is not copyreg.__newobj__ or is_found(type(self)):  # type: ignore[attr-defined]
+        return reduced
+    return _new, (_ByRegisteredName(type(self)),), *reduced[2:]
+
+
 def is_found(function: Any) -> bool:
     try:
         return find(function.__module__, function.__qualname__) is function
@@ -59,6 +73,30 @@ class _ByName:
 
     def __reduce__(self) -> Any:
         return find, (self.function.__module__, self.function.__qualname__)
+
+
+@dataclasses.dataclass(eq=False)
+class _ByRegisteredName:
+    cls: type
+
+    def __reduce__(self) -> Any:
+        return _find_registered, (registry.get_registered_name(self.cls),)
+
+
+def _find_registered(name: str) -> type:
+    found = registry.get_registered_object(name)
+    if found is None:
+        raise TypeError(
+            f"The class {name!r} is not known here. Register it by "
+            "@register_keras_serializable(), or unpickle the object within a custom_object_scope "
+            "that has it."
+        )
+    return found
+
+
+def _new(cls: Any) -> Any:
+    """An object without attributes; copy.copy passes the class as it was packed."""
+    return object.__new__(cls.cls if isinstance(cls, _ByRegisteredName) else cls)
 
 
 @dataclasses.dataclass(eq=False)

@@ -1,5 +1,6 @@
 """Sequential, Functional and subclassed models."""
 
+import copy
 import pickle
 import re
 
@@ -536,3 +537,76 @@ def test_a_summary_shows_only_the_calls_in_its_own_graph():
     keras.Model(i, shared(inner(i)) + 1).summary(print_fn=lines.append, line_length=100)
     rows = [line for line in "\n".join(lines).splitlines() if "shared (Dense)" in line]
     assert len(rows) == 1 and "inner[0][0]" in rows[0] and "i[0][0]" not in rows[0]
+
+
+# -- pickles of objects whose classes pickle does not find by their names --------------------
+
+
+def nested_classes(k):
+    @k.saving.register_keras_serializable("nested")
+    class Scale(k.layers.Layer):
+        def build(self, shape):
+            self.factor = self.add_weight(shape=shape[-1:], initializer=Small(), name="factor")
+
+        def call(self, x):
+            return x * self.factor
+
+    @k.saving.register_keras_serializable("nested", "little")
+    class Small(k.initializers.Initializer):
+        def __call__(self, shape, dtype=None):
+            return k.ops.full(shape, 0.25, dtype)
+
+    @k.saving.register_keras_serializable("nested")
+    class Cubed(k.losses.Loss):
+        def call(self, y_true, y_pred):
+            return k.ops.mean(k.ops.abs(y_true - y_pred) ** 3, axis=-1)
+
+    class Net(k.Model):
+        def __init__(self, units=2, **kwargs):
+            super().__init__(**kwargs)
+            self.units, self.scale, self.last = units, Scale(), k.layers.Dense(units)
+
+        def call(self, x):
+            return self.last(self.scale(x))
+
+        def get_config(self):
+            return {**super().get_config(), "units": self.units}
+
+    return Net, Cubed
+
+
+def check_pickle(k, model, scope):
+    x, y = np.ones((4, 2), "float32"), np.ones((4, 3), "float32")
+    model.fit(x, y, verbose=0)
+    data = pickle.dumps(model)
+    with k.saving.custom_object_scope(scope):
+        other = pickle.loads(data)
+    assert type(other) is type(model) and type(other.loss) is type(model.loss)
+    np.testing.assert_array_equal(np.asarray(model(x)), np.asarray(other(x)))
+    model.fit(x, y, verbose=0)
+    other.fit(x, y, verbose=0)
+    np.testing.assert_allclose(np.asarray(model(x)), np.asarray(other(x)), atol=1e-6)
+
+
+@pytest.mark.parametrize("k", [oracle, keras], ids=["keras", "keraslike"])
+def test_pickles_of_nested_classes(k):
+    Net, Cubed = nested_classes(k)
+    model = k.Sequential([k.Input((2,)), Net(3).scale, k.layers.Dense(3)])
+    model.compile("adam", Cubed())
+    check_pickle(k, model, {})
+
+
+def test_a_pickle_of_a_nested_class_that_is_not_registered_needs_it_in_scope():
+    Net, Cubed = nested_classes(keras)
+    model = Net(3)
+    model.compile("adam", Cubed())
+    check_pickle(keras, model, {"Net": Net})
+    with pytest.raises(TypeError, match="Net.*custom_object_scope"):
+        pickle.loads(pickle.dumps(model))
+
+
+def test_copies_of_objects_of_nested_classes_need_no_name():
+    Net, _ = nested_classes(keras)
+    model = Net(3)
+    for other in (copy.copy(model), copy.deepcopy(model)):
+        assert type(other) is Net and other.units == 3
