@@ -39,7 +39,7 @@ class MasksAndLosses:
         if "mask" in takes and given.get("mask") is None:
             if masks is not None:
                 kwargs["mask"] = masks
-        elif masks is not None and not (self.supports_masking or named or "mask" in takes):
+        elif jax.tree.leaves(masks) and not (self.supports_masking or named or "mask" in takes):
             warn_user(
                 f"Layer '{self.name}' ({type(self).__name__}) was given an input with a mask, but "
                 "does not support masking: the mask ends here."
@@ -55,12 +55,8 @@ class MasksAndLosses:
 
     def _set_masks(self, inputs: Any, outputs: Any, previous: Any) -> None:
         masks = unbox(self.compute_mask(inputs, previous))  # functions of TensorFlow give boxes
-        flat = leaves(outputs)
-        if isinstance(masks, (list, tuple)):
-            masks = list(masks)
-        else:
-            masks = [masks] * len(flat)
-        for tensor, mask in zip(flat, masks, strict=False):
+        flat = jax.tree.leaves(masks, is_leaf=lambda mask: mask is None)
+        for tensor, mask in zip(leaves(outputs), flat, strict=False):
             if mask is not None:
                 context.set_mask(tensor, mask)
 
@@ -136,8 +132,8 @@ class MaskOf(operation.FunctionOperation):
 
 
 def masks_of(value: Any) -> Any:
-    """The masks of the arrays in a structure, in the same structure; `None` if there are none."""
+    """The masks of the arrays in a structure, in the same structure; `None` for other values."""
     if isinstance(value, jax.Array):
         return context.get_mask(value)
-    masks = tree_map(context.get_mask, value)
-    return masks if jax.tree.leaves(masks) else None
+    holds_arrays = any(isinstance(x, jax.Array) for x in leaves(value))
+    return tree_map(context.get_mask, value) if holds_arrays else None

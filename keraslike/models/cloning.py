@@ -12,6 +12,7 @@ from keraslike.core.annotations import checked
 from keraslike.core.arguments import warn_user
 from keraslike.core.errors import InvalidArgument
 from keraslike.core.notes import shown
+from keraslike.core.structures import flatten
 from keraslike.layers import Input, InputLayer
 from keraslike.layers.layer import Layer
 from keraslike.models.functional import Functional
@@ -136,7 +137,7 @@ def _cloned(
     ]
     if call_function is not None:
         operations = [_CalledBy(call_function, op) for op in operations]
-    structured = jax.tree.unflatten(jax.tree.structure(model._inputs), inputs)
+    structured = jax.tree.unflatten(flatten(model._inputs)[1], inputs)
     flat = model._tensor_graph._flatten(structured, model.name)
     # The new tensors may have other sizes than the inputs.
     values = {s.index: x for s, x in zip(specs, flat, strict=True)}
