@@ -40,6 +40,11 @@ class Keyed(NamedTuple):
         return new
 
 
+def holds_dict(x: Any) -> bool:
+    """Whether it is a dict, or a list or tuple with one in it."""
+    return isinstance(x, dict) or (isinstance(x, (list, tuple)) and any(map(holds_dict, x)))
+
+
 _KINDS = frozenset({list, tuple, dict, OrderedDict, defaultdict})
 
 
@@ -104,6 +109,30 @@ def map_leaves(
     return new
 
 
+class InOrder(dict):
+    """A dict whose keys JAX does not sort.
+
+    >>> jax.tree.map(abs, InOrder(b=-1, a=-2))
+    {'b': 1, 'a': 2}
+    """
+
+    __slots__ = ()
+
+    def _with_paths(self) -> tuple[tuple, tuple]:
+        return tuple((jax.tree_util.DictKey(k), v) for k, v in self.items()), tuple(self)
+
+    def _flat(self) -> tuple[tuple, tuple]:
+        return tuple(self.values()), tuple(self)
+
+
+jax.tree_util.register_pytree_with_keys(
+    InOrder,
+    InOrder._with_paths,
+    lambda keys, values: InOrder(zip(keys, values)),
+    InOrder._flat,
+)
+
+
 class _Keys:
     """The keys of a dict. As in JAX, their order matters to comparisons of OrderedDicts only."""
 
@@ -126,16 +155,16 @@ class _Keys:
 
 
 class _Dict:
-    """A dict that JAX makes again with its keys in the order in which they were."""
+    """The values of a dict, of which JAX makes one with the keys in the same order."""
 
-    __slots__ = ("items",)
+    __slots__ = ("of", "values")
 
-    def __init__(self, items: dict):
-        self.items = items
+    def __init__(self, of: dict, values: list[Any]):
+        self.of, self.values = of, values
 
     def flat(self) -> tuple[list[Any], _Keys]:
-        keys = _Keys(self.items)
-        return [self.items[key] for key in keys.sorted], keys
+        keys, found = _Keys(self.of), dict(zip(self.of, self.values))
+        return [found[key] for key in keys.sorted], keys
 
 
 class _DictOfOrder(_Dict):
@@ -144,7 +173,7 @@ class _DictOfOrder(_Dict):
     __slots__ = ()
 
     def by_key(self) -> tuple[list[Any], Keyed]:
-        return list(self.items.values()), Keyed.of(self.items)
+        return self.values, Keyed.of(self.of)
 
 
 jax.tree_util.register_pytree_node(_Dict, _Dict.flat, _Keys.dict_of)  # type: ignore[arg-type]
@@ -155,13 +184,14 @@ jax.tree_util.register_pytree_node(
 )
 
 
-def keeping_order(tree: Any, of: Callable[[dict], Any] = _Dict) -> Any:
+def keeping_order(tree: Any, node: type[_Dict] = _Dict) -> Any:
     """The structure for functions of `jax.tree`, which make its dicts again with their keys in the
     order in which they are here; in the order of JAX alone, keys are sorted."""
     if not is_structure(tree):
         return tree
-    made = map_items(lambda item: keeping_order(item, of), tree)
-    return of(made) if isinstance(made, dict) else made
+    if isinstance(tree, dict):
+        return node(tree, [keeping_order(value, node) for value in tree.values()])
+    return map_items(lambda item: keeping_order(item, node), tree)
 
 
 def flatten(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> tuple[list[Any], Any]:

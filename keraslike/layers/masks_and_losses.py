@@ -9,7 +9,7 @@ import jax
 from keraslike.core import context, naming, operation
 from keraslike.core.arguments import warn_user
 from keraslike.core.boxed import boxes_result, dispatcher, unbox
-from keraslike.core.structures import tree_map
+from keraslike.core.structures import is_structure, iter_leaves, map_leaves
 from keraslike.core.symbolic import KerasTensor
 from keraslike.layers.shapes import leaves
 from keraslike.layers.signatures import call_names, takes_masks
@@ -132,8 +132,8 @@ class MaskOf(operation.FunctionOperation):
 
 
 def masks_of(value: Any) -> Any:
-    """The masks of the arrays in a structure, in the same structure; `None` for other values."""
-    if isinstance(value, jax.Array):
+    """The masks of the arrays in a structure, in the same structure; `None` without arrays."""
+    if not is_structure(value):
         return context.get_mask(value)
-    holds_arrays = any(isinstance(x, jax.Array) for x in leaves(value))
-    return tree_map(context.get_mask, value) if holds_arrays else None
+    holds_arrays = any(isinstance(x, jax.Array) for x in iter_leaves(value))
+    return map_leaves(context.get_mask, value) if holds_arrays else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections import OrderedDict
 from collections.abc import Iterable
 from numbers import Real
 from typing import Any, NamedTuple
@@ -14,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core import arguments, dtypes, foreign
-from keraslike.core.structures import map_items
+from keraslike.core.structures import InOrder, map_items
 from keraslike.core.text import Text, as_bytes, is_text
 
 # `(x,)`, `(x, y)` or `(x, y, sample_weight)`, in the form that a step receives; or a `Bare` x.
@@ -138,11 +137,11 @@ def is_tree(value: Any) -> bool:
 
 def to_arrays(value: Any, name: str, sparse: bool = False) -> Any:
     """Applies `to_array` to every array in a structure; with `sparse`, large sparse matrices stay
-    sparse. A dict becomes an OrderedDict, whose order of keys JAX keeps; see `as_given`."""
+    sparse. A dict becomes one whose order of keys JAX keeps; see `as_given`."""
     if value is None:
         return None
     if isinstance(value, dict):
-        return OrderedDict((k, to_arrays(v, f"{name}[{k!r}]", sparse)) for k, v in value.items())
+        return InOrder((k, to_arrays(v, f"{name}[{k!r}]", sparse)) for k, v in value.items())
     if is_tree(value):
         number = itertools.count()
         return map_items(lambda v: to_arrays(v, f"{name}[{next(number)}]", sparse), value)
@@ -160,9 +159,7 @@ def as_given(batch: Any) -> Any:
     >>> as_given(to_arrays(({"b": 1.0, "a": 2.0},), "x"))
     ({'b': array(1., dtype=float32), 'a': array(2., dtype=float32)},)
     """
-    if isinstance(batch, dict):
-        return {key: as_given(value) for key, value in batch.items()}
-    return map_items(as_given, batch)
+    return map_items(as_given, batch)  # which makes plain dicts
 
 
 def structure_of(batch: Batch) -> Any:

@@ -21,7 +21,7 @@ from keraslike.core import arguments, base, config, context, dtypes, rng
 from keraslike.core.jax_internals import Computed, put
 from keraslike.core.operation import FunctionOperation
 from keraslike.core.repeated import MISSED, Repeated
-from keraslike.core.structures import flatten_in_order, iter_leaves, map_leaves
+from keraslike.core.structures import flatten_in_order, holds_dict, iter_leaves, map_leaves
 from keraslike.core.tracebacks import is_ours
 from keraslike.layers import data_layer, hosted, image_base
 from keraslike.layers.layer import Layer
@@ -130,9 +130,9 @@ def _leaves_of(args: tuple, kwargs: dict[str, Any]) -> tuple[list[Any], Any, boo
         return None
     if "training" in kwargs:
         kwargs = {k: v for k, v in kwargs.items() if k != "training"}
-    nested = any(isinstance(x, (list, tuple, dict)) for x in (*args, *kwargs.values()))
-    flatten = flatten_in_order if nested else jax.tree.flatten  # The second one takes less time.
-    leaves, structure = flatten((args, kwargs))
+    # The order of arguments by name does not matter.
+    has_dicts = any(map(holds_dict, args)) or any(map(holds_dict, kwargs.values()))
+    leaves, structure = (flatten_in_order if has_dicts else jax.tree.flatten)((args, kwargs))
     return leaves, structure, training
 
 

@@ -320,7 +320,7 @@ class Position:
 
 def _alike(items: list[tuple[Batch, Any]]) -> list[tuple[Batch, Any]]:
     """The first of these batches and those that follow it with the same shapes."""
-    shapes = [jax.tree.map(np.shape, batch) for batch, _ in items]
+    shapes = [jax.tree.flatten(jax.tree.map(np.shape, batch)) for batch, _ in items]
     return items[: next((i for i, s in enumerate(shapes) if s != shapes[0]), len(items))]
 
 
