@@ -53,8 +53,7 @@ def matmul(
                 f"tf.matmul has no output_type={output_type!r} for tensors of {a.dtype.name}."
             )
         a, b = a.astype(np.int32), b.astype(np.int32)
-    if a.dtype.name in ("bool", "int8") or (a.dtype.name == "int16" and a.ndim == b.ndim == 2):
-        raise InvalidArgumentError(f"tf.matmul does not accept tensors of {a.dtype.name}.")
+    table.check_wide("matmul", a, "" if a.ndim == b.ndim == 2 else "int16")
     if min(a.ndim, b.ndim) < 2:
         raise InvalidArgumentError(
             f"tf.matmul: both must have at least 2 axes. Received shapes {a.shape} and {b.shape}."
@@ -86,6 +85,11 @@ def matvec(
     >>> tf.linalg.matvec([[1, 2], [3, 4]], [1, 10]).numpy().tolist()
     [21, 43]
     """
+    table.check_wide("linalg.matvec", a)
+    if transpose_a and adjoint_a:
+        raise InvalidArgumentError(
+            "tf.linalg.matvec: a matrix is either transposed or its adjoint."
+        )
     if adjoint_a:
         a, transpose_a = jnp.conj(a), True
     return jnp.matmul(jnp.swapaxes(a, -1, -2) if transpose_a else a, b[..., None])[..., 0]
@@ -98,6 +102,7 @@ def tensordot(a: Any, b: Any, axes: Any) -> Any:
     >>> tf.linalg.tensordot([[1, 2], [3, 4]], [[1, 0], [0, 1]], 2).numpy().tolist()
     5
     """
+    table.check_wide("tensordot", a)
     if isinstance(axes, int) and axes < 0:  # for which JAX returns an outer product
         raise ValueError(f"axes must be at least 0. Received: {axes}")
     for array, chosen in zip((a, b), () if isinstance(axes, int) else axes):
@@ -125,6 +130,7 @@ def einsum(equation: str, *inputs: Any, **kwargs: Any) -> Tensor:
 
 def _einsum(*values: Any, equation: str) -> Any:
     _check_labels(equation, values)
+    table.check_wide("einsum", values[0])
     return jnp.einsum(equation, *values)
 
 
@@ -220,6 +226,7 @@ def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None) -> Any:
     >>> tf.clip_by_norm([3.0, 4.0], 2.5).numpy().tolist()
     [1.5, 2.0]
     """
+    table.check_kind("clip_by_norm", t, "bui")
     total = jnp.sum(jnp.square(t), axes, keepdims=True)
     some = total > 0
     length = jnp.where(some, jnp.sqrt(jnp.where(some, total, 1)), total)
@@ -315,10 +322,13 @@ _OF_ANY_NUMBERS = ("trace", "tensor_diag", "tensor_diag_part", "adjoint")
 def _of_floats(name: str, fn: Callable) -> Callable:
     @functools.wraps(fn)
     def checked(x: Any, *args: Any, **kwargs: Any) -> Any:
-        table.check_kind(f"linalg.{name}", x, "bui")
+        if name not in _OF_ANY_NUMBERS:
+            table.check_kind(f"linalg.{name}", x, "bui")
+        elif name.startswith("tensor_diag"):
+            table.check_wide(f"linalg.{name}", x)
         return fn(x, *args, **kwargs)
 
-    return fn if name in _OF_ANY_NUMBERS else checked
+    return checked
 
 
 def _half(x: Any) -> tuple[int, ...]:

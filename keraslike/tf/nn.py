@@ -227,6 +227,7 @@ def moments(
 
 
 def _moments(x: Any, axes: Any, keepdims: bool) -> Any:
+    table.check_wide("nn.moments", x)
     # As in TensorFlow, the variance takes the mean as a constant, for second derivatives.
     wide = x.astype("float32") if x.dtype.itemsize == 2 and x.dtype.kind not in "ui" else x
     mean = jnp.mean(wide, axes, keepdims=True).astype(wide.dtype)  # integers have integer means
@@ -366,8 +367,7 @@ def in_top_k(targets: Any, predictions: Any, k: Any, name: Any = None) -> Tensor
 def _in_top_k(predictions: Any, targets: Any, k: int) -> Any:
     own = jnp.take_along_axis(predictions, targets[:, None], -1)
     inside = (targets >= 0) & (targets < predictions.shape[-1])
-    finite = jnp.isfinite(predictions).all(-1)
-    return inside & finite & (jnp.sum(predictions > own, -1) < k)
+    return inside & jnp.isfinite(predictions).all(-1) & (jnp.sum(predictions > own, -1) < k)
 
 
 # -- other functions ------------------------------------------------------------------------------

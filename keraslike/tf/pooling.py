@@ -17,6 +17,7 @@ from keraslike.tf.conversion import _as_operand, static
 from keraslike.tf.errors import InvalidArgumentError, UnimplementedError
 from keraslike.tf.operation import operands
 from keraslike.tf.ops import cast, reverse
+from keraslike.tf.table import check_kind
 from keraslike.tf.tensor import Tensor, run
 from keraslike.tf.windows import (
     _FORMATS,
@@ -79,6 +80,8 @@ def _check_window(shape: Any, window: Any, padding: Any) -> None:
 
 
 def _pooled(x: Any, window: Any, strides: Any, padding: str, average: bool) -> Any:
+    if average:
+        check_kind("nn.avg_pool", x, "buic")
     if x.ndim != len(window):
         raise InvalidArgumentError(f"ksize={window} does not fit an input of shape {x.shape}.")
     if x.shape[-1] % window[-1]:

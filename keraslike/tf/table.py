@@ -72,6 +72,16 @@ def check_kind(name: str, x: Any, refused: str) -> None:
         )
 
 
+_NARROW = frozenset({"bool", "int8", "uint8", "int16", "uint16", "uint32", "uint64"})
+
+
+def check_wide(name: str, x: Any, but: str = "") -> None:
+    """Raises InvalidArgumentError for integers of which sums of products could overflow, or
+    differences be below zero, unnoticed."""
+    if x.dtype.name in _NARROW and x.dtype.name != but:
+        check_kind(name, x, "bui")
+
+
 def checked(name: str, fn: Callable, floats: bool) -> Callable:
     refused = ("buiO" if floats else "") + _REFUSED.get(name, "")
 
@@ -293,6 +303,17 @@ def _l2_normalize(
     return x * jax.lax.rsqrt(derivatives.maximum(total, epsilon))
 
 
+def _squared_difference(x: Any, y: Any) -> Any:
+    check_wide("squared_difference", x)
+    return jnp.conj(x - y) * (x - y)
+
+
+def _next_after(x: Any, towards: Any) -> Any:
+    if x.dtype.itemsize == 2:
+        raise InvalidArgumentError(f"tf.nextafter does not accept tensors of {x.dtype.name}.")
+    return derivatives.nextafter(x, towards)
+
+
 _MORE = {  # name: (function, tensors, those by which no gradient is taken)
     "lgamma": (special.gammaln, "x", ""),
     "digamma": (special.digamma, "x", ""),
@@ -303,7 +324,7 @@ _MORE = {  # name: (function, tensors, those by which no gradient is taken)
     "xlogy": (derivatives.xlogy, "x y", ""),
     "xlog1py": (derivatives.xlog1py, "x y", ""),
     "xdivy": (derivatives.xdivy, "x y", ""),
-    "squared_difference": (lambda x, y: jnp.conj(x - y) * (x - y), "x y", ""),
+    "squared_difference": (_squared_difference, "x y", ""),
     "multiply_no_nan": (derivatives.multiply_no_nan, "x y", ""),
     "invert_permutation": (_invert_permutation, "x", "x"),
     "l2_normalize": (_l2_normalize, "x", ""),
@@ -316,7 +337,7 @@ _MORE = {  # name: (function, tensors, those by which no gradient is taken)
     "igamma": (special.gammainc, "a x", ""),
     "igammac": (special.gammaincc, "a x", ""),
     "lbeta": (lambda x: jnp.sum(special.gammaln(x), -1) - special.gammaln(jnp.sum(x, -1)), "x", ""),
-    "nextafter": (derivatives.nextafter, "x1 x2", ""),
+    "nextafter": (_next_after, "x1 x2", ""),
     "is_non_decreasing": (lambda x: jnp.all(x.ravel()[1:] >= x.ravel()[:-1]), "x", "x"),
     "is_strictly_increasing": (lambda x: jnp.all(x.ravel()[1:] > x.ravel()[:-1]), "x", "x"),
 }

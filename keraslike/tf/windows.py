@@ -17,6 +17,7 @@ from keraslike.tf.errors import InvalidArgumentError, UnimplementedError
 from keraslike.tf.operation import operands
 from keraslike.tf.ops import transpose
 from keraslike.tf.promotion import promotes
+from keraslike.tf.table import check_kind
 from keraslike.tf.tensor import WIDE, Tensor, run
 
 
@@ -140,8 +141,14 @@ def _convolution(rank: int) -> Callable:
     return either_order(conv)
 
 
+def _check_numbers(x: Any, rank: int) -> None:
+    if x.dtype != "int32" or rank == 3:
+        check_kind(f"nn.conv{rank}d", x, "buic")
+
+
 def _convolved(x: Any, kernel: Any, strides: Any, padding: Any, dilations: Any) -> Any:
     """A convolution of images with any number of batch axes."""
+    _check_numbers(x, len(strides))
     _check_reach(x, kernel, padding, dilations)
     return _linear(x, kernel, strides, padding, dilations)
 
@@ -320,6 +327,7 @@ def depthwise_conv2d(
 
 
 def _depthwise(x: Any, kernel: Any, strides: Any, padding: Any, dilations: Any) -> Any:
+    check_kind("nn.depthwise_conv2d", x, "buic")
     _check_reach(x, kernel, padding, dilations)
     height, width, channels, multiplier = kernel.shape
     kernel = kernel.reshape(height, width, 1, channels * multiplier)
@@ -352,6 +360,7 @@ def _transposed(rank: int) -> Callable:
 
 def _conv_transposed(x: Any, kernel: Any, shape: Any, *rest: Any) -> Any:
     """The gradient of a convolution with respect to its input, for outputs of the shape of `x`."""
+    _check_numbers(x, kernel.ndim - 2)
     if len(shape) == kernel.ndim - 2:
         shape = (-1, *shape, kernel.shape[-2])
     shape = (x.shape[0], *shape[1:]) if shape[0] in (-1, None) else shape

@@ -205,3 +205,43 @@ def test_the_public_face(module):
 def test_one_hot_of_text():
     found = tf.one_hot([0, 2], 3, "on", "off")
     assert found.numpy().tolist() == [[b"on", b"off", b"off"], [b"off", b"off", b"on"]]
+
+
+NARROW = ("bool", "int8", "uint8", "int16", "uint16", "uint32", "uint64")
+WHOLE = (*NARROW, "int32", "int64")
+
+
+@pytest.mark.parametrize(
+    ("function", "kinds"),
+    [
+        (lambda x: tf.matmul(x, x), NARROW),
+        (lambda x: tf.linalg.matvec(x, x[0]), NARROW),
+        (lambda x: tf.tensordot(x, x, 1), NARROW),
+        (lambda x: tf.einsum("ij,jk->ik", x, x), NARROW),
+        (lambda x: tf.linalg.tensor_diag(x), NARROW),
+        (lambda x: tf.math.squared_difference(x, x), NARROW),
+        (lambda x: tf.nn.moments(x, [0]), NARROW),
+        (lambda x: tf.clip_by_norm(x, 1.0), WHOLE),
+        (lambda x: tf.nn.avg_pool1d(x[..., None], 2, 1, "VALID"), WHOLE),
+        (lambda x: tf.nn.conv1d(x[..., None], x[..., None], 1, "SAME"), (*NARROW, "int64")),
+        (lambda x: tf.nn.avg_pool3d(x[..., None, None, None], 1, 1, "SAME"), WHOLE),
+        (lambda x: tf.math.nextafter(x, x), ("float16", "bfloat16")),
+    ],
+)
+def test_numbers_that_would_overflow_unnoticed_are_refused(function, kinds):
+    """As in TensorFlow, which has no kernels for them."""
+    for kind in kinds:
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            function(tf.cast([[1, 0], [1, 1]], kind))
+
+
+def test_products_of_eight_bits_in_more_bits():
+    a, b = tf.constant([[100, 100], [1, 2]], tf.int8), tf.constant([[100], [100]], tf.int8)
+    found = tf.matmul(a, b, output_type=tf.int32)
+    assert found.dtype == tf.int32 and found.numpy().tolist() == [[20000], [300]]
+    same = tf.matmul(tf.cast(a, "float32"), tf.cast(b, "float32"), output_type=tf.float32)
+    assert same.numpy().tolist() == [[20000], [300]]
+    with pytest.raises(tf.errors.NotFoundError, match="output_type"):
+        tf.matmul(a, b, output_type=tf.float32)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="adjoint"):
+        tf.linalg.matvec([[1.0]], [1.0], transpose_a=True, adjoint_a=True)
