@@ -105,12 +105,15 @@ class CallbackList(Callback):
             for callback in self._of[f"on_{mode}_batch_{end}"]
         )
 
-    def may_stop(self, mode: str) -> bool:
-        """Whether a user's callback receives each batch and may stop the training. keraslike's own
-        callbacks decide by the logs, which are the same in all processes."""
+    def receives_batches(self, mode: str) -> bool:
+        """Whether a user's callback receives each batch, and may stop the training or change
+        metrics. keraslike's own callbacks decide by the logs, which are the same in all
+        processes, and change none."""
+        hook = f"on_{mode}_batch_end"
         return any(
             not type(callback).__module__.startswith("keraslike.")
-            for callback in self._of[f"on_{mode}_batch_end"]
+            or not {hook, "on_batch_end"}.isdisjoint(vars(callback))  # As in a LambdaCallback.
+            for callback in self._of[hook]
         )
 
     def before_training(self) -> None:

@@ -14,6 +14,7 @@ from keraslike.core.arguments import fraction, verbosity, whole
 from keraslike.core.processes import any_of
 from keraslike.core.structures import Structured, tree_map
 from keraslike.core.tracebacks import entry, handled, shorten
+from keraslike.core.variable import spec_of
 from keraslike.training import eager
 from keraslike.training.arrays import (
     check,
@@ -210,8 +211,9 @@ class Trainer(Steps):
         throttle = Throttle()
         results: dict[str, Any] = {} if position is None else position.logs
         count = 0 if position is None else position.step
+        watched, metrics = events.receives_batches(mode), None
         # Another process may have none of the callbacks of this one.
-        together = feed.program.is_spread and any_of("may_stop", events.may_stop(mode))
+        together = feed.program.is_spread and any_of("may_stop", watched)
         # As in Keras, callbacks receive whole executions, even beyond the end of the data.
         most = self._execution
         for step, run, n in feed.epoch(in_executions(max_steps, most), count):
@@ -222,6 +224,7 @@ class Trainer(Steps):
             if position is not None:
                 position.advance(count, results)
             throttle.add(values, n)
+            metrics = self._metric_values() if watched else None
             end(max(count, step + most) - 1, results)
             if together:
                 setattr(self, stop, any_of(stop, bool(getattr(self, stop))))
@@ -232,7 +235,14 @@ class Trainer(Steps):
             _tell_of_end(feed.source)
         if not count:
             return None
+        # A callback may have updated or reset metrics after the last step.
+        if metrics is not None and list(map(id, metrics)) != list(map(id, self._metric_values())):
+            changed = self.get_metrics_result()
+            return changed if changed.keys() == results.keys() else results
         return results
+
+    def _metric_values(self) -> list[Any]:
+        return [spec_of(v) for metric in self.metrics for v in metric.variables]
 
     # -- evaluate and predict -----------------------------------------------------------------
 
@@ -279,13 +289,13 @@ class Trainer(Steps):
     def _evaluate_feed(
         self, feed: Feed, events: CallbackList, steps: int | None
     ) -> dict[str, Any] | None:
-        self.reset_metrics()
         self.stop_evaluating = False
         feed.program.place_state()
         events.on_test_begin({})
+        self.reset_metrics()  # Afterwards, as a callback may have evaluated the model as well.
         given = self._run_one_epoch(feed, events, "test", steps)
         logs = None if given is None else floats(given)
-        events.on_test_end(logs or {})
+        events.on_test_end(dict(logs or {}))
         return logs
 
     @handled
