@@ -1,7 +1,8 @@
 """Which functions are written for the tensors of TensorFlow, by the attributes that they read.
 
 A layer's `call`, a loss or a metric gets JAX's arrays. One that reads, say, `x.shape.as_list()` or
-`x.get_shape()`, which only tensors have, gets tensors instead.
+`x.get_shape()`, which only tensors have, gets tensors instead, and so does one that differentiates
+with respect to what it gets, since a tape follows tensors.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from keraslike.core.tracebacks import is_ours, is_users
 _ATTRIBUTES = frozenset(
     ("as_list", "as_numpy_dtype", "assert_has_rank", "base_dtype", "get_shape", "is_complex")
     + ("is_floating", "is_fully_defined", "num_elements", "set_shape", "with_rank")
-    + ("_keras_mask",)
+    + ("_keras_mask", "GradientTape", "ForwardAccumulator", "watch")
 )
 _OF_SHAPES = ("ndims", "rank")
 _OF_ATTRIBUTES = ("LOAD_ATTR", "LOAD_METHOD", "STORE_ATTR", "DELETE_ATTR")
@@ -86,15 +87,34 @@ def of_user(method: Callable) -> Callable:
     return method if is_ours(method) else run
 
 
-def _takes_tensors(code: Any) -> bool:
+def given_tensors(method: Callable) -> Callable:
+    """A method of a user's class, which gets tensors if its code takes them, and whose result is
+    left as it is: a tape of the caller follows it."""
+
+    @functools.wraps(method)
+    def run(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if BoxedResults.box is not None and _takes_tensors(method, type(self)):
+            args, kwargs = boxed(args), boxed(kwargs)
+        return method(self, *args, **kwargs)
+
+    return run if isinstance(method, types.FunctionType) and not is_ours(method) else method
+
+
+def _takes_tensors(code: Any, cls: type = object) -> bool:
     """Whether a function, or a function of a user that it calls, reads attributes that TensorFlow's
-    tensors, shapes and dtypes have, and JAX's arrays do not have."""
+    tensors, shapes, dtypes and tapes have, and JAX's arrays do not have.
+
+    Args:
+        cls: the class whose methods the function may call.
+    """
     if not isinstance(code, (type, types.FunctionType)):
         return False
     found = _known.get(code)
     if found is None:
-        cls = code if isinstance(code, type) else object
-        found = _known[code] = _reads(getattr(cls, "call", code), cls, _package(code), set())
+        function = code
+        if isinstance(code, type):
+            cls, function = code, getattr(code, "call", code)
+        found = _known[code] = _reads(function, cls, _package(code), set())
     return found
 
 

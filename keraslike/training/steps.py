@@ -19,6 +19,7 @@ from keraslike.core.errors import DEPENDS_ON_VALUES, NeedsPython
 from keraslike.core.scopes import StatelessScope
 from keraslike.core.structures import Structured, flatten
 from keraslike.core.symbolic import KerasTensor
+from keraslike.core.tensor_methods import given_tensors
 from keraslike.core.text import holds_text, is_text
 from keraslike.core.tracebacks import is_ours
 from keraslike.layers.layer import Layer
@@ -45,8 +46,18 @@ def _function(mode: str) -> property:
     return property(get, put)
 
 
+# The methods of a step that users' classes define anew.
+_OVERRIDDEN = ("train_step", "test_step", "predict_step", "compute_loss", "compute_metrics")
+
+
 class Steps(Compiled):
     """A layer that can run one step on a batch; `Trainer` adds the loops over data."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name in _OVERRIDDEN:
+            if name in vars(cls):
+                setattr(cls, name, given_tensors(vars(cls)[name]))
 
     def _call_as_layer(self, *args: Any, **kwargs: Any) -> Any:
         if not self._steps_eagerly or context.state.plain:

@@ -437,6 +437,81 @@ def test_functions_that_are_written_for_tensors_get_tensors():
     assert model.evaluate(x, np.zeros((2, 8)), verbose=0) == [4.0, 4.0, 2.0]
 
 
+class Slope(tf.keras.Model):
+    """Differentiates with respect to its inputs."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = tf.keras.layers.Dense(1, "tanh", kernel_initializer="ones")
+
+    def call(self, x):
+        return self.inner(x)
+
+    def slope(self, x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = self.inner(x)
+        return tape.gradient(y, x)
+
+
+def test_a_layer_that_differentiates_its_inputs_gets_tensors():
+    class Both(Slope):
+        def call(self, x):
+            return self.inner(x), self.slope(x)
+
+    class Forward(Slope):
+        def call(self, x):
+            with tf.autodiff.ForwardAccumulator(x, tf.ones_like(x)) as accumulator:
+                y = self.inner(x)
+            return accumulator.jvp(y)
+
+    x = tf.constant([[0.5, -0.2]])
+    model = Both()
+    for call in (model, tf.function(model), model.predict):
+        value, slope = call(x)
+        np.testing.assert_allclose(value, [[0.2913126]], rtol=1e-5)
+        np.testing.assert_allclose(slope, [[0.9151369, 0.9151369]], rtol=1e-5)
+    np.testing.assert_allclose(Forward()(x), [[1.8302739]], rtol=1e-5)
+
+
+def test_the_steps_of_a_model_that_differentiate_a_batch_get_tensors():
+    class Loss(Slope):
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None):
+            loss = super().compute_loss(x, y, y_pred, sample_weight)
+            return loss + tf.reduce_mean(self.slope(x) ** 2)
+
+    class Steps(Slope):
+        def train_step(self, data):
+            x, y = data
+            with tf.GradientTape() as outer:
+                with tf.GradientTape() as inner:
+                    inner.watch(x)
+                    p = self(x, training=True)
+                slope = inner.gradient(p, x)
+                loss = tf.reduce_mean(slope**2) + self.compute_loss(x, y, p)
+            gradients = outer.gradient(loss, self.trainable_variables)
+            self.optimizer.apply_gradients(zip(gradients, self.trainable_variables))
+            return {"loss": loss}
+
+        def predict_step(self, data):
+            return self.slope(data)
+
+    x = np.array([[0.5, -0.2], [1.0, 0.3], [0.1, 0.2], [2.0, 1.0]], "float32")
+    y = np.array([[0.0], [1.0], [0.0], [1.0]], "float32")
+    for eagerly in (False, True):
+        for cls in (Loss, Steps):
+            model = cls()
+            model.compile(tf.keras.optimizers.SGD(0.1), "mse", run_eagerly=eagerly)
+            model.fit(x, y, batch_size=2, epochs=2, shuffle=False, verbose=0)
+            kernel, bias = model.get_weights()
+            np.testing.assert_allclose(kernel, [[0.8903], [0.8498]], atol=1e-4)
+            np.testing.assert_allclose(bias, [0.1007], atol=1e-4)
+    model = Steps()
+    model.compile(run_eagerly=False)
+    expected = [[0.9151, 0.9151], [0.2574, 0.2574], [0.9151, 0.9151], [0.0099, 0.0099]]
+    np.testing.assert_allclose(model.predict(x, verbose=0), expected, atol=1e-4)
+
+
 def test_functions_of_numpy_s_names_in_a_layer():
     import keraslike.tf.experimental.numpy as tnp
 
