@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from flax import nnx
+from flax.errors import TraceContextError
 from flax.nnx import graphlib, pytreelib, tracers, variablelib
 
 from keraslike.core import jax_internals
@@ -55,7 +56,8 @@ def check_can_update(variable: nnx.Variable, value: Any = None) -> None:
     """Raises TraceContextError for a Variable that the current trace must not change to a value.
 
     In a derivative or `vmap` a value that does not depend on their arguments is one of the trace
-    around them, as the next state of a random stream is."""
+    around them, as the next state of a random stream is. The error has the Variable as its
+    attribute `variable`."""
     if value is not None and not read_trace(variable).is_valid():
         trace = jax_internals.current_trace()
         while isinstance(trace, jax_internals.TRANSPARENT) and trace is not getattr(
@@ -65,7 +67,11 @@ def check_can_update(variable: nnx.Variable, value: Any = None) -> None:
             with jax_internals.in_trace(trace):
                 if read_trace(variable).is_valid():
                     return
-    variable._check_can_update()
+    try:
+        variable._check_can_update()
+    except TraceContextError as error:
+        error.variable = variable  # type: ignore[attr-defined]
+        raise
 
 
 def new_node(cls: type) -> Any:

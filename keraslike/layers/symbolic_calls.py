@@ -20,6 +20,9 @@ from keraslike.layers.masks_and_losses import MaskOf, MasksAndLosses
 from keraslike.layers.shapes import as_shapes, leaves, map_shapes, tensors_of
 from keraslike.layers.signatures import call_takes
 
+# A call that makes variables in each of its traces is not traced forever.
+_MOST_OUTSIDE = 10_000
+
 
 class SymbolicCalls:
     """The part of `Layer` for symbolic tensors, and `call`, which it traces."""
@@ -116,19 +119,21 @@ class SymbolicCalls:
 
         # An error means that the trace created a sublayer and changed its state, or changed a
         # variable that belongs to no object below the layer, such as one in a closure. The next
-        # attempt includes these.
+        # attempt includes these; a trace ends at the first of them.
         outside: dict[int, Any] = {}
         outputs, found = None, []
-        for is_last in (False, False, True):
+        known: set[int] | None = None
+        while True:
             noted: dict[int, Any] = {}
             try:
                 with context.using(outsiders=noted):
                     outputs, found = symbolic.output_spec(traced, (masks, *args), kwargs)
                 break
             except errors.TraceContextError:
-                if is_last:
+                outside |= {key: pair[0] for key, pair in noted.items() if pair is not None}
+                before, known = known, {*outside, *map(id, base.variables_of(self))}
+                if known == before or len(outside) > _MOST_OUTSIDE:
                     raise
-            outside |= {key: pair[0] for key, pair in noted.items() if pair is not None}
         if context.state.outsiders is not None:
             for key, v in outside.items():
                 context.state.outsiders.setdefault(key, (v, True))

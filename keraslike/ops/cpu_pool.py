@@ -106,7 +106,7 @@ def _larger(a: jax.Array, b: jax.Array) -> jax.Array:
 def _(primals: tuple, tangents: tuple) -> tuple:
     a, b = primals
     # lax.max would give each of two equal values half of the gradient.
-    return lax.max(a, b), lax.select(a >= b, *tangents)
+    return _larger(a, b), lax.select(a >= b, *tangents)
 
 
 def _max_of_slices(x: jax.Array, w: _Windows) -> jax.Array:

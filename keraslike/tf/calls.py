@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from flax.errors import TraceContextError
 
 from keraslike.core import base, context, lowering, rng
 from keraslike.core.boxed import Boxed, BoxedResults, Dispatching, is_recorded, unbox, with_sizes
@@ -176,9 +177,15 @@ def _make_state(layer: Any, args: tuple, kwargs: dict[str, Any]) -> None:
     with context.using(tapes=()):
         symbols, keywords = symbol(args), symbol(kwargs)
         layer._maybe_build(symbols, keywords)
+        before, count = dict(vars(layer)), len(base.variables_of(layer))
         # A call that branches on values cannot be traced, so only build() creates state.
         with contextlib.suppress(*DEPENDS_ON_VALUES):
             layer.compute_output_spec(*symbols, **keywords)
+        if len(base.variables_of(layer)) == count:  # The call made nothing, and is not counted.
+            for name, value in list(vars(layer).items()):
+                old = before.get(name, getattr(type(layer), name, None))
+                if type(value) in (int, float) and type(old) is type(value):
+                    vars(layer)[name] = old
 
 
 def constant_when_assigned(variables: Sequence[Any]) -> None:
@@ -204,7 +211,8 @@ def _read_again(value: Any, first: Any) -> Any:
     return jax.lax.select_n(np.True_, first, value)  # so that the program depends on both
 
 
-_read_again.defjvp(lambda primals, tangents: (primals[0], tangents[1]))
+# The rule calls the function itself, so that the second derivative is that of this value, too.
+_read_again.defjvp(lambda primals, tangents: (_read_again(*primals), tangents[1]))
 
 
 class Reader:
@@ -284,6 +292,19 @@ class _Foreign(Reader):
             self.variables[id(x)] = x
         return False
 
+    @contextlib.contextmanager
+    def noting_writes(self) -> Iterator[None]:
+        """Within the block an assignment to a variable that the trace does not hold asks for that
+        variable as an input."""
+        try:
+            yield
+        except TraceContextError as error:
+            variable = getattr(error, "variable", None)
+            if variable is None or id(variable) in self._known:
+                raise
+            self.variables[id(variable)] = variable
+            raise _Reads(list(self.variables.values())) from None
+
 
 class _Reads(Exception):
     """A call reads variables and tensors that are not among its inputs yet."""
@@ -338,6 +359,7 @@ class _OwnerCall:
         self.by_values = context.state.plain and not isinstance(owner, Layer)
         self.is_built = self.by_values  # whether it then ran once before, see `_build`
         self.in_program = False  # whether a trace will be run again without Python
+        self.in_python = False  # whether Python runs each call although it could be traced
         self.pullbacks = Pullbacks()
         collect_dropped_models()
         self.compiled = jax.jit(self.packed)
@@ -349,7 +371,7 @@ class _OwnerCall:
         masks = list(theirs)
         n = len(self.variables)
         state, tensors = values[:n], values[n:]
-        tapes = context.state.tapes if self.by_values else None
+        tapes = context.state.tapes if self.by_values or self.in_python else None
         foreign = _Foreign(self.variables, tensors, tapes)
         gathers = Gathers()
         left: list[Any] = []
@@ -362,7 +384,8 @@ class _OwnerCall:
             for place, mask in zip(self.masked, masks):
                 context.set_mask(tensors[place], mask)
             args, kwargs = _joined(self.spec, tensors)
-            out = keeping_order(no_text(unbox(self.method(*args, **kwargs))))
+            with foreign.noting_writes():
+                out = keeping_order(no_text(unbox(self.method(*args, **kwargs))))
             given = {id(t): i for i, t in enumerate(tensors)}
             passed = [given.get(id(leaf)) for leaf in jax.tree.leaves(out)]
             added = self.owner._added_losses() if isinstance(self.owner, Layer) else []
@@ -451,7 +474,8 @@ def _call_with(calls: _Calls, method: Callable, owner: Any, spec: Any, tensors: 
     others += [m for _, m in masks if m is not None]
     call.by_values = call.by_values or any(map(_is_text, values))
     compiled = not call.by_values and trace_state_clean() and not has_tracer(values)
-    call.in_program = compiled
+    call.in_python = compiled and calls.need_python()
+    call.in_program = compiled = compiled and not call.in_python
     pullbacks = []
     with precision(values):
         if chosen:
@@ -553,6 +577,10 @@ class _Calls:
             and self._surroundings.are_current()
             and stream is self.variables[-1]
         )
+
+    def need_python(self) -> bool:
+        """Whether Python has to run each call, because it does more than to compute a result."""
+        return self._surroundings.need_python()
 
     def find(
         self, method: Callable, owner: Any, spec: Any, mask: tuple[bool, ...], masked: tuple

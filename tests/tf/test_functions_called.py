@@ -470,6 +470,25 @@ def test_no_gradient_passes_through_assignments_in_a_function():
     assert [float(g) for g in tape.gradient(of_state, [v, state])] == [0.0, 7.0]
 
 
+def test_no_second_derivative_passes_through_assignments_in_a_function():
+    v = tf.Variable(1.0)
+
+    @tf.function
+    def assigned(x):
+        v.assign(x * x * x)
+        return v * v * x
+
+    x = number(2.0)
+    with tf.GradientTape() as outer:
+        outer.watch(x)
+        with tf.GradientTape() as inner:
+            inner.watch(x)
+            y = assigned(x)
+        slopes = inner.gradient(y, [x, v])
+    assert [float(g) for g in slopes] == [64.0, 32.0]  # v * v and 2 * v * x
+    assert [float(g) for g in outer.gradient(slopes, [x, v])] == [16.0, 20.0]
+
+
 def test_results_of_traced_branches_depend_on_what_one_of_the_branches_differentiates():
     @tf.function
     def chosen(x, y, z):

@@ -677,3 +677,47 @@ def test_what_a_layer_reads_from_around_it_may_come_to_be_something_else(monkeyp
         tape.watch(factor)
         y = layers[1](a)
     assert shown(tape.gradient(y, factor)) == 3.0
+
+
+def made_around(built):
+    """A layer that normalizes by a model that only functions of closures refer to."""
+    norm = keras.layers.BatchNormalization()
+    model = keras.Sequential([keras.layers.Dense(2, kernel_initializer="ones"), norm])
+    if built:
+        model.build((None, 2))
+
+    def inner(x):
+        return model(x, training=True)
+
+    class Around(keras.layers.Layer):
+        def call(self, x):
+            return inner(x)
+
+    return Around(), norm, model
+
+
+@pytest.mark.parametrize("built", [False, True])
+def test_a_layer_changes_variables_of_closures(built):
+    x = tf.constant([[1.0, 2.0]])
+    layer, norm, model = made_around(built)
+    with tf.GradientTape() as tape:
+        y = layer(x)
+    bias = tape.gradient(y, model.trainable_variables)[-1]
+    layer(x)
+    assert (shown(y), shown(bias)) == ([[0.0, 0.0]], [1.0, 1.0])
+    np.testing.assert_allclose(norm.moving_mean, [0.0597, 0.0597], rtol=1e-5)
+
+    count, weight = tf.Variable(0.0, trainable=False), tf.Variable(2.0)
+
+    def counted(x):
+        count.assign_add(1.0)
+        return weight * x * count
+
+    layer = keras.layers.Lambda(lambda x: counted(x))
+    found = []
+    for _ in range(3):
+        with tf.GradientTape() as tape:
+            y = layer(x)
+        found.append((shown(y), shown(tape.gradient(y, weight))))
+    assert found == [([[2.0, 4.0]], 3.0), ([[4.0, 8.0]], 6.0), ([[6.0, 12.0]], 9.0)]
+    assert shown(count) == 3.0
