@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -186,33 +185,6 @@ def _make_state(layer: Any, args: tuple, kwargs: dict[str, Any]) -> None:
                 old = before.get(name, getattr(type(layer), name, None))
                 if type(value) in (int, float) and type(old) is type(value):
                     vars(layer)[name] = old
-
-
-def constant_when_assigned(variables: Sequence[Any]) -> None:
-    """While these Variables hold tracers, no gradient passes through values assigned to them.
-
-    As in TensorFlow, the gradient with respect to a variable counts all reads of it, before and
-    after an assignment; JAX alone would differentiate the computation of the new value.
-    """
-    for variable in variables:
-        held = context.state.held.get(id(variable))
-        if held is not None and _is_inexact(held.value):
-            held.assigned = functools.partial(_assigned, held.value)
-
-
-def _assigned(first: Any, value: Any) -> Any:
-    same = (value.shape, value.dtype) == (first.shape, first.dtype)
-    return _read_again(value, first) if same else value
-
-
-@jax.custom_jvp
-def _read_again(value: Any, first: Any) -> Any:
-    """The value, with the derivative of the variable's first value."""
-    return jax.lax.select_n(np.True_, first, value)  # so that the program depends on both
-
-
-# The rule calls the function itself, so that the second derivative is that of this value, too.
-_read_again.defjvp(lambda primals, tangents: (_read_again(*primals), tangents[1]))
 
 
 class Reader:

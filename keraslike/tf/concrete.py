@@ -24,8 +24,9 @@ from keraslike.data.pipeline import DatasetIterator, Optional, Pipeline
 from keraslike.tf import autograph as rewriting
 from keraslike.tf import dtypes, effects, graph, promotion
 from keraslike.tf.autodiff import recorded
-from keraslike.tf.calls import Reader, constant_when_assigned
+from keraslike.tf.calls import Reader
 from keraslike.tf.conversion import _as_operand, convert_to_tensor
+from keraslike.tf.dependence import constant_when_assigned
 from keraslike.tf.dtypes import UNKNOWN_SHAPE, TensorShape
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.moves import is_text

@@ -29,9 +29,10 @@ from keraslike.core.variable import every_variable
 from keraslike.distribution import devices
 from keraslike.tf import effects, loops, nest
 from keraslike.tf.autograph import converted
-from keraslike.tf.calls import Reader, constant_when_assigned
+from keraslike.tf.calls import Reader
 from keraslike.tf.concrete import wrap_values
 from keraslike.tf.conversion import _as_operand, convert_to_tensor, static
+from keraslike.tf.dependence import constant_when_assigned
 from keraslike.tf.device_spec import DeviceSpec
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.moves import is_text

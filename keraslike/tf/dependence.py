@@ -2,7 +2,7 @@
 
 The gradient with respect to an input that a result does not depend on is zero in JAX, but `None` in
 TensorFlow. A tape therefore finds from the jaxpr which inputs each output can be differentiated
-with respect to.
+with respect to. It also defines what no gradient passes through: values assigned in a function.
 """
 
 from __future__ import annotations
@@ -13,9 +13,12 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
+
+from keraslike.core import context
 
 # Primitives without a gradient. (The gradients of `sign` are zeros, in TensorFlow too.)
 _BLOCKED = ("stop_gradient", "floor", "ceil", "round")
@@ -70,8 +73,35 @@ def _masks(
     return masks, before
 
 
+def constant_when_assigned(variables: Sequence[Any]) -> None:
+    """While these Variables hold tracers, no gradient passes through values assigned to them.
+
+    As in TensorFlow, the gradient with respect to a variable counts all reads of it, before and
+    after an assignment; JAX alone would differentiate the computation of the new value.
+    """
+    for variable in variables:
+        held = context.state.held.get(id(variable))
+        if held is not None and jnp.issubdtype(held.value.dtype, np.inexact):
+            held.assigned = functools.partial(_assigned, held.value)
+
+
+def _assigned(first: Any, value: Any) -> Any:
+    same = (value.shape, value.dtype) == (first.shape, first.dtype)
+    return _read_again(value, first) if same else value
+
+
+@jax.custom_jvp
+def _read_again(value: Any, first: Any) -> Any:
+    """The value, with the derivative of the variable's first value."""
+    return jax.lax.select_n(np.True_, first, value)  # so that the program depends on both
+
+
+# The rule calls the function itself, so that the second derivative is that of this value, too.
+_read_again.defjvp(lambda primals, tangents: (_read_again(*primals), tangents[1]))
+
+
 def _reads_again(eqn: Any) -> bool:
-    """Whether an equation is a call of `calls._read_again`, a selection by the constant `True`."""
+    """Whether an equation is a call of `_read_again`, a selection by the constant `True`."""
     if eqn.primitive.name != "custom_jvp_call" or len(eqn.invars) != 2:
         return False
     inside = eqn.params["call_jaxpr"].jaxpr.eqns
