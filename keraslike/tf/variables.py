@@ -302,6 +302,9 @@ class Variable(core.Variable, Dispatching, metaclass=_Kind):
                 f"Cannot assign to variable '{self.name}' of shape {self.shape} a value of shape "
                 f"{TensorShape(value.shape)}."
             )
+        if resized and self.shape.is_fully_defined():
+            # The error says which sizes the unknown ones of the trace must be.
+            jnp.broadcast_shapes(value.shape, raw.shape)
         if value.dtype != raw.dtype:
             raise ValueError(
                 f"Cannot assign to variable '{self.name}' of dtype {self.dtype.name} a value of "

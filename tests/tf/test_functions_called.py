@@ -470,6 +470,22 @@ def test_no_gradient_passes_through_assignments_in_a_function():
     assert [float(g) for g in tape.gradient(of_state, [v, state])] == [0.0, 7.0]
 
 
+def test_no_gradient_passes_through_an_assigned_value_of_unknown_size():
+    v = tf.Variable([1.0, 2.0])
+
+    @tf.function(input_signature=[tf.TensorSpec([None])])
+    def assigned(x):
+        first = v.assign(x * 2.0)
+        return first * x + v.assign_add(x)
+
+    x = tf.constant([0.5, 2.0])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = assigned(x)
+    assert [g.numpy().tolist() for g in tape.gradient(y, [x, v])] == [[1.0, 4.0], [1.5, 3.0]]
+    assert (y.numpy().tolist(), v.numpy().tolist()) == ([2.0, 14.0], [1.5, 6.0])
+
+
 def test_no_second_derivative_passes_through_assignments_in_a_function():
     v = tf.Variable(1.0)
 
