@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -75,6 +76,12 @@ class CallbackList(Callback):
             hook: [c for c in self.callbacks if "batch" not in hook or _overrides(c, hook)]
             for hook in _HOOKS
         }
+        self._by_name = {
+            (id(callback), hook)
+            for hook, callbacks in self._of.items()
+            for callback in callbacks
+            if "batch" in hook and _takes_logs_by_name(getattr(callback, hook))
+        }
 
     def set_params(self, params: dict[str, Any]) -> None:
         self.params = params
@@ -142,7 +149,11 @@ class CallbackList(Callback):
             if arrays and not all(getattr(c, "_reads_arrays", False) for c in callbacks):
                 logs = Logs(logs)
         for callback in callbacks:
-            getattr(callback, hook)(*args, logs)
+            method = getattr(callback, hook)
+            if self._by_name and (id(callback), hook) in self._by_name:
+                method(*args, logs=logs)
+            else:
+                method(*args, logs)
 
 
 def _flat(callbacks: Any) -> list[Any]:
@@ -166,6 +177,19 @@ def _overrides(callback: Any, hook: str) -> bool:
 
     return own(hook) or ("train" in hook and own(hook.replace("train_", "")))
 
+
+def _takes_logs_by_name(hook: Any) -> bool:
+    """Whether a batch hook accepts `logs` as a keyword only, by which Keras passes it."""
+    try:
+        parameters = inspect.signature(hook).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    kinds = [p.kind for p in parameters]
+    by_position = kinds.count(_POSITIONAL) + kinds.count(inspect.Parameter.POSITIONAL_ONLY)
+    return by_position < 2 and inspect.Parameter.VAR_POSITIONAL not in kinds
+
+
+_POSITIONAL = inspect.Parameter.POSITIONAL_OR_KEYWORD
 
 _HOOKS = [name for name in vars(Callback) if name.startswith("on_")]
 

@@ -94,3 +94,25 @@ def test_a_function_of_a_lambda_callback_changes_metrics_too():
         on_train_batch_end=lambda batch, logs: model.reset_metrics()
     )
     assert model.fit(X, Y, verbose=0, callbacks=[reset]).history["loss"] == [0.0]
+
+
+@pytest.mark.parametrize("library", [keras, keraslike], ids=["keras", "keraslike"])
+def test_batch_hooks_may_take_logs_as_a_keyword(library):
+    seen = []
+
+    class Seeing(library.callbacks.Callback):
+        def on_train_batch_end(self, batch, **kwargs):
+            seen.append((batch, *kwargs["logs"]))
+
+        def on_test_batch_end(self, batch, *, logs):
+            seen.append((batch, *logs))
+
+        def on_predict_batch_begin(self, batch, logs=None):
+            seen.append((batch, logs is None or logs == {}))
+
+    model = library.Sequential([library.Input((3,)), library.layers.Dense(2)])
+    model.compile("sgd", library.losses.MeanSquaredError())
+    model.fit(X, Y, batch_size=3, verbose=0, callbacks=[Seeing()])
+    model.evaluate(X, Y, verbose=0, callbacks=[Seeing()])
+    model.predict(X, verbose=0, callbacks=[Seeing()])
+    assert seen == [(0, "loss"), (1, "loss"), (0, "loss"), (0, True)]
