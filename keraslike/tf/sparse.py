@@ -185,7 +185,7 @@ def _reduction(name: str) -> Callable:
 
 
 def _reduce(values: Any, indices: Any, kept: tuple, sizes: tuple, name: str) -> Any:
-    where, count = _flat(indices[:, jnp.asarray(kept, int)], sizes), math.prod(sizes)
+    where, count = _flat(indices[:, np.asarray(kept, int)], sizes), math.prod(sizes)
     if name == "reduce_sum":
         return jax.ops.segment_sum(values, where, count)
     largest = jax.ops.segment_max(values, where, count)

@@ -589,3 +589,17 @@ def test_weights_of_counts_have_the_structure_of_what_is_counted(count):
 def test_counts_of_a_sparse_vector():
     found = tf.sparse.bincount(tf.sparse.from_dense([3, 0, 1, 0]), axis=-1)
     assert found.indices.numpy().tolist() == [[1], [3]]
+
+
+def test_sums_of_a_sparse_tensor_that_is_made_in_a_function():
+    @tf.function
+    def sums(x):
+        s = tf.SparseTensor([[0, 0], [0, 2], [1, 1]], x, [2, 3])
+        return tf.sparse.reduce_sum(s, 1), tf.sparse.reduce_max(s, 0)
+
+    x = tf.constant([1.0, 2.0, 3.0])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        rows, columns = sums(x)
+    assert tape.gradient(rows, x).numpy().tolist() == [1.0, 1.0, 1.0]
+    assert (rows.numpy().tolist(), columns.numpy().tolist()) == ([3.0, 3.0], [1.0, 3.0, 2.0])
