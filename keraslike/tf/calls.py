@@ -353,6 +353,7 @@ class _OwnerCall:
             context.using(tapes=(foreign,), training=self.training, choices=CHOICES),
             context.using(gathers=gathers if any(self.mask) else None),
         ):
+            dependence.constant_when_assigned(self.variables)
             for place, mask in zip(self.masked, masks):
                 context.set_mask(tensors[place], mask)
             args, kwargs = _joined(self.spec, tensors)

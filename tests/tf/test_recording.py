@@ -721,3 +721,20 @@ def test_a_layer_changes_variables_of_closures(built):
         found.append((shown(y), shown(tape.gradient(y, weight))))
     assert found == [([[2.0, 4.0]], 3.0), ([[4.0, 8.0]], 6.0), ([[6.0, 12.0]], 9.0)]
     assert shown(count) == 3.0
+
+
+def test_no_gradient_passes_through_assignments_in_a_layer():
+    class Assigning(keras.layers.Layer):
+        def build(self, shape):
+            self.v = self.add_weight(shape=(2,), initializer="ones")
+            self.w = self.add_weight(shape=(), initializer="ones")
+
+        def call(self, x):
+            self.v.assign(x * self.w * 3.0)
+            return self.v * self.w * x
+
+    layer, x = Assigning(), tf.constant([1.0, 2.0])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = layer(x)
+    assert shown(tape.gradient(y, [x, layer.v, layer.w])) == [[3.0, 6.0], [1.0, 2.0], 15.0]
