@@ -335,7 +335,7 @@ class _OwnerCall:
         self.pullbacks = Pullbacks()
         collect_dropped_models()
         self.compiled = jax.jit(self.packed)
-        self.plain = jax.jit(self.function)
+        self.plain = jax.jit(self.flat)
 
     def function(self, chosen: Sequence[Any], others: Sequence[Any]) -> Any:
         ours, theirs = iter(chosen), iter(others)
@@ -378,6 +378,12 @@ class _OwnerCall:
             (out, losses, attributes_of(left, _split), rows),
             (out_masks, [new[i] for i in changed], indices, Traced(found)),
         )
+
+    def flat(self, chosen: Sequence[Any], others: Sequence[Any]) -> Any:
+        """`(flat first part of the results, the second one, Traced(structure of the first one))`."""
+        out, aux = self.function(chosen, others)
+        leaves, structure = flatten(out)
+        return leaves, aux, Traced(structure)
 
     def differentiated(self, chosen: Sequence[Any], others: Sequence[Any]) -> Any:
         """`(flat first part of the results, one pullback for each part, the second part of the
@@ -470,14 +476,14 @@ def _call_with(calls: _Calls, method: Callable, owner: Any, spec: Any, tensors: 
             try:
                 if call.by_values:
                     _build(calls, call, chosen, others)
-                out, aux = (call.plain if compiled else call.function)(chosen, others)
+                flat, aux, traced = (call.plain if compiled else call.flat)(chosen, others)
             except DEPENDS_ON_VALUES:
                 if not compiled:
                     raise
                 call.by_values, call.in_program, calls.by_values = True, False, True
                 _build(calls, call, chosen, others)
-                out, aux = call.function(chosen, others)
-            flat, structure = flatten(out)
+                flat, aux, traced = call.flat(chosen, others)
+            structure = traced.found
     out_masks, new, indices, traced = aux
     found = traced.found
     lowering.write([variables[i] for i in found.changed], new)
