@@ -380,7 +380,7 @@ class _OwnerCall:
         )
 
     def flat(self, chosen: Sequence[Any], others: Sequence[Any]) -> Any:
-        """`(flat first part of the results, the second one, Traced(structure of the first one))`."""
+        """`(flat first part of the results, the second part, Traced(structure of the first))`."""
         out, aux = self.function(chosen, others)
         leaves, structure = flatten(out)
         return leaves, aux, Traced(structure)
