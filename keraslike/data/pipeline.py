@@ -53,9 +53,7 @@ class Pipeline:
     _shown_as = ""  # the name of TensorFlow's class for this data set
     inputs_at_once: int | None = None  # the number of inputs that an iteration starts, if not all
     functions: tuple[Any, ...] = ()  # the user's functions, which are notified of a new iteration
-    computes_spec = (
-        False  # whether elements are computed, or a user's function called, for the spec
-    )
+    computes_spec = False  # whether elements or users' functions are computed for the spec
     is_map = False  # whether `map` made it; TensorFlow fuses `map` and `batch`
 
     def _set(
