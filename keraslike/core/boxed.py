@@ -169,9 +169,11 @@ def boxed_call(function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
 
 
 def is_outermost() -> bool:
-    """Whether a call made now is by a user, outside of any trace."""
+    """Whether a call made now is by a user's code for tensors: outside of any trace, in that of a
+    `tf.function`, or under a tape."""
     state = context.state
-    return state.choices is None and not state.depth and context.trace_state_clean()
+    for_tensors = bool(state.tapes) or context.trace_state_clean()
+    return state.choices is None and not state.depth and for_tensors
 
 
 def boxed(tree: Any) -> Any:

@@ -13,7 +13,15 @@ from flax import nnx
 from flax.errors import TraceContextError
 
 from keraslike.core import base, context, lowering, rng
-from keraslike.core.boxed import Boxed, BoxedResults, Dispatching, is_recorded, unbox, with_sizes
+from keraslike.core.boxed import (
+    Boxed,
+    BoxedResults,
+    Dispatching,
+    boxed_call,
+    is_recorded,
+    unbox,
+    with_sizes,
+)
 from keraslike.core.collector import collect_dropped_models
 from keraslike.core.context import trace_state_clean
 from keraslike.core.errors import DEPENDS_ON_VALUES, NeedsPython
@@ -229,6 +237,9 @@ class Reader:
             return dispatch(function, args, kwargs, owner)
         for t in (*tensors, *([] if owner is None else base.variables_of(owner))):
             self._follows(t)
+        asked = [getattr(x, "_gives_boxes", False) for x in (owner, *tensors)]
+        if any(asked) or BoxedResults.everywhere:
+            return boxed_call(function, args, kwargs)
         return function(*args, **kwargs)
 
 
