@@ -547,9 +547,9 @@ class DenseHashTable(MutableHashTable):
 
     def _restore(self, found: dict[str, np.ndarray]) -> None:
         keys = self._listed(found["-keys"])
-        used = np.array([key not in self._refused for key in keys], bool)
+        used = [place for place, key in enumerate(keys) if key not in self._refused]
         values = found["-values"][used].reshape(-1, *self.default_value.shape)
-        self._set_rows([key for key in keys if key not in self._refused], values)
+        self._set_rows([keys[place] for place in used], values)
 
 
 def _hash(key: Any) -> int:

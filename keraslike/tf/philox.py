@@ -47,11 +47,8 @@ def _whole(count: Any) -> Any:
 
 def _below(count: Any) -> Any:
     """The numbers below a count."""
-    return (
-        np.arange(count, dtype=np.uint64)
-        if isinstance(count, int)
-        else jnp.arange(count, dtype=np.uint64)
-    )
+    xp = np if isinstance(count, int) else jnp
+    return xp.arange(count, dtype=np.uint64)
 
 
 def state_of(seeds: Any) -> Any:

@@ -78,11 +78,11 @@ class GivenNode(Node):
 def as_one_operation(out: Any) -> Any:
     """The results of a function that is inlined in a trace, with gradients as if its call were one
     operation: of each result with respect to all that one of them depends on."""
+    if not context.state.tapes:
+        return out
     tensors = [x for x in leaves_of(out) if isinstance(x, Tensor) and _is_inexact(x._value)]
     # Arrays from outside of the trace stay as they are, since they stand for captured tensors.
     inputs = [x for x in tensors if is_traced(x) or isinstance(x._value, np.ndarray)]
-    if not context.state.tapes:
-        return out
     outputs = [type(x)(x._value) for x in inputs]
 
     def gradients(given: list[Tensor | None]) -> list[Tensor | None]:
