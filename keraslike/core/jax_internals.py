@@ -36,6 +36,7 @@ from jax._src.export import shape_poly, shape_poly_decision
 from jax._src.interpreters import ad, batching, pxla
 from jax._src.interpreters import mlir as mlir_internals
 from jax._src.lax import convolution
+from jax._src.lax.control_flow import loops
 from jax._src.lib import _jax, xla_client
 from jax._src.lib.mlir import ir
 from jax.experimental.compilation_cache import compilation_cache
@@ -43,6 +44,7 @@ from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend import core as jex
 from jax.extend import random
 from jax.interpreters import mlir
+from jax.interpreters.partial_eval import dce_jaxpr
 from jaxlib import utils
 
 # Whether jax has initialized its devices; environment variables have no effect afterwards.
@@ -217,6 +219,26 @@ def _lower_checkpoint(ctx: Any, *args: Any, **params: Any) -> Any:
 _general = mlir_internals._lowerings[ad_checkpoint.remat_p]
 _rule: Any = getattr(_general, "rule", _general)
 mlir.register_lowering(ad_checkpoint.remat_p, _lower_checkpoint, platform="cpu")
+
+
+def _hoist(jaxpr: Any, consts: Sequence[Any], residuals: int) -> tuple:
+    """Takes the residuals that are the same in each step out of a scan that is differentiated.
+
+    JAX rewrites the program of the scan for that, and replaces calls of `jax.custom_jvp` functions
+    by their computations: second derivatives would not be those of their rules. Here the program
+    is kept, without the outputs that were taken out.
+    """
+    if not has_operation(jaxpr.jaxpr, "custom_jvp_call"):
+        return _hoisting(jaxpr, consts, residuals)
+    if jaxpr.effects:
+        return jaxpr, consts, [False] * residuals, []
+    _, _, hoisted, values = _hoisting(jaxpr, consts, residuals)
+    kept = [True] * (len(jaxpr.out_avals) - residuals) + [not h for h in hoisted]
+    program, _ = dce_jaxpr(jaxpr.jaxpr, kept, instantiate=True)
+    return jaxpr.replace(jaxpr=program), consts, hoisted, values
+
+
+_hoisting, loops._scan_known_hoisting = loops._scan_known_hoisting, _hoist
 
 
 # -- export -----------------------------------------------------------------------------------

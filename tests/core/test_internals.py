@@ -1,6 +1,7 @@
 """What is relied on of the insides of flax and jax: a newer one that differs fails here first."""
 
 import contextlib
+import functools
 import gc
 import signal
 import threading
@@ -265,6 +266,40 @@ def test_tracers_of_derivatives_know_their_values():
     jax.vjp(lambda x: known.append(jax_internals.known_value(x)) or x, 2.0)
     jax.make_jaxpr(lambda x: known.append(jax_internals.known_value(x)) or x)(2.0)
     assert known[0] == 2.0 and isinstance(known[1], jax.core.Tracer)
+
+
+def test_rules_of_derivatives_hold_in_scans_that_are_differentiated_twice():
+    @jax.custom_jvp
+    def tripled(x):
+        return x * 1.0
+
+    tripled.defjvp(lambda x, t: (y := tripled(*x), 3 * y * t[0]))
+
+    def total(x, scale, how):
+        def step(carry, e):
+            y = tripled(e * jnp.sin(scale))
+            return carry + y, y
+
+        return how(step, x, jnp.stack([x, 2 * x]))[1].sum()
+
+    def looped(step, carry, xs):
+        ys = []
+        for x in xs:
+            carry, y = step(carry, x)
+            ys.append(y)
+        return carry, jnp.stack(ys)
+
+    def second(how):
+        first = jax.grad(lambda x, scale: total(x, scale, how), (0, 1))
+        return jax.jacrev(first, (0, 1))(0.5, 0.7)
+
+    expected = jax.tree.leaves(second(looped))
+    assert np.allclose(jax.tree.leaves(second(jax.lax.scan)), expected)
+    assert expected[0] == pytest.approx(9 * (1 + 8) * 0.5 * np.sin(0.7) ** 3)
+    # What is the same in each step is still computed and kept once, not stacked.
+    first = jax.make_jaxpr(jax.grad(functools.partial(total, how=jax.lax.scan)))(0.5, 0.7)
+    (forward, backward) = [e for e in first.eqns if e.primitive.name == "scan"]
+    assert [v.aval.shape for v in forward.outvars].count((2,)) == 2
 
 
 def test_sizes_after_many_convolutions_have_bounds_soon():

@@ -505,6 +505,27 @@ def test_no_second_derivative_passes_through_assignments_in_a_function():
     assert [float(g) for g in outer.gradient(slopes, [x, v])] == [16.0, 20.0]
 
 
+def test_no_second_derivative_passes_through_assignments_of_a_mapped_function():
+    v = tf.Variable(1.0)
+
+    def assigned(x):
+        with tf.GradientTape() as inner:
+            loss = (v - x) ** 2
+        v.assign_sub(0.1 * inner.gradient(loss, v))
+        return v * x
+
+    @tf.function
+    def mapped(x):
+        return tf.reduce_sum(tf.map_fn(assigned, tf.stack([x, 2.0 * x])))
+
+    x = number(0.5)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        slopes = tape.gradient(mapped(x), [x, v])
+    assert [float(g) for g in slopes] == pytest.approx([2.74, 1.5])
+    assert [float(tape.gradient(slope, z)) for slope, z in zip(slopes, (v, x))] == [3.0, 3.0]
+
+
 def test_results_of_traced_branches_depend_on_what_one_of_the_branches_differentiates():
     @tf.function
     def chosen(x, y, z):
