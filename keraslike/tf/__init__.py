@@ -23,6 +23,7 @@ from keraslike.tf import (
     autograph,
     bitwise,
     candidates,
+    circulants,
     compat,
     config,
     data,
@@ -238,7 +239,7 @@ as_string, realdiv = strings.as_string, table.truediv
 eig, eigvals, matrix_square_root = linalg.eig, linalg.eigvals, linalg.sqrtm
 globals().update({_name: getattr(general, _name) for _name in general.__all__})
 
-for _module in (linear_operator, linear_operators):
+for _module in (linear_operator, linear_operators, circulants):
     vars(linalg).update({_name: getattr(_module, _name) for _name in _module.__all__})
     linalg.__all__ += _module.__all__
 vars(linalg).update(experimental=_Namespace(conjugate_gradient=conjugate_gradient))

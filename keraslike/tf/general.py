@@ -20,7 +20,14 @@ from keraslike.core import context
 from keraslike.core.context import trace_state_clean
 from keraslike.core.jax_internals import outside_of_traces
 from keraslike.tf import dtypes, effects, indexing, messages, ops, sizes
-from keraslike.tf.conversion import _as_operand, constant, convert_to_tensor, index_dtype, static
+from keraslike.tf.conversion import (
+    _as_operand,
+    constant,
+    convert_to_tensor,
+    index_dtype,
+    stacked,
+    static,
+)
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.moves import moves
 from keraslike.tf.operation import operands, operation
@@ -36,6 +43,19 @@ def executing_eagerly() -> bool:
     True
     """
     return trace_state_clean()
+
+
+def parallel_stack(values: Any, name: str = "parallel_stack") -> Tensor:
+    """Tensors of one shape, stacked along a new first axis, as `tf.stack` stacks them.
+
+    Raises RuntimeError outside of functions, as in TensorFlow.
+
+    >>> tf.function(lambda x: tf.parallel_stack([x, x + 1]))(tf.constant([1, 2])).numpy().tolist()
+    [[1, 2], [2, 3]]
+    """
+    if trace_state_clean():
+        raise RuntimeError("tf.parallel_stack() is for functions only. Use tf.stack().")
+    return stacked(values)
 
 
 def inside_function() -> bool:
@@ -525,5 +545,6 @@ __all__ = [
     *("executing_eagerly", "get_current_name_scope", "get_static_value", "group"),
     *("histogram_fixed_width", "histogram_fixed_width_bins", "identity_n", "init_scope"),
     *("inside_function", "make_ndarray", "make_tensor_proto", "no_op", "one_hot"),
+    "parallel_stack",
     *("reverse_sequence", "shape_n", "timestamp", "unravel_index"),
 ]

@@ -5,6 +5,9 @@ from collections.abc import Callable as _Callable
 from collections.abc import Sequence as _Sequence
 from typing import Any as _Any
 
+from keraslike.tf.circulants import LinearOperatorCirculant as LinearOperatorCirculant
+from keraslike.tf.circulants import LinearOperatorCirculant2D as LinearOperatorCirculant2D
+from keraslike.tf.circulants import LinearOperatorCirculant3D as LinearOperatorCirculant3D
 from keraslike.tf.linear_operator import LinearOperator as LinearOperator
 from keraslike.tf.linear_operator import LinearOperatorAdjoint as LinearOperatorAdjoint
 from keraslike.tf.linear_operator import LinearOperatorComposition as LinearOperatorComposition
@@ -21,7 +24,6 @@ from keraslike.tf.linear_operators import LinearOperatorBlockDiag as LinearOpera
 from keraslike.tf.linear_operators import (
     LinearOperatorBlockLowerTriangular as LinearOperatorBlockLowerTriangular,
 )
-from keraslike.tf.linear_operators import LinearOperatorCirculant as LinearOperatorCirculant
 from keraslike.tf.linear_operators import LinearOperatorFullMatrix as LinearOperatorFullMatrix
 from keraslike.tf.linear_operators import LinearOperatorHouseholder as LinearOperatorHouseholder
 from keraslike.tf.linear_operators import LinearOperatorKronecker as LinearOperatorKronecker

@@ -6,9 +6,10 @@ other functions are derived from these.
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -44,6 +45,10 @@ class LinearOperator(Module, Structure):
     >>> issubclass(tf.linalg.LinearOperatorDiag, tf.linalg.LinearOperator)
     True
     """
+
+    # The attributes that hold tensors, with the number of axes that belong to one matrix, and
+    # those that hold operators, with None.
+    _parts: ClassVar[Mapping[str, int | None]] = {}
 
     def __init__(
         self,
@@ -100,6 +105,10 @@ class LinearOperator(Module, Structure):
         """The sizes of the batch as a tensor."""
         return constant(self.batch_shape.as_list(), dtypes.int32)
 
+    def tensor_rank_tensor(self, name: Any = None) -> Tensor:
+        """The number of axes as a tensor."""
+        return constant(self.tensor_rank)
+
     def domain_dimension_tensor(self, name: Any = None) -> Tensor:
         """The number of columns as a tensor."""
         return constant(self.domain_dimension)
@@ -111,6 +120,40 @@ class LinearOperator(Module, Structure):
     def to_dense(self, name: Any = None) -> Tensor:
         """The matrix."""
         return self._matmul(ops.eye(self.domain_dimension, dtype=self.dtype), False)
+
+    def __getitem__(self, slices: Any) -> Self:
+        """The operator of some matrices of a batch: an index of its leading axes.
+
+        Raises InvalidArgumentError for an index that is outside of these.
+
+        >>> tf.linalg.LinearOperatorDiag([[1.0, 2.0], [3.0, 4.0]])[1].to_dense().numpy().tolist()
+        [[3.0, 0.0], [0.0, 4.0]]
+        """
+        batch = tuple(self.batch_shape)
+        given = tuple(slices) if isinstance(slices, (list, tuple)) else (slices,)
+        if not any(part is Ellipsis for part in given):
+            given = (*given, Ellipsis)
+
+        def chosen(x: Any, axes: int) -> Any:
+            own = tuple(x.shape)[len(x.shape) - axes :]
+            return ops.broadcast_to(x, (*batch, *own))[(*given, *[slice(None)] * axes)]
+
+        return self._with_tensors(chosen)
+
+    def _with_tensors(self, change: Callable[[Any, int], Any]) -> Self:
+        """The operator with each of its tensors changed; the second argument is the number of axes
+        that belong to one matrix."""
+
+        def changed(value: Any) -> Any:
+            if isinstance(value, LinearOperator):
+                return value._with_tensors(change)
+            return [changed(operator) for operator in value]
+
+        made = copy.copy(self)
+        for name, axes in self._parts.items():
+            value = getattr(self, name)
+            setattr(made, name, changed(value) if axes is None else change(value, axes))
+        return made
 
     def _needs_square(self, what: str) -> None:
         if not self.is_square:
@@ -244,6 +287,9 @@ class LinearOperator(Module, Structure):
             is_square=True,
         )
 
+    def _times(self, right: LinearOperator) -> LinearOperator:
+        return LinearOperatorComposition([self, right])
+
     # -- assertions ---------------------------------------------------------------------------
 
     def assert_non_singular(self, name: Any = None) -> None:
@@ -281,9 +327,7 @@ def _product(left: LinearOperator, right: LinearOperator) -> LinearOperator:
         return right
     if isinstance(right, LinearOperatorIdentity):
         return left
-    if type(left) is type(right) is LinearOperatorDiag:
-        return LinearOperatorDiag(left.diag * right.diag)
-    return LinearOperatorComposition([left, right])
+    return left._times(right)
 
 
 HINTS = "is_non_singular", "is_self_adjoint", "is_positive_definite", "is_square"
@@ -323,6 +367,12 @@ class LinearOperatorDiag(LinearOperator):
         )
 
     diag = property(lambda self: self._diag)
+    _parts: ClassVar = {"_diag": 1}
+
+    def _times(self, right: LinearOperator) -> LinearOperator:
+        if type(self) is type(right) is LinearOperatorDiag:
+            return LinearOperatorDiag(self._diag * right.diag)
+        return super()._times(right)
 
     def _shape(self) -> Sequence[int]:
         return (*self._diag.shape, self._diag.shape[-1])
@@ -376,6 +426,7 @@ class LinearOperatorLowerTriangular(LinearOperator):
         super().__init__(self._tril.dtype, **hints_of(hints, is_square=True))
 
     tril = property(lambda self: self._tril)
+    _parts: ClassVar = {"_tril": 2}
 
     def to_dense(self, name: Any = None) -> Tensor:
         return linalg.band_part(self._tril, -1, 0)
@@ -431,6 +482,7 @@ class LinearOperatorScaledIdentity(LinearOperatorDiag):
         super().__init__(diag, **hints)
 
     multiplier = property(lambda self: self._multiplier)
+    _parts: ClassVar = {"_diag": 1, "_multiplier": 0}
 
 
 # -- of other operators ---------------------------------------------------------------------------
@@ -451,6 +503,7 @@ class LinearOperatorAdjoint(LinearOperator):
         super().__init__(operator.dtype, **hints_of(hints, **said))
 
     operator = property(lambda self: self._operator)
+    _parts: ClassVar = {"_operator": None}
 
     def _shape(self) -> Sequence[int]:
         *batch, rows, columns = self._operator.shape
@@ -486,6 +539,7 @@ class LinearOperatorInversion(LinearOperator):
         super().__init__(operator.dtype, **hints_of(hints, **said))
 
     operator = property(lambda self: self._operator)
+    _parts: ClassVar = {"_operator": None}
 
     def _shape(self) -> Sequence[int]:
         return self._operator.shape
@@ -524,6 +578,7 @@ class LinearOperatorComposition(LinearOperator):
         )
 
     operators = property(lambda self: self._operators)
+    _parts: ClassVar = {"_operators": None}
 
     def _shape(self) -> Sequence[int]:
         batch = np.broadcast_shapes(*(tuple(o.batch_shape) for o in self._operators))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from keraslike.tf import bands, dtypes, general, indexing, linalg, ops, signal
+from keraslike.tf import bands, dtypes, general, indexing, linalg, ops
 from keraslike.tf.conversion import _as_operand, static
 from keraslike.tf.linear_operator import (
     HINTS,
@@ -39,6 +39,7 @@ class LinearOperatorFullMatrix(LinearOperator):
         super().__init__(self._matrix.dtype, **hints_of(hints))
 
     matrix = property(lambda self: self._matrix)
+    _parts: ClassVar = {"_matrix": 2}
 
     def to_dense(self, name: Any = None) -> Tensor:
         return ops.identity(self._matrix)
@@ -55,7 +56,8 @@ def _operator_of(name: str, dense: Callable, rule: str, example: str, **default:
         self._dense = dense(*args, **kwargs)
         LinearOperator.__init__(self, self._dense.dtype, **hints_of(hints, **default))
 
-    made = type(name, (LinearOperator,), {"__init__": __init__, "__module__": __name__})
+    own = {"__init__": __init__, "__module__": __name__, "_parts": {"_dense": 2}}
+    made = type(name, (LinearOperator,), own)
     made.to_dense = lambda self, name=None: self._dense  # type: ignore[attr-defined]
     made.__doc__ = f"{rule}\n\n>>> {example}"
     return made
@@ -102,15 +104,6 @@ def _tridiagonal(diagonals: Any, diagonals_format: str = "compact") -> Any:
     return bands.tridiagonal_matmul(given, eye, diagonals_format)
 
 
-def _circulant(spectrum: Any, input_output_dtype: Any = dtypes.complex64) -> Any:
-    kind = dtypes.as_dtype(input_output_dtype)
-    values = ops.cast(spectrum, dtypes.complex128 if kind.size > 8 else dtypes.complex64)
-    column = signal.ifft(values)
-    size = column.shape[-1]
-    i, j = np.indices((size, size))
-    return ops.cast(indexing.gather(column, ((i - j) % size).astype(np.int32), axis=-1), kind)
-
-
 _OF = "tf.linalg.LinearOperator"
 LinearOperatorZeros = _operator_of(
     "LinearOperatorZeros", _zeros, "The operator of a matrix of zeros.",
@@ -140,13 +133,6 @@ LinearOperatorTridiag = _operator_of(
     f"{_OF}Tridiag([[1.0, 0.0], [2.0, 3.0], [0.0, 4.0]]).to_dense().numpy().tolist()\n"
     "[[2.0, 1.0], [4.0, 3.0]]",
 )  # fmt: skip
-LinearOperatorCirculant = _operator_of(
-    "LinearOperatorCirculant", _circulant,
-    "The operator of a circular convolution, by the Fourier transform of its kernel.",
-    f"{_OF}Circulant([3.0, 1.0], tf.float32).to_dense().numpy().tolist()\n"
-    "[[2.0, 1.0], [1.0, 2.0]]",
-)  # fmt: skip
-
 
 # -- of other operators ---------------------------------------------------------------------------
 
@@ -164,6 +150,7 @@ class _OfOperators(LinearOperator):
         super().__init__(self._operators[0].dtype, name=name, **hints_of(hints, **said))
 
     operators = property(lambda self: self._operators)
+    _parts: ClassVar = {"_operators": None}
 
     def _shape(self) -> Sequence[int]:
         batch = np.broadcast_shapes(*(tuple(o.batch_shape) for o in self._operators))
@@ -258,6 +245,7 @@ class LinearOperatorBlockLowerTriangular(LinearOperator):
         super().__init__(diagonal[0].dtype, **hints_of(hints, is_non_singular=known))
 
     operators = property(lambda self: self._operators)
+    _parts: ClassVar = {"_operators": None}
 
     def to_dense(self, name: Any = None) -> Tensor:
         rows = []
@@ -305,6 +293,7 @@ class LinearOperatorLowRankUpdate(LinearOperator):
         said = {"is_self_adjoint": alike or None, "is_positive_definite": positive or None}
         super().__init__(base_operator.dtype, **hints_of(hints, is_square=True, **said))
 
+    _parts: ClassVar = {"_base": None, "_u": 2, "_v": 2, "_middle": None}
     base_operator = property(lambda self: self._base)
     u = property(lambda self: self._u)
     v = property(lambda self: self._v)
@@ -347,7 +336,7 @@ class LinearOperatorLowRankUpdate(LinearOperator):
 __all__ = [
     f"LinearOperator{name}"
     for name in (
-        *("BlockDiag", "BlockLowerTriangular", "Circulant", "FullMatrix", "Householder"),
+        *("BlockDiag", "BlockLowerTriangular", "FullMatrix", "Householder"),
         *("Kronecker", "LowRankUpdate", "Permutation", "Toeplitz", "Tridiag", "Zeros"),
     )
 ]
