@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from keraslike.tf import table
 from keraslike.tf.conversion import _as_operand
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.operation import operation
@@ -38,7 +39,27 @@ def _lower(lu: Any) -> Any:
     return jnp.tril(lu, -1) + jnp.eye(lu.shape[-1], dtype=lu.dtype)
 
 
+def check_system(name: str, a: Any, b: Any) -> None:
+    """Raises InvalidArgumentError unless `a` and `b` are floating-point or complex matrices with
+    the same number of rows."""
+    table.check_kind(f"linalg.{name}", a, "bui")
+    if min(a.ndim, b.ndim) < 2 or a.shape[-2] != b.shape[-2]:
+        raise InvalidArgumentError(
+            f"tf.linalg.{name}: expected matrices with the same number of rows. Received shapes "
+            f"{a.shape} and {b.shape}."
+        )
+
+
+def check_square(name: str, x: Any) -> None:
+    """Raises InvalidArgumentError for what are no square matrices."""
+    if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
+        raise InvalidArgumentError(
+            f"tf.linalg.{name}: expected square matrices. Received shape {x.shape}."
+        )
+
+
 def _solved(lu: Any, rhs: Any, perm: Any) -> Any:
+    table.check_kind("linalg.lu_solve", lu, "bui")
     batch = jnp.broadcast_shapes(lu.shape[:-2], rhs.shape[:-2])
     lu, rhs = (jnp.broadcast_to(x, (*batch, *x.shape[-2:])) for x in (lu, rhs))
     perm = jnp.broadcast_to(perm, (*batch, perm.shape[-1]))
@@ -82,6 +103,7 @@ def lu_matrix_inverse(
 
 
 def _inverted(lu: Any, perm: Any) -> Any:
+    table.check_kind("linalg.lu_matrix_inverse", lu, "bui")
     return _solved(lu, jnp.eye(lu.shape[-1], dtype=lu.dtype), perm)
 
 
@@ -99,6 +121,7 @@ def lu_reconstruct(
 
 
 def _reconstructed(lu: Any, perm: Any) -> Any:
+    table.check_wide("linalg.lu_reconstruct", lu)
     return jnp.take_along_axis(_lower(lu) @ jnp.triu(lu), jnp.argsort(perm, -1)[..., None], -2)
 
 
@@ -272,6 +295,12 @@ def banded_triangular_solve(bands: Any, rhs: Any, lower: bool = True, adjoint: b
     >>> tf.linalg.banded_triangular_solve([[2.0, 4.0], [0.0, 1.0]], [[2.0], [9.0]]).numpy().tolist()
     [[1.0], [2.0]]
     """
+    table.check_kind("linalg.banded_triangular_solve", bands, "bui")
+    if min(bands.ndim, rhs.ndim) < 2 or bands.shape[-1] != rhs.shape[-2]:
+        raise InvalidArgumentError(
+            "tf.linalg.banded_triangular_solve: the bands (..., m, n) and rhs (..., n, k) do not "
+            f"fit. Received shapes {bands.shape} and {rhs.shape}."
+        )
     count, size = bands.shape[-2:]
     i, j = np.indices((size, size))
     row = i - j if lower else count - 1 - (j - i)

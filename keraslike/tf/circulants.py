@@ -12,7 +12,8 @@ from keraslike.tf import dtypes, linalg, ops, signal, table
 from keraslike.tf import math as tf_math
 from keraslike.tf.conversion import _as_operand, constant
 from keraslike.tf.dtypes import DType, TensorShape
-from keraslike.tf.linear_operator import HINTS, LinearOperator, _require, hints_of
+from keraslike.tf.linear_operator import LinearOperator
+from keraslike.tf.operator_arguments import HINTS, hints_of, require
 from keraslike.tf.tensor import Tensor
 
 
@@ -165,19 +166,19 @@ class _Circulant(LinearOperator):
         kernel = self._transformed(self._complex(self._spectrum), inverse=True)
         limit = np.finfo(self.dtype.real_dtype.as_numpy_dtype).eps * self.domain_dimension
         limit = limit * table.reduce_max(table.abs(kernel))
-        _require(table.abs(tf_math.imag(kernel)) <= limit, f"Not Hermitian: {self.name}")
+        require(table.abs(tf_math.imag(kernel)) <= limit, f"Not Hermitian: {self.name}")
 
     def assert_non_singular(self, name: Any = None) -> None:
-        _require(table.abs(self._spectrum) > 0, f"Singular operator: {self.name}")
+        require(table.abs(self._spectrum) > 0, f"Singular operator: {self.name}")
 
     def assert_self_adjoint(self, name: Any = None) -> None:
-        _require(
+        require(
             table.abs(tf_math.imag(self._complex(self._spectrum))) <= 0,
             f"Not self-adjoint, since the spectrum is not real: {self.name}",
         )
 
     def assert_positive_definite(self, name: Any = None) -> None:
-        _require(
+        require(
             tf_math.real(self._complex(self._spectrum)) > 0,
             f"Not positive definite: {self.name}",
         )

@@ -73,8 +73,12 @@ def diag(
             f"tf.linalg.diag: diagonals of shape {tuple(diagonal.shape)} are too long for "
             f"{rows} rows and {columns} columns."
         )
+    padding = jnp.asarray(padding_value, diagonal.dtype)
+    if not diagonal.shape[-1]:  # of which no element can be chosen
+        batch = diagonal.shape[: -1 if low == high else -2]
+        return jnp.broadcast_to(padding, (*batch, rows, columns))
     values, inside = _in_band(diagonal, low, high, rows, columns, align)
-    return jnp.where(inside, values, jnp.asarray(padding_value, diagonal.dtype))
+    return jnp.where(inside, values, padding)
 
 
 @operation("linalg.diag_part", "input")
@@ -145,4 +149,4 @@ def band_part(x: Any, num_lower: int, num_upper: int) -> Any:
     rows, columns = jnp.ogrid[: x.shape[-2], : x.shape[-1]]
     low = (num_lower < 0) | (rows - columns <= num_lower)
     high = (num_upper < 0) | (columns - rows <= num_upper)
-    return jnp.where(low & high, x, 0)
+    return jnp.where(low & high, x, jnp.zeros((), x.dtype))

@@ -16,6 +16,7 @@ from keraslike.ops import products
 from keraslike.tf import bands, derivatives, diagonals, documentation, dtypes, table
 from keraslike.tf.conversion import _as_operand, joined, static
 from keraslike.tf.errors import InvalidArgumentError, NotFoundError
+from keraslike.tf.moves import moves
 from keraslike.tf.operation import operands, operation
 from keraslike.tf.ops import add_n
 from keraslike.tf.ops import eye as eye
@@ -85,7 +86,7 @@ def matvec(
     >>> tf.linalg.matvec([[1, 2], [3, 4]], [1, 10]).numpy().tolist()
     [21, 43]
     """
-    table.check_wide("linalg.matvec", a)
+    table.check_wide("linalg.matvec", a, "int16" if b.ndim > 1 else "")
     if transpose_a and adjoint_a:
         raise InvalidArgumentError(
             "tf.linalg.matvec: a matrix is either transposed or its adjoint."
@@ -166,16 +167,25 @@ def norm(
     >>> tf.linalg.norm([[3.0, -4.0]], ord=1, axis=1).numpy().tolist()
     [7.0]
     """
-    rest = (ord, static(axis), bool(keepdims))
+    axis = static(axis)
+    axis = tuple(axis) if isinstance(axis, list) else axis
+    of_matrices = isinstance(axis, tuple)
+    if of_matrices and (len(axis) != 2 or axis[0] == axis[1]):
+        raise ValueError(f"axis must be None, an axis or two different ones. Received: {axis}")
+    if isinstance(ord, str) or of_matrices:
+        known = ord in (("euclidean", "fro", 1, 2, np.inf) if of_matrices else ("euclidean",))
+    else:
+        known = ord > 0
+    if not known:
+        what = "matrices: give 1, 2, inf, 'euclidean' or 'fro'" if of_matrices else "vectors"
+        raise ValueError(f"tf.norm: ord={ord!r} is no norm of {what}.")
+    rest = (ord, axis, bool(keepdims))
     return run(_norm, (_as_operand(tensor),), rest, name="norm")
 
 
 def _norm(x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
-    of_matrices = isinstance(axis, tuple) and len(axis) == 2
-    if ord == "fro" and not of_matrices:
-        raise ValueError("ord='fro' is a norm of matrices: give two axes.")
-    if x.dtype.kind in "buiO":
-        raise ValueError(f"expected a tensor of floating-point numbers. Received: {x.dtype.name}")
+    of_matrices = isinstance(axis, tuple)
+    table.check_kind("norm", x, "bu" if ord in (1, np.inf) else "buiO")
     if ord in ("euclidean", "fro") or (ord == 2 and not of_matrices):
         out = jnp.sqrt(jnp.sum(jnp.real(x * jnp.conj(x)), axis, keepdims=keepdims))
         return out.astype(x.dtype)  # the norm of complex numbers is complex, too
@@ -186,14 +196,13 @@ def _norm(x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
     if of_matrices and ord in (1, jnp.inf):
         rows, columns = axis
         summed, other = (rows, columns) if ord == 1 else (columns, rows)
-        out = jnp.max(jnp.sum(sizes, summed, keepdims=True), other, keepdims=True)
+        sums = jnp.sum(sizes, summed, keepdims=True, dtype=sizes.dtype)
+        out = jnp.max(sums, other, keepdims=True)
         return out if keepdims else jnp.squeeze(out, axis)
     if ord == 1:
-        return jnp.sum(sizes, axis, keepdims=keepdims)
+        return jnp.sum(sizes, axis, keepdims=keepdims, dtype=sizes.dtype)
     if ord == jnp.inf:
         return jnp.max(sizes, axis, keepdims=keepdims)
-    if isinstance(ord, str) or not ord > 0 or of_matrices:
-        raise ValueError(f"tf.norm: there is no norm ord={ord!r} along axis={axis}.")
     total = jnp.sum(derivatives.power(sizes, ord), axis, keepdims=keepdims)
     return derivatives.power(total, 1.0 / ord)
 
@@ -309,26 +318,37 @@ _TABLE = {
     "expm": jax.scipy.linalg.expm,
     "eig": lambda x: tuple(jnp.linalg.eig(x)),
     "eigvals": jnp.linalg.eigvals,
-    "sqrtm": lambda x: (
-        jnp.vectorize(derivatives.sqrtm, signature="(n,n)->(n,n)")(x) if x.size else x
-    ),
-    "tensor_diag": lambda x: jnp.diag(x.ravel()).reshape(x.shape * 2),
+    "sqrtm": lambda x: _sqrtm(x),
+    "tensor_diag": lambda x: _tensor_diag(x),
     "tensor_diag_part": lambda x: _diagonal(x.reshape([math.prod(_half(x))] * 2)).reshape(_half(x)),
-    "adjoint": lambda x: jnp.conj(jnp.swapaxes(x, -1, -2)),
+    "adjoint": moves(lambda x: jnp.conj(jnp.swapaxes(x, -1, -2))),
 }
-_OF_ANY_NUMBERS = ("trace", "tensor_diag", "tensor_diag_part", "adjoint")
+# The kinds of numbers that those functions refuse that do not refuse all integers.
+_REFUSED = {"trace": "b", "tensor_diag": "", "tensor_diag_part": "", "adjoint": ""}
 
 
 def _of_floats(name: str, fn: Callable) -> Callable:
     @functools.wraps(fn)
     def checked(x: Any, *args: Any, **kwargs: Any) -> Any:
-        if name not in _OF_ANY_NUMBERS:
-            table.check_kind(f"linalg.{name}", x, "bui")
-        elif name.startswith("tensor_diag"):
+        table.check_kind(f"linalg.{name}", x, _REFUSED.get(name, "bui"))
+        if name.startswith("tensor_diag"):
             table.check_wide(f"linalg.{name}", x)
         return fn(x, *args, **kwargs)
 
     return checked
+
+
+def _sqrtm(x: Any) -> Any:
+    bands.check_square("sqrtm", x)
+    if not x.size:
+        return x
+    return jnp.vectorize(derivatives.sqrtm, signature="(n,n)->(n,n)")(x).astype(x.dtype)
+
+
+def _tensor_diag(x: Any) -> Any:
+    if not x.ndim:
+        raise InvalidArgumentError("tf.linalg.tensor_diag: diagonal must have at least 1 axis.")
+    return jnp.diag(x.ravel()).reshape(x.shape * 2)
 
 
 def _half(x: Any) -> tuple[int, ...]:
@@ -347,6 +367,7 @@ for _name, _fn in _TABLE.items():
 
 
 @operation("linalg.matrix_transpose", "a")
+@moves
 def matrix_transpose(a: Any, name: str = "matrix_transpose", conjugate: bool = False) -> Any:
     """Matrices with rows and columns exchanged, batched over leading axes.
 
@@ -367,8 +388,7 @@ def lu(x: Any, output_idx_type: Any = dtypes.int32) -> Any:
     ([[4.0, 2.0], [0.5, 4.0]], [0, 1])
     """
     table.check_kind("linalg.lu", x, "bui")
-    if x.shape[-1] != x.shape[-2]:
-        raise InvalidArgumentError(f"tf.linalg.lu: input must be square. Received: {x.shape}")
+    bands.check_square("lu", x)
     found, _, order = jax.lax.linalg.lu(_invertible(x))
     kind = dtypes.as_dtype(output_idx_type).dtype
     with WIDE(kind.itemsize == 8):
@@ -420,6 +440,7 @@ def solve(a: Any, b: Any, adjoint: bool = False) -> Any:
     >>> tf.linalg.solve([[2.0, 0.0], [0.0, 4.0]], [[2.0], [8.0]]).numpy().tolist()
     [[1.0], [2.0]]
     """
+    bands.check_system("solve", a, b)
     if b.ndim != a.ndim:
         raise InvalidArgumentError(
             f"tf.linalg.solve: matrix and rhs must have the same rank. Received shapes {a.shape} "
@@ -436,6 +457,7 @@ def triangular_solve(a: Any, b: Any, lower: bool = True, adjoint: bool = False) 
     >>> tf.linalg.triangular_solve([[2.0, 0.0], [1.0, 4.0]], [[2.0], [9.0]]).numpy().tolist()
     [[1.0], [2.0]]
     """
+    bands.check_system("triangular_solve", a, b)
     return jax.scipy.linalg.solve_triangular(a, b, trans=2 if adjoint else 0, lower=lower)
 
 
@@ -446,6 +468,7 @@ def cholesky_solve(chol: Any, rhs: Any) -> Any:
     >>> tf.linalg.cholesky_solve([[2.0, 0.0], [1.0, 2.0]], [[8.0], [9.0]]).numpy().tolist()
     [[1.375], [1.25]]
     """
+    bands.check_system("cholesky_solve", chol, rhs)
     half = jax.scipy.linalg.solve_triangular(chol, rhs, lower=True)
     return jax.scipy.linalg.solve_triangular(chol, half, lower=True, trans=2)
 
@@ -489,7 +512,7 @@ def lstsq(a: Any, b: Any, l2_regularizer: float = 0.0, fast: bool = True) -> Any
     >>> tf.linalg.lstsq([[1.0, 0.0], [0.0, 2.0]], [[3.0], [4.0]]).numpy().round(4).tolist()
     [[3.0], [2.0]]
     """
-    table.check_kind("linalg.lstsq", a, "bui")
+    bands.check_system("lstsq", a, b)
     batch = jnp.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     a, b = (jnp.broadcast_to(x, (*batch, *x.shape[-2:])) for x in (a, b))
     if l2_regularizer == 0.0 or not fast:
@@ -514,6 +537,12 @@ def cross(a: Any, b: Any) -> Any:
     >>> tf.linalg.cross([1, 0, 0], [0, 1, 0]).numpy().tolist()
     [0, 0, 1]
     """
+    table.check_kind("linalg.cross", a, "bc")
+    if a.shape != b.shape or not a.ndim or a.shape[-1] != 3:
+        raise InvalidArgumentError(
+            "tf.linalg.cross: a and b must have one shape, with 3 elements along the last axis. "
+            f"Received shapes {a.shape} and {b.shape}."
+        )
     return jnp.cross(a, b)
 
 

@@ -17,9 +17,6 @@ from keraslike.tf.linear_operator import LinearOperatorInversion as LinearOperat
 from keraslike.tf.linear_operator import (
     LinearOperatorLowerTriangular as LinearOperatorLowerTriangular,
 )
-from keraslike.tf.linear_operator import (
-    LinearOperatorScaledIdentity as LinearOperatorScaledIdentity,
-)
 from keraslike.tf.linear_operators import LinearOperatorBlockDiag as LinearOperatorBlockDiag
 from keraslike.tf.linear_operators import (
     LinearOperatorBlockLowerTriangular as LinearOperatorBlockLowerTriangular,
@@ -29,6 +26,9 @@ from keraslike.tf.linear_operators import LinearOperatorHouseholder as LinearOpe
 from keraslike.tf.linear_operators import LinearOperatorKronecker as LinearOperatorKronecker
 from keraslike.tf.linear_operators import LinearOperatorLowRankUpdate as LinearOperatorLowRankUpdate
 from keraslike.tf.linear_operators import LinearOperatorPermutation as LinearOperatorPermutation
+from keraslike.tf.linear_operators import (
+    LinearOperatorScaledIdentity as LinearOperatorScaledIdentity,
+)
 from keraslike.tf.linear_operators import LinearOperatorToeplitz as LinearOperatorToeplitz
 from keraslike.tf.linear_operators import LinearOperatorTridiag as LinearOperatorTridiag
 from keraslike.tf.linear_operators import LinearOperatorZeros as LinearOperatorZeros

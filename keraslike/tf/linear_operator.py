@@ -17,19 +17,10 @@ from keraslike.tf import dtypes, linalg, ops, table
 from keraslike.tf import math as tf_math
 from keraslike.tf.conversion import _as_operand, constant, convert_to_tensor, static
 from keraslike.tf.dtypes import TensorShape
-from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.module import Module
+from keraslike.tf.operator_arguments import HINTS, check_operators, hints_of, require, spread
 from keraslike.tf.structure import NotDense, Structure
 from keraslike.tf.tensor import Tensor
-
-
-def spread(*matrices: Any) -> list[Any]:
-    """Matrices with the same leading axes."""
-    batch = np.broadcast_shapes(*(tuple(m.shape[:-2]) for m in matrices))
-    return [
-        m if tuple(m.shape[:-2]) == batch else ops.broadcast_to(m, (*batch, *m.shape[-2:]))
-        for m in matrices
-    ]
 
 
 class LinearOperator(Module, Structure):
@@ -173,7 +164,18 @@ class LinearOperator(Module, Structure):
                     f"Operators of shapes {left.shape} and {right.shape} have no product."
                 )
             return _product(left, right)
-        return self._matmul(_adjoint(self._taken(x), adjoint_arg), adjoint)
+        size = self.range_dimension if adjoint else self.domain_dimension
+        return self._matmul(self._fitting(x, adjoint_arg, size), adjoint)
+
+    def _fitting(self, x: Any, adjoint_arg: bool, size: int) -> Any:
+        """A tensor of matrices with as many rows as the operator takes. Raises ValueError for
+        another number: some operators would broadcast them."""
+        x = _adjoint(self._taken(x), adjoint_arg)
+        if len(x.shape) < 2 or not TensorShape([x.shape[-2]]).is_compatible_with([size]):
+            raise ValueError(
+                f"{self.name} takes matrices with {size} rows. Received shape: {tuple(x.shape)}"
+            )
+        return x
 
     def _taken(self, x: Any) -> Any:
         x = convert_to_tensor(x, dtype_hint=self.dtype)
@@ -203,7 +205,7 @@ class LinearOperator(Module, Structure):
         if isinstance(rhs, LinearOperator):
             left = self.adjoint() if adjoint else self
             return _product(left.inverse(), rhs.adjoint() if adjoint_arg else rhs)
-        return self._solve(_adjoint(self._taken(rhs), adjoint_arg), adjoint)
+        return self._solve(self._fitting(rhs, adjoint_arg, self.range_dimension), adjoint)
 
     def _solve(self, rhs: Any, adjoint: bool) -> Any:
         return linalg.solve(*spread(self.to_dense(), rhs), adjoint=adjoint)
@@ -295,19 +297,19 @@ class LinearOperator(Module, Structure):
     def assert_non_singular(self, name: Any = None) -> None:
         """Raises InvalidArgumentError for a matrix that is nearly singular."""
         worst = 1 / np.finfo(self.dtype.real_dtype.as_numpy_dtype).eps
-        _require(self.cond() < worst, f"Singular matrix up to precision: {self.name}")
+        require(self.cond() < worst, f"Singular matrix up to precision: {self.name}")
 
     def assert_self_adjoint(self, name: Any = None) -> None:
         """Raises InvalidArgumentError for a matrix that differs from its conjugate transpose."""
         dense = self.to_dense()
         differs = table.abs(dense - linalg.adjoint(dense)) > 1e-5  # type: ignore[attr-defined]
-        _require(~differs, f"Matrix was not equal to its adjoint: {self.name}")
+        require(~differs, f"Matrix was not equal to its adjoint: {self.name}")
 
     def assert_positive_definite(self, name: Any = None) -> None:
         """Raises InvalidArgumentError for a matrix that is not positive definite."""
         half = self.to_dense()
         half = half + linalg.adjoint(half)  # type: ignore[attr-defined]
-        _require(linalg.eigvalsh(half) > 0, f"Not positive definite: {self.name}")  # type: ignore[attr-defined]
+        require(linalg.eigvalsh(half) > 0, f"Not positive definite: {self.name}")  # type: ignore[attr-defined]
 
 
 _METHODS = {
@@ -317,28 +319,12 @@ _METHODS = {
 }
 
 
-def _require(holds: Any, message: str) -> None:
-    if not np.all(np.asarray(holds)):
-        raise InvalidArgumentError(message)
-
-
 def _product(left: LinearOperator, right: LinearOperator) -> LinearOperator:
     if isinstance(left, LinearOperatorIdentity):
         return right
     if isinstance(right, LinearOperatorIdentity):
         return left
     return left._times(right)
-
-
-HINTS = "is_non_singular", "is_self_adjoint", "is_positive_definite", "is_square"
-
-
-def hints_of(given: dict[str, Any], **default: Any) -> dict[str, Any]:
-    """The keyword arguments for the properties of an operator, with defaults."""
-    unknown = set(given) - {*HINTS, "name"}
-    if unknown:
-        raise TypeError(f"Unexpected keyword argument: {sorted(unknown)[0]!r}")
-    return {**default, **given}
 
 
 def _adjoint(x: Any, wanted: bool) -> Any:
@@ -390,7 +376,7 @@ class LinearOperatorDiag(LinearOperator):
         return self._scale(adjoint) * x
 
     def _solve(self, rhs: Any, adjoint: bool) -> Any:
-        return rhs / self._scale(adjoint)
+        return rhs * (1.0 / self._scale(adjoint))
 
     def _determinant(self) -> Any:
         return table.reduce_prod(self._diag, -1)
@@ -463,26 +449,6 @@ class LinearOperatorIdentity(LinearOperatorDiag):
 
     def inverse(self, name: Any = None) -> LinearOperator:
         return self
-
-
-class LinearOperatorScaledIdentity(LinearOperatorDiag):
-    """The operator that multiplies by a number, or by one for each of a batch.
-
-    >>> tf.linalg.LinearOperatorScaledIdentity(2, 3.0).matvec([1.0, 2.0]).numpy().tolist()
-    [3.0, 6.0]
-    """
-
-    def __init__(self, num_rows: Any, multiplier: Any, **hints: Any):
-        hints.pop("assert_proper_shapes", None)
-        self._multiplier = _as_operand(multiplier)
-        size = static(num_rows)
-        diag = ops.broadcast_to(
-            ops.expand_dims(self._multiplier, -1), (*self._multiplier.shape, size)
-        )
-        super().__init__(diag, **hints)
-
-    multiplier = property(lambda self: self._multiplier)
-    _parts: ClassVar = {"_diag": 1, "_multiplier": 0}
 
 
 # -- of other operators ---------------------------------------------------------------------------
@@ -602,22 +568,9 @@ class LinearOperatorComposition(LinearOperator):
         return sum(o.log_abs_determinant() for o in self._operators)
 
 
-def check_operators(operators: Any) -> list[LinearOperator]:
-    """The operators as a list. Raises ValueError for none, TypeError for different dtypes."""
-    found = list(operators)
-    if not found:
-        raise ValueError("There must be at least one operator.")
-    if len({o.dtype for o in found}) > 1:
-        raise TypeError(
-            f"Operators must have the same dtype. Received: {[o.dtype.name for o in found]}"
-        )
-    return found
-
-
 __all__ = [
     f"LinearOperator{name}"
     for name in (
-        *("", "Adjoint", "Composition", "Diag", "Identity", "Inversion"),
-        *("LowerTriangular", "ScaledIdentity"),
+        *("", "Adjoint", "Composition", "Diag", "Identity", "Inversion", "LowerTriangular"),
     )
 ]

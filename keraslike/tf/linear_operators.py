@@ -11,17 +11,20 @@ import numpy as np
 from keraslike.tf import bands, dtypes, general, indexing, linalg, ops
 from keraslike.tf.conversion import _as_operand, static
 from keraslike.tf.linear_operator import (
-    HINTS,
     LinearOperator,
     LinearOperatorDiag,
     LinearOperatorIdentity,
-    check_operators,
-    hints_of,
-    spread,
 )
+from keraslike.tf.operator_arguments import HINTS, check_operators, hints_of, spread
 from keraslike.tf.tensor import Tensor
 
 # -- dense and structured matrices ----------------------------------------------------------------
+
+
+_OF_MATRICES = (
+    *(dtypes.float16, dtypes.float32, dtypes.float64),
+    *(dtypes.complex64, dtypes.complex128),
+)
 
 
 class LinearOperatorFullMatrix(LinearOperator):
@@ -36,6 +39,9 @@ class LinearOperatorFullMatrix(LinearOperator):
         self._matrix = _as_operand(matrix)
         if len(self._matrix.shape) < 2:
             raise ValueError(f"matrix must have at least 2 axes. Received: {self._matrix.shape}")
+        kind = dtypes.as_dtype(self._matrix.dtype)
+        if kind not in _OF_MATRICES:
+            raise TypeError(f"matrix must be of floating-point numbers. Received: {kind.name}")
         super().__init__(self._matrix.dtype, **hints_of(hints))
 
     matrix = property(lambda self: self._matrix)
@@ -46,6 +52,26 @@ class LinearOperatorFullMatrix(LinearOperator):
 
     def _shape(self) -> Sequence[int]:
         return self._matrix.shape
+
+
+class LinearOperatorScaledIdentity(LinearOperatorDiag):
+    """The operator that multiplies by a number, or by one for each of a batch.
+
+    >>> tf.linalg.LinearOperatorScaledIdentity(2, 3.0).matvec([1.0, 2.0]).numpy().tolist()
+    [3.0, 6.0]
+    """
+
+    def __init__(self, num_rows: Any, multiplier: Any, **hints: Any):
+        hints.pop("assert_proper_shapes", None)
+        self._multiplier = _as_operand(multiplier)
+        size = static(num_rows)
+        diag = ops.broadcast_to(
+            ops.expand_dims(self._multiplier, -1), (*self._multiplier.shape, size)
+        )
+        super().__init__(diag, **hints)
+
+    multiplier = property(lambda self: self._multiplier)
+    _parts: ClassVar = {"_diag": 1, "_multiplier": 0}
 
 
 def _operator_of(name: str, dense: Callable, rule: str, example: str, **default: Any) -> type:
@@ -87,6 +113,10 @@ def _permutation(perm: Any, dtype: Any = dtypes.float32) -> Any:
 
 def _toeplitz(col: Any, row: Any) -> Any:
     col, row = _as_operand(col), _as_operand(row)
+    if not col.shape or not row.shape:
+        raise ValueError("col and row must have at least 1 axis.")
+    shape = np.broadcast_shapes(tuple(col.shape), tuple(row.shape))
+    col, row = ops.broadcast_to(col, shape), ops.broadcast_to(row, shape)
     size = col.shape[-1]
     values = ops.concat([ops.reverse(row[..., 1:], [-1]), col], -1)
     i, j = np.indices((size, size))
@@ -337,6 +367,14 @@ __all__ = [
     f"LinearOperator{name}"
     for name in (
         *("BlockDiag", "BlockLowerTriangular", "FullMatrix", "Householder"),
-        *("Kronecker", "LowRankUpdate", "Permutation", "Toeplitz", "Tridiag", "Zeros"),
+        *(
+            "Kronecker",
+            "LowRankUpdate",
+            "Permutation",
+            "ScaledIdentity",
+            "Toeplitz",
+            "Tridiag",
+            "Zeros",
+        ),
     )
 ]

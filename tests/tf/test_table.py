@@ -82,6 +82,32 @@ MATRIX, COMPLEX = tf.constant([[1.0, 2.0], [3.0, 4.0]]), tf.constant([1.0 + 2.0j
         lambda: tf.image.flip_up_down(tf.ones([1, 1, 1, 1, 1])),
         lambda: tf.image.rgb_to_yuv(tf.ones([1, 1, 3], tf.int32)),
         lambda: tf.dynamic_stitch([[0.0]], [[1.0]]),
+        lambda: tf.linalg.triangular_solve(MATRIX, [1.0, 2.0]),
+        lambda: tf.linalg.triangular_solve([[1, 2], [3, 4]], [[1], [2]]),
+        lambda: tf.linalg.cholesky_solve(MATRIX, [1.0, 2.0]),
+        lambda: tf.linalg.cholesky_solve([[1, 2], [3, 4]], [[1], [2]]),
+        lambda: tf.linalg.banded_triangular_solve(MATRIX, [1.0, 2.0]),
+        lambda: tf.linalg.banded_triangular_solve([[1, 2], [3, 4]], [[1], [2]]),
+        lambda: tf.linalg.lstsq(MATRIX, [1.0, 2.0], l2_regularizer=0.5),
+        lambda: tf.linalg.lu_solve([[1, 2], [3, 4]], [0, 1], [[1], [2]]),
+        lambda: tf.linalg.lu_matrix_inverse([[1, 2], [3, 4]], [0, 1]),
+        lambda: tf.linalg.lu_reconstruct(tf.constant([[1, 2], [3, 4]], tf.int8), [0, 1]),
+        lambda: tf.linalg.cross(MATRIX, MATRIX),
+        lambda: tf.linalg.cross([[1.0, 2.0, 3.0]], [4.0, 5.0, 6.0]),
+        lambda: tf.linalg.norm(tf.ones([1, 2, 3]), axis=[0, 1, 2]),
+        lambda: tf.linalg.norm(MATRIX, ord=0),
+        lambda: tf.linalg.norm(MATRIX, ord=3, axis=[0, 1]),
+        lambda: tf.linalg.norm(tf.constant([1, 2])),
+        lambda: tf.linalg.norm(tf.constant([1, 2], tf.uint8), ord=1),
+        lambda: tf.linalg.trace([[True]]),
+        lambda: tf.linalg.sqrtm(tf.zeros([0, 3])),
+        lambda: tf.linalg.tensor_diag(1.0),
+        lambda: tf.linalg.LinearOperatorDiag([1.0, 2.0]).matmul([[1.0, 2.0]]),
+        lambda: tf.linalg.LinearOperatorDiag([1.0, 2.0]).solve([[1.0, 2.0]]),
+        lambda: tf.linalg.LinearOperatorDiag([[1.0], [2.0]]).matmul([1.0]),
+        lambda: tf.linalg.LinearOperatorDiag([1, 2]).solve([[1], [2]]),
+        lambda: tf.linalg.LinearOperatorFullMatrix([[1, 2], [3, 4]]),
+        lambda: tf.linalg.LinearOperatorToeplitz([1.0, 2.0, 3.0], [1.0, 2.0]),
     ],
 )
 def test_what_tensorflow_refuses(call):
@@ -100,3 +126,19 @@ def test_an_inverse_window_is_zero_where_no_window_is():
     assert window.numpy().tolist() == [0, 2, 1, 2]  # as in TensorFlow 2.21
     with pytest.raises(tf.errors.InvalidArgumentError):
         tf.signal.rfft2d(tf.zeros([0, 2, 2]), [-1, 2])
+
+
+def test_what_tensorflow_computes_of_matrices():
+    whole = tf.constant([[1, -2], [3, 4]], tf.int8)
+    assert tf.linalg.norm(whole, ord=1).numpy() == 10
+    assert tf.linalg.norm(whole, ord=np.inf, axis=[0, 1]).dtype is tf.int8
+    assert tf.linalg.matrix_transpose([["a", "b"]]).numpy().tolist() == [[b"a"], [b"b"]]
+    assert tf.linalg.adjoint([["a", "b"]]).numpy().tolist() == [[b"a"], [b"b"]]
+    part = tf.linalg.band_part([[True, True], [True, False]], 0, 0)
+    assert part.dtype is tf.bool and part.numpy().tolist() == [[True, False], [False, False]]
+    assert tf.linalg.diag(tf.zeros([2, 0]), k=1).numpy().tolist() == [[[0.0]], [[0.0]]]
+    assert tf.linalg.matvec(tf.cast(whole, tf.int16), tf.ones([2, 2], tf.int16)).shape == [2, 2]
+    root = tf.linalg.sqrtm(tf.constant([[4.0]], tf.float16))
+    assert root.dtype is tf.float16 and root.numpy() == 2
+    batch = tf.linalg.LinearOperatorToeplitz([[1.0, 2.0], [3.0, 4.0]], [1.0, 5.0]).to_dense()
+    assert batch.numpy().tolist() == [[[1, 5], [2, 1]], [[3, 5], [4, 3]]]
