@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from keraslike.tf import effects, ops, random
+from keraslike.tf import effects, ops, random, table
 from keraslike.tf.conversion import _as_operand, constant, static
 from keraslike.tf.errors import InvalidArgumentError, OutOfRangeError
 from keraslike.tf.operation import operation
@@ -52,6 +52,12 @@ def crop_and_resize(
             raise OutOfRangeError(f"box_indices must be in [0, {count}): {numbers.tolist()}")
 
     shapes = [tuple(x.shape) for x in given]
+    table.check_kind("image.crop_and_resize", raw(given[0]), "bcO")
+    if len(shapes[0]) != 4:
+        raise InvalidArgumentError(
+            "tf.image.crop_and_resize: image must be (batch, height, width, channels). Received "
+            f"shape {shapes[0]}."
+        )
     if len(shapes[1]) != 2 or len(shapes[2]) != 1 or shapes[1] != (shapes[2][0], 4):
         raise InvalidArgumentError(
             "tf.image.crop_and_resize: expected boxes (boxes, 4) and as many box_indices. Received "
@@ -268,6 +274,8 @@ def combined_non_max_suppression(
     ([[0.75, 0.0]], [1])
     """
     boxes, scores = _as_operand(boxes), _as_operand(scores)
+    for x in (boxes, scores):
+        table.check_kind("image.combined_non_max_suppression", raw(x), "buicO")
     if len(boxes.shape) != 4 or len(scores.shape) != 3 or boxes.shape[1] != scores.shape[1]:
         raise InvalidArgumentError(
             "tf.image.combined_non_max_suppression: expected boxes (batch, boxes, q, 4) and scores "
@@ -345,6 +353,10 @@ def non_max_suppression_padded(
     ([1, 0], 1)
     """
     boxes, scores = _as_operand(boxes), _as_operand(scores)
+    for x in (boxes, scores):
+        table.check_kind("image.non_max_suppression_padded", raw(x), "bcO")
+    if boxes.shape[-1] != 4:
+        raise ValueError(f"boxes must have 4 coordinates. Received shape: {tuple(boxes.shape)}")
     if len(boxes.shape) > 2 and not pad_to_max_output_size:
         raise ValueError("'pad_to_max_output_size' must be True for batches of boxes.")
     if not len(boxes.shape) == len(scores.shape) + 1 >= 2:
@@ -367,6 +379,7 @@ def _padded(boxes: Any, scores: Any, count: int, overlap: float, least: float) -
 
 @operation("image.non_max_suppression_overlaps", "overlaps scores", "overlaps scores")
 def _of_overlaps(overlaps: Any, scores: Any, count: int, overlap: float, least: float) -> Any:
+    table.check_kind("image.non_max_suppression_overlaps", overlaps, "buicO")
     if scores.ndim != 1 or overlaps.shape != scores.shape * 2:
         raise InvalidArgumentError(
             "tf.image.non_max_suppression_overlaps: expected overlaps (boxes, boxes) and scores "
@@ -399,14 +412,20 @@ def non_max_suppression_overlaps(
     return found[: int(static(valid))]
 
 
+def check_images(name: str, shape: Any, most: float = 4) -> None:
+    """Raises ValueError unless a shape is that of an image, or of a batch of them with at most
+    `most` axes, that is not empty."""
+    if not 3 <= len(shape) <= most or any(n == 0 for n in shape[-3:]):
+        raise ValueError(
+            f"tf.image.{name}: an image has 3 axes, with more for a batch of them, and is not "
+            f"empty. Received shape: {tuple(shape)}"
+        )
+
+
 def check_box(name: str, shape: Any, room: Any, top: int, left: int, *ends: int) -> None:
     """Raises ValueError unless the box (the top left corner, the ends of rows and columns) is not
     empty, and within `room` (rows, columns, channels)."""
-    if len(shape) not in (3, 4) or any(n == 0 for n in shape[-3:]):
-        raise ValueError(
-            f"tf.image.{name}: an image has 3 axes, with 4 for a batch of them, and is not empty. "
-            f"Received shape: {tuple(shape)}"
-        )
+    check_images(name, shape)
     bottom, right = ends
     inside = 0 <= top < bottom <= room[-3] and 0 <= left < right <= room[-2]
     if not inside:
@@ -520,6 +539,7 @@ def extract_glimpse(
         raise InvalidArgumentError(
             f"noise must be 'uniform', 'gaussian' or 'zero'. Received: noise={noise!r}"
         )
+    table.check_kind("image.extract_glimpse", raw(images), "buicO")
     if images.ndim != 4 or tuple(places.shape) != (images.shape[0], 2):
         raise InvalidArgumentError(
             "input must be (batch, height, width, channels) and offsets (batch, 2). Received "

@@ -12,10 +12,9 @@ import numpy as np
 
 from keraslike.core.context import trace_state_clean
 from keraslike.data import resizing
-from keraslike.ops import image as colors
 from keraslike.tf import (
     boxes,
-    color_matrices,
+    colors,
     distorted,
     documentation,
     dtypes,
@@ -23,10 +22,12 @@ from keraslike.tf import (
     image_measures,
     pictures,
     random,
+    table,
 )
 from keraslike.tf.conversion import _as_operand, convert_to_tensor, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.indexing import where
+from keraslike.tf.moves import moves
 from keraslike.tf.operation import operation
 from keraslike.tf.ops import cast, concat, pad, reverse
 from keraslike.tf.pictures import convert_image_dtype
@@ -34,9 +35,8 @@ from keraslike.tf.structure import operates
 from keraslike.tf.table import maximum, reduce_mean, reduce_std, reduce_sum, rsqrt
 from keraslike.tf.tensor import Tensor, raw, run
 
-for _module in (boxes, color_matrices, distorted, image_measures, pictures):
+for _module in (boxes, colors, distorted, image_measures, pictures):
     globals().update({_name: getattr(_module, _name) for _name in _module.__all__})
-_LAST = "channels_last"
 
 
 class ResizeMethod:
@@ -68,6 +68,9 @@ def resize(
     [1, 3, 1, 3]
     """
     images = _as_operand(images)
+    table.check_kind("image.resize", raw(images), "bcO")
+    if dtypes.as_dtype(images.dtype) in (dtypes.uint32, dtypes.uint64):
+        raise InvalidArgumentError("tf.image.resize: images of uint32 and uint64 are not resized.")
     if method not in resizing.METHODS:
         raise ValueError(
             f"method must be one of {sorted(resizing.METHODS)}. Received: method={method!r}"
@@ -83,6 +86,8 @@ def resize(
     if preserve_aspect_ratio:
         have = np.asarray(images.shape[-3:-1], np.float32)
         height, width = map(int, np.round((np.asarray(sizes, np.float32) / have).min() * have))
+    if not images.shape[-1]:
+        raise InvalidArgumentError("tf.image.resize: images must have at least one channel.")
     if min(height, width) <= 0:
         raise InvalidArgumentError(
             f"tf.image.resize: size must be positive. Received: {(height, width)}"
@@ -130,30 +135,31 @@ def flip_up_down(image: Any) -> Tensor:
 
 def _mirrored(image: Any, axis: int) -> Tensor:
     image = _as_operand(image)
-    if len(image.shape) not in (3, 4):
-        raise ValueError(
-            f"image must have 3 axes, or 4 with one for a batch. Received: shape {image.shape}"
-        )
+    boxes.check_images("flip", image.shape)
     return reverse(image, [axis])
 
 
 @operation("image.transpose", "image")
+@moves
 def transpose(x: Any) -> Any:
     """Images with rows and columns exchanged.
 
     >>> tf.image.transpose([[[1], [2]]]).numpy().tolist()
     [[[1]], [[2]]]
     """
+    boxes.check_images("transpose", x.shape)
     return jnp.swapaxes(x, -3, -2)
 
 
 @operation("image.rot90", "image")
+@moves
 def rot90(x: Any, k: int = 1) -> Any:
     """Images rotated counter-clockwise by `k` times 90 degrees.
 
     >>> tf.image.rot90([[[1], [2]], [[3], [4]]]).numpy().ravel().tolist()
     [2, 4, 1, 3]
     """
+    boxes.check_images("rot90", x.shape)
     return jnp.rot90(x, k, (-3, -2))
 
 
@@ -168,8 +174,7 @@ def central_crop(x: Any, central_fraction: float) -> Any:
         raise ValueError(
             f"central_fraction must be above 0 and at most 1. Received: {central_fraction}"
         )
-    if x.ndim not in (3, 4):
-        raise ValueError(f"image must have 3 or 4 axes. Received shape: {x.shape}")
+    boxes.check_images("central_crop", x.shape)
     rows, columns = (int((n - n * central_fraction) / 2) for n in x.shape[-3:-1])
     return x[..., rows : x.shape[-3] - rows, columns : x.shape[-2] - columns, :]
 
@@ -256,7 +261,7 @@ def adjust_brightness(image: Any, delta: Any) -> Tensor:
     >>> tf.image.adjust_brightness([[[0.5, 1.0]]], 0.25).numpy().tolist()
     [[[0.75, 1.25]]]
     """
-    return _in_floats(lambda x: x + delta, image)
+    return _in_floats(lambda x: x + cast(delta, x.dtype), image)
 
 
 def adjust_contrast(images: Any, contrast_factor: Any) -> Tensor:
@@ -282,6 +287,7 @@ def per_image_standardization(image: Any) -> Tensor:
     [[[-1.0], [1.0]]]
     """
     image = cast(image, dtypes.float32)
+    boxes.check_images("per_image_standardization", image.shape, np.inf)
     axes = (-3, -2, -1)
     count = int(np.prod(image.shape[-3:]))
     least = rsqrt(convert_to_tensor(float(count)))
@@ -300,41 +306,13 @@ def adjust_gamma(image: Any, gamma: float = 1, gain: float = 1) -> Tensor:
     return _in_floats(lambda x: gain * x**gamma, image)
 
 
-def _to_hsv(x: Any) -> Any:
-    return jnp.stack(colors._hsv_of(*jnp.moveaxis(x, -1, 0)), -1)
-
-
-rgb_to_hsv = operation("image.rgb_to_hsv", "images")(_to_hsv)
-hsv_to_rgb = operation("image.hsv_to_rgb", "images")(lambda x: colors.hsv_to_rgb(x, _LAST))
-
-
-@operation("image.adjust_hue", "image delta")
-def _turned(x: Any, delta: Any) -> Any:
-    # The comparisons of TensorFlow's kernel give the sector of the colour circle and the values
-    # in their order, so that a NaN has the same effect.
-    r, g, b = x[..., 0], x[..., 1], x[..., 2]
-    after = jnp.where(b < r, 1, jnp.where(b > g, 3, 2))
-    sector = jnp.where(r < g, after, jnp.where(b < g, 0, jnp.where(b > r, 4, 5)))
-    orders = ([r, g, g, b, b, r], [g, r, b, g, r, b], [b, b, r, r, g, g])
-    most, middle, least = (jnp.choose(sector, of, mode="clip") for of in orders)
-    part = (middle - least) / jnp.where(most == least, 1, most - least)
-    hue = jnp.where(most == least, 0, sector + jnp.where(sector % 2 == 0, part, 1 - part))
-    hue = jnp.mod(hue + delta * 6, 6)
-    sector = jnp.where(jnp.isnan(hue), 5, jnp.clip(hue, 0, 5.5)).astype(sector.dtype)
-    part = jnp.where(sector % 2 == 0, hue - sector, 1 - (hue - sector))
-    middle = least + part * (most - least)
-    orders = (
-        [most, middle, least, least, middle, most],
-        [middle, most, most, middle, least, least],
-    )
-    orders = (*orders, [least, least, middle, most, most, middle])
-    return jnp.stack([jnp.choose(sector, of, mode="clip") for of in orders], -1).astype(x.dtype)
-
-
-@operation("image.adjust_saturation", "image factor")
-def _saturated(x: Any, factor: Any) -> Any:
-    hsv = _to_hsv(x)
-    return colors.hsv_to_rgb(hsv.at[..., 1].set(jnp.clip(hsv[..., 1] * factor, 0, 1)), _LAST)
+def _colored(image: Any) -> Any:
+    image = _as_operand(image)
+    if len(image.shape) < 3 or image.shape[-1] != 3:
+        raise InvalidArgumentError(
+            f"image must have 3 axes or more, and 3 channels. Received shape: {image.shape}"
+        )
+    return image
 
 
 def adjust_hue(image: Any, delta: Any, name: Any = None) -> Tensor:
@@ -343,11 +321,9 @@ def adjust_hue(image: Any, delta: Any, name: Any = None) -> Tensor:
     >>> tf.image.adjust_hue([[[1.0, 0.0, 0.0]]], 0.5).numpy().round(4).tolist()
     [[[0.0, 1.0, 1.0]]]
     """
-    image = _as_operand(image)
-    if image.shape[-1] != 3:
-        raise InvalidArgumentError(f"image must have 3 channels. Received shape: {image.shape}")
+    image = _colored(image)
     effects.check_range("delta", raw(_as_operand(delta)), -1, 1)
-    return _in_floats(lambda x: _turned(x, delta), image)
+    return _in_floats(lambda x: colors.turned(x, delta), image)
 
 
 def adjust_saturation(image: Any, saturation_factor: Any, name: Any = None) -> Tensor:
@@ -356,7 +332,7 @@ def adjust_saturation(image: Any, saturation_factor: Any, name: Any = None) -> T
     >>> tf.image.adjust_saturation([[[1.0, 0.5, 0.5]]], 0.0).numpy().tolist()
     [[[1.0, 1.0, 1.0]]]
     """
-    return _in_floats(lambda x: _saturated(x, saturation_factor), image)
+    return _in_floats(lambda x: colors.saturated(x, saturation_factor), _colored(image))
 
 
 def adjust_jpeg_quality(image: Any, jpeg_quality: Any, dct_method: str = "", name: Any = None):
@@ -474,6 +450,7 @@ def random_crop(value: Any, size: Any, seed: Any = None, name: Any = None) -> Te
     return run(_cropped, (value, drawn), (tuple(room), size))
 
 
+@moves
 def _cropped(x: Any, drawn: Any, room: Any, size: Any) -> Any:
     starts = drawn % (jnp.asarray(room, drawn.dtype) + 1)
     return jax.lax.dynamic_slice(x, list(starts), size)
@@ -505,6 +482,7 @@ def _stateless(name: str) -> Callable:
 
 def _flipped(flip: Callable, image: Any, seed: Any) -> Tensor:
     image = convert_to_tensor(image)
+    boxes.check_images("random_flip", image.shape)
     drawn = random.uniform(image.shape[:-3], seed=seed)  # one number for each image
     if not drawn.ndim and not isinstance(drawn._value, jax.core.Tracer):
         return flip(image) if drawn.numpy() < 0.5 else image
@@ -566,12 +544,11 @@ __all__ = [
     *distorted.__all__,
     *image_measures.__all__,
     *pictures.__all__,
-    *color_matrices.__all__,
+    *colors.__all__,
     *_STATELESS,
     *("ResizeMethod", "adjust_gamma", "adjust_hue", "adjust_jpeg_quality", "adjust_saturation"),
-    *("hsv_to_rgb", "random_crop", "random_hue"),
+    *("random_crop", "random_hue"),
     *("random_jpeg_quality", "random_saturation", "resize_with_crop_or_pad", "resize_with_pad"),
-    "rgb_to_hsv",
     "adjust_brightness",
     "adjust_contrast",
     "central_crop",

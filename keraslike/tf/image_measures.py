@@ -15,7 +15,7 @@ from keraslike.tf.operation import operation
 from keraslike.tf.ops import cast
 from keraslike.tf.pictures import convert_image_dtype
 from keraslike.tf.structure import operates
-from keraslike.tf.tensor import Tensor, run
+from keraslike.tf.tensor import Tensor, raw, run
 
 
 @operation("image.sobel_edges", "image", named=False)
@@ -133,13 +133,17 @@ def ssim(
     return run(_ssim, (first, second), rest, name="image.ssim")
 
 
-def _comparable(img1: Any, img2: Any, max_val: float, size: int, scales: int = 1) -> Any:
-    first, second = (convert_image_dtype(i, dtypes.float32) for i in (img1, img2))
+def _check_alike(first: Any, second: Any) -> None:
     if len(first.shape) < 3 or first.shape[-3:] != second.shape[-3:]:
         raise ValueError(
             "Images must have the same height, width and channels. Received shapes "
             f"{first.shape} and {second.shape}."
         )
+
+
+def _comparable(img1: Any, img2: Any, max_val: float, size: int, scales: int = 1) -> Any:
+    first, second = (convert_image_dtype(i, dtypes.float32) for i in (img1, img2))
+    _check_alike(first, second)
     smallest = min(-(-n // 2 ** (scales - 1)) for n in first.shape[-3:-1])
     if smallest < size:
         raise InvalidArgumentError(
@@ -216,7 +220,10 @@ def total_variation(images: Any, name: Any = None) -> Tensor:
     >>> tf.image.total_variation(tf.constant([[[1.0], [4.0]]])).numpy().tolist()
     3.0
     """
-    return run(_total_variation, (_as_operand(images),))
+    images = _as_operand(images)
+    if len(images.shape) not in (3, 4):
+        raise ValueError(f"images must have 3 or 4 axes. Received shape: {tuple(images.shape)}")
+    return run(_total_variation, (images,))
 
 
 def _total_variation(x: Any) -> Any:
@@ -234,7 +241,12 @@ def psnr(a: Any, b: Any, max_val: float, name: Any = None) -> Tensor:
     ... ).numpy().round(4).tolist()
     20.0
     """
-    return run(_psnr, (cast(a, dtypes.float32), cast(b, dtypes.float32)), (float(max_val),))
+    first, second = _as_operand(a), _as_operand(b)
+    for x in (first, second):
+        table.check_kind("image.psnr", raw(x), "bcO")
+    _check_alike(first, second)
+    given = cast(first, dtypes.float32), cast(second, dtypes.float32)
+    return run(_psnr, given, (float(max_val),))
 
 
 def _psnr(a: Any, b: Any, largest: float) -> Any:

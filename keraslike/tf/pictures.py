@@ -129,6 +129,12 @@ def convert_image_dtype(image: Any, dtype: Any, saturate: bool = False, name: An
     """
     image, wanted = _as_operand(image), dtypes.as_dtype(dtype)
     given = dtypes.as_dtype(image.dtype)
+    for kind in (given, wanted):
+        if not kind.is_integer and not kind.is_floating:
+            raise AttributeError(
+                "tf.image.convert_image_dtype: images are of integers or floating-point numbers. "
+                f"Received: {kind.name}"
+            )
     if given is wanted:
         return image
     if given.is_integer and wanted.is_integer:
@@ -516,7 +522,10 @@ def is_jpeg(contents: Any, name: str | None = None) -> Tensor:
     >>> tf.image.is_jpeg(b"no picture").numpy().tolist()
     False
     """
-    return constant(convert_to_tensor(contents).numpy()[:3] == _JPEG)
+    data = convert_to_tensor(contents, dtypes.string)
+    if data.ndim:
+        raise InvalidArgumentError(f"contents must be one string. Received shape: {data.shape}")
+    return constant(data.numpy()[:3] == _JPEG)
 
 
 __all__ = [
