@@ -104,12 +104,12 @@ def takes_sizes(function: Function) -> Function:
     return cast(Function, run)
 
 
-def note_rows(variable: Any, value: Any, indices: Any, rows: Any) -> None:
-    """Notes that `rows` of the value of a variable were gathered at `indices`: a tape then has the
-    gradient with respect to these rows."""
+def note_rows(value: Any, indices: Any, rows: Any) -> None:
+    """Notes that `rows` of an array were gathered at `indices`: a tape that follows the array then
+    has the gradient with respect to these rows."""
     gathers = context.state.gathers
     if gathers is not None:
-        gathers.note(variable, value, indices, rows)
+        gathers.note(value, indices, rows)
 
 
 def unboxed(method: Callable) -> Callable:

@@ -66,7 +66,7 @@ class _State(threading.local):
         # The number of bytes that new weights may still take.
         self.allowance: list[int] | None = None
         self.tapes: tuple[Any, ...] = ()  # The gradient tapes that record, the innermost last.
-        # Is told of rows that a traced call gathers from variables: see `boxed.note_rows`.
+        # Is told of rows that a traced call gathers from arrays: see `boxed.note_rows`.
         self.gathers: Any = None
         self.choices: dict[Any, Any] | None = None  # Replacements for functions of ops.
         self.boxes = False  # Objects made now give boxed results: see `boxed.BoxedResults`.

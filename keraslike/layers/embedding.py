@@ -81,10 +81,9 @@ class Embedding(Quantizable):
         if inputs.dtype not in (jnp.int32, jnp.int64):
             inputs = inputs.astype(jnp.int32)
         if self.quantization_mode is None:
-            table = vars(self)["embeddings"]
-            value = table.value
-            rows = jnp.take(value, inputs, axis=0)
-            note_rows(table, value, inputs, rows)
+            table = vars(self)["embeddings"].value
+            rows = jnp.take(table, inputs, axis=0)
+            note_rows(table, inputs, rows)
         else:
             rows, scale = self._numbers(self._matrices()[0], inputs)
             if scale is not None:

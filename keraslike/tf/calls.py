@@ -312,7 +312,7 @@ class _Found(NamedTuple):
 
     loss_owners: list[Any]  # the layers that added a loss, in order
     changed: list[int]  # the numbers of Variables that the call changes
-    gathered: list[int]  # the numbers of Variables that rows were gathered from
+    gathered: list[int]  # the numbers of inputs that rows were gathered from
     passed: list[int | None]  # for each output, the input tensor that it is, if any
 
 
@@ -322,7 +322,7 @@ class _OwnerCall:
     `function(chosen, others) -> ((outputs, losses, attributes, rows), (masks, new values, indices,
     Traced(Found)))`, where `chosen` are the values with respect to which it is differentiated,
     `attributes` those that the call left in attributes, and `rows` those that were gathered from
-    variables at `indices`.
+    inputs at `indices`.
     """
 
     def __init__(
@@ -362,7 +362,7 @@ class _OwnerCall:
             without_results(self.owner) if self.in_program else contextlib.nullcontext(),
             lowering.holding(self.variables, state, roots=[self.owner], left=left),
             context.using(tapes=(foreign,), training=self.training, choices=CHOICES),
-            context.using(gathers=gathers if any(self.mask) else None),
+            context.using(gathers=gathers) if any(self.mask) else contextlib.nullcontext(),
         ):
             dependence.constant_when_assigned(self.variables)
             for place, mask in zip(self.masked, masks):
@@ -381,8 +381,8 @@ class _OwnerCall:
         if foreign.variables:
             raise _Reads(list(foreign.variables.values()))
         changed = [i for i, (a, b) in enumerate(zip(state, new)) if a is not b]
-        numbers = {id(v): i for i, v in enumerate(self.variables) if self.mask[i]}
-        taken = [(numbers[id(v)], i, r) for v, i, r in gathers if id(v) in numbers]
+        numbers = {id(v): i for i, v in enumerate(values) if self.mask[i]}
+        taken = [(numbers[id(v)], i, r) for v, i, r in gathers.noted if id(v) in numbers]
         indices, rows = [i for _, i, _ in taken], [r for _, _, r in taken]
         found = _Found([o for o, _ in added], changed, [n for n, _, _ in taken], passed)
         return (

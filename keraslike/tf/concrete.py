@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import errors, nnx
 from jax import export
+from jax.extend.core import jaxpr_as_fun
 
 from keraslike.core import context, lowering, rng
 from keraslike.core.boxed import Boxed, unbox
@@ -30,12 +31,13 @@ from keraslike.tf.dependence import constant_when_assigned
 from keraslike.tf.dtypes import UNKNOWN_SHAPE, TensorShape
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.moves import is_text
-from keraslike.tf.recording import trains
+from keraslike.tf.parts import Gathers, RowsOfInputs
+from keraslike.tf.recording import Call, trains
 from keraslike.tf.signatures import TensorSpec, is_leaf, is_tensor, name_of
 from keraslike.tf.slices import IndexedSlices
 from keraslike.tf.specs import of_parts
 from keraslike.tf.structure import is_traced
-from keraslike.tf.tensor import WIDE, Tensor, WeakTensor, run, weakened, wrap
+from keraslike.tf.tensor import WIDE, Tensor, WeakTensor, _identity, run, weakened, wrap
 from keraslike.tf.variables import Variable as TFVariable
 
 # A trace fails when it changes a variable that it has created: the weights of a layer, then the
@@ -244,7 +246,7 @@ class ConcreteFunction:
             with (
                 WIDE(wide),
                 lowering.holding(variables, state),
-                context.using(tapes=(reader,)),
+                context.using(tapes=(reader,), gathers=(gathers := Gathers())),
                 rng.counted_operations(),
             ):
                 constant_when_assigned(variables)
@@ -260,15 +262,20 @@ class ConcreteFunction:
             self._texts = {i: x for i, x in enumerate(flat) if is_text(x)}
             flat = [x for x in flat if not is_text(x)]
             found[:] = [tree]
-            return [*flat, *[new[i] for i in changed]]
+            return [*flat, *[new[i] for i in changed]], gathers.noted
 
         state = [jax.ShapeDtypeStruct(s.shape, s.dtype) for s in map(spec_of, variables)]
         names, constraints = self.symbols
         scope = export.SymbolicScope(constraints) if constraints else _scope
         shapes = [_struct(*pair, scope) for pair in zip(specs, names)]
         with WIDE(True), rng.one_function(self._counter):
-            closed = jax.make_jaxpr(pure)(state, shapes)
-        jaxpr = closed.jaxpr
+            closed, (made, noted) = jax.make_jaxpr(pure, return_shape=True)(state, shapes)
+        jaxpr, gathered = closed.jaxpr, []
+        if noted:
+            outvars = jaxpr.outvars[len(made) :]
+            gathered = [outvars[i : i + 3] for i in range(0, len(outvars), 3)]
+            jaxpr = jaxpr.replace(outvars=jaxpr.outvars[: len(made)])
+            closed = closed.replace(jaxpr=jaxpr)
         read = {id(v) for eqn in jaxpr.eqns for v in eqn.invars}
         read |= {id(v) for v in jaxpr.outvars}
         n = len(variables)
@@ -277,25 +284,25 @@ class ConcreteFunction:
         places = [i for i, c in enumerate(closed.consts) if id(c) in reader.tensors]
         self.captured = [reader.tensors[id(closed.consts[i])] for i in places]
 
-        def on_values(*values: Any) -> list[Any]:
-            ours, captured = values[: len(used)], values[len(used) : len(used) + len(places)]
-            state, consts = dict(zip(used, ours)), list(closed.consts)
-            for i, value in zip(places, captured):
-                consts[i] = value
-            full = [state.get(i) for i in range(n)]
-            return jax.core.eval_jaxpr(jaxpr, consts, *full, *values[len(used) + len(places) :])
+        inputs = [*(jaxpr.invars[i] for i in used), *(jaxpr.constvars[i] for i in places)]
+        others = [i for i in range(len(closed.consts)) if i not in places]
+        program = jaxpr.replace(
+            invars=[*inputs, *jaxpr.invars[n:]], constvars=[jaxpr.constvars[i] for i in others]
+        )
+        program = closed.replace(jaxpr=program, consts=[closed.consts[i] for i in others])
 
-        if any(None in s.shape for s in specs):
+        def compiled(function: Callable, program: Any) -> Call:
+            if not any(None in s.shape for s in specs):
+                return Call(function, program)
             with WIDE(True):
-                held = [jax.ShapeDtypeStruct(t._value.shape, t._value.dtype) for t in self.captured]
-                exported = export.export(jax.jit(on_values))(
-                    *[state[i] for i in used], *held, *shapes
-                )
+                exported = export.export(jax.jit(function))(*program.in_avals)
             if exported.nr_devices > 1:
                 raise NeedsSizes("A program of several replicas is compiled for known sizes only.")
-            self.run = _Call(exported.call)
-        else:
-            self.run = _Call(on_values)
+            return Call(exported.call, program)
+
+        self.run = compiled(jaxpr_as_fun(program), program)
+        rows = RowsOfInputs(program, gathered, compiled)
+        self._rows = rows if rows.gathered else None
         (self.output_structure,) = found
         self.out_avals = closed.out_avals  # changed variables come last
         self.variables = [variables[i] for i in used]
@@ -354,7 +361,10 @@ class ConcreteFunction:
             return self._variant(sizes, given).on(given)
         try:
             with effects.awaited() if self.has_effects else contextlib.nullcontext():
-                out = run(self.run, [*self.variables, *self.captured, *given], own=False)
+                inputs, function = [*self.variables, *self.captured, *given], self.run
+                if self._rows is not None and self._rows.are_recorded(inputs):
+                    inputs, function = self._rows.apart(inputs, function.results)
+                out = run(function, inputs, own=False)
         except ValueError:
             if not self.symbols[1]:
                 raise
@@ -429,21 +439,6 @@ def _check_all(specs: Sequence[TensorSpec], tensors: Sequence[Any]) -> None:
                 f"This function was traced for {spec}. Received a tensor of shape "
                 f"{TensorShape(tensor.shape)}, dtype {dtypes.as_dtype(tensor.dtype).name}."
             )
-
-
-class _Call:
-    """A compiled function of flat values. It is kept, so that tapes compile its gradient once."""
-
-    def __init__(self, function: Callable):
-        self._function = function
-        self.programs: dict[Any, Any] = {}  # programs that tapes compile for it
-        # Whether each result of the function has a gradient; new values of variables follow.
-        self.results: list[bool] = []
-        self._compiled = jax.jit(function)
-
-    def __call__(self, *values: Any) -> Any:
-        with WIDE(True):
-            return self._compiled(*values)
 
 
 class NeedsSizes(ValueError):
@@ -535,17 +530,13 @@ def flax_variables() -> list[Any]:
     return [v for v, x in values if isinstance(x, jax.Array) and not isinstance(x, jax.core.Tracer)]
 
 
-def _same(x: Any) -> Any:
-    return x
-
-
 def _result(leaf: Any) -> Any:
     if isinstance(leaf, WeakTensor):
         return _Weak(leaf._value)
     if isinstance(leaf, IndexedSlices):
         return leaf
     if isinstance(leaf, Tensor) and not is_traced(leaf) and not is_text(leaf._value):
-        leaf = run(_same, (leaf,))  # so that a tensor that the function only returns is captured
+        leaf = run(_identity, (leaf,))  # so that a tensor that is only returned is captured
     return unbox(leaf)
 
 

@@ -103,12 +103,16 @@ def embedding_lookup_sparse(
             )
     known = _concrete("nn.embedding_lookup_sparse", _as_operand(segments))
     count = int(known[-1]) + 1 if len(known) else 0
-    if not isinstance(raw(ids), jax.core.Tracer):  # as in TensorFlow, each row is gathered once
-        ids, places = sorting.unique(ids)
-        rows = gather(_looked_up(params, ids, max_norm=max_norm), places)
-    else:
-        rows = _looked_up(params, ids, max_norm=max_norm)
+    rows = _looked_up_once(params, ids, max_norm)
     return _combined(rows, weights, segments, count, combiner or "mean")
+
+
+def _looked_up_once(params: Any, ids: Any, max_norm: Any) -> Any:
+    """The rows at `ids`, each gathered once, as in TensorFlow, where the indices are known."""
+    if isinstance(raw(ids), jax.core.Tracer):
+        return _looked_up(params, ids, max_norm=max_norm)
+    ids, places = sorting.unique(ids)
+    return gather(_looked_up(params, ids, max_norm=max_norm), places)
 
 
 def _numbers_of(name: str, given: Any) -> tuple[Any, Any]:
@@ -183,9 +187,8 @@ def safe_embedding_lookup_sparse(
         weights = sparse_weights.values
     counted = weights if combiner != "sum" else None
     valid = run(_valid, (values, *([] if counted is None else [counted])))
-    rows = _looked_up(
-        embedding_weights, table.multiply(values, ops.cast(valid, values.dtype)), max_norm=max_norm
-    )
+    ids = table.multiply(values, ops.cast(valid, values.dtype))
+    rows = _looked_up_once(embedding_weights, ids, max_norm)
     weights = ops.ones(rows.shape[:1], rows.dtype) if weights is None else weights
     given = [rows, ops.cast(weights, rows.dtype), valid, sparse_ids.indices]
     if default_id is not None:

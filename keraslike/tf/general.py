@@ -237,7 +237,7 @@ def dynamic_partition(data: Any, partitions: Any, num_partitions: int, name: Any
         raise InvalidArgumentError(f"partitions must be from 0 to {num_partitions - 1}.")
     rows = ops.reshape(data, (numbers.size, *data.shape[numbers.ndim :]))
     places = [np.flatnonzero(numbers.ravel() == n).astype("int32") for n in range(num_partitions)]
-    return [indexing.gather(rows, p) for p in places]
+    return [indexing.slices_at(rows, p) for p in places]
 
 
 def dynamic_stitch(indices: Any, data: Any, name: Any = None) -> Tensor:

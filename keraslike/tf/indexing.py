@@ -204,7 +204,7 @@ def boolean_mask(tensor: Any, mask: Any, axis: Any = None, name: str = "boolean_
     flat = np.flatnonzero(mask)
     sizes = tuple(tensor.shape)
     joined = reshape(tensor, (*sizes[:first], mask.size, *sizes[first + mask.ndim :]))
-    return gather(joined, flat.astype(np.int32), axis=first)
+    return slices_at(joined, flat.astype(np.int32), axis=first)
 
 
 @operates
@@ -223,13 +223,23 @@ def gather(
     """
     params, indices = _as_operand(params), _as_operand(indices)
     axis, batch_dims = static(axis), static(batch_dims) or 0
-    axis = _counted("axis", batch_dims if axis is None else axis, len(params.shape) - 1)
+    axis = batch_dims if axis is None else axis
+    by_rows = axis == 0 and not batch_dims  # and not for an axis that is counted from the end
+    axis = _counted("axis", axis, len(params.shape) - 1)
     batch_dims = _counted("batch_dims", batch_dims, len(indices.shape))
+    return slices_at(params, indices, axis, batch_dims, by_rows)
+
+
+def slices_at(
+    params: Any, indices: Any, axis: int = 0, batch_dims: int = 0, by_rows: bool = False
+) -> Tensor:
+    """The slices of a tensor, with a gradient as a whole or by rows."""
+    params, indices = _as_operand(params), _as_operand(indices)
     check_places("indices", indices, tuple(params.shape)[axis])
-    name = recording.ROWS if axis == 0 and not batch_dims else "GatherV2"
+    name = recording.ROWS if by_rows else "GatherV2"
     found = run(_gather, (params, indices), (axis, batch_dims), name=name)
-    if name == recording.ROWS and isinstance(params, nnx.Variable):
-        note_rows(params, array_in(params), raw(indices), raw(found))
+    if by_rows and isinstance(found, Tensor):  # and no text of a signature to be saved
+        note_rows(array_in(params), raw(indices), raw(found))
     return found
 
 

@@ -38,7 +38,7 @@ from keraslike.tf.moves import moves
 from keraslike.tf.operation import operation
 from keraslike.tf.structure import Structure, operates
 from keraslike.tf.table import not_equal, reduce_sum
-from keraslike.tf.tensor import WIDE, Tensor, run
+from keraslike.tf.tensor import WIDE, Tensor, _identity, run
 
 # -- shapes and dtypes ------------------------------------------------------------------------
 
@@ -53,7 +53,7 @@ def cast(x: Any, dtype: Any, name: str | None = None) -> Tensor:
     x, wanted = _as_operand(x), dtypes.as_dtype(dtype)
     if dtypes.as_dtype(x.dtype) is wanted and isinstance(x, Tensor):
         return convert_to_tensor(x)
-    return run(cast_value, (x,), (wanted,))
+    return run(cast_value, (x,), (wanted,), name="cast")
 
 
 @operates
@@ -87,11 +87,7 @@ def identity(input: Any, name: str | None = None) -> Tensor:
     >>> tf.identity([1, 2]).numpy().tolist()
     [1, 2]
     """
-    return run(_same, (_as_operand(input),))
-
-
-def _same(x: Any) -> Any:
-    return x
+    return run(_identity, (_as_operand(input),), name="identity")
 
 
 def tuple_(tensors: Any, control_inputs: Any = None, name: str | None = None) -> list[Any]:

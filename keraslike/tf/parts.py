@@ -1,32 +1,82 @@
-"""The operations that the call of a layer or a loss consists of, as a tape records them."""
+"""The operations that the call of a layer, a loss or a function consists of, as a tape records
+them."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.extend.core import jaxpr_as_fun
 
-from keraslike.core import context
+from keraslike.core.boxed import is_recorded
 from keraslike.core.jax_internals import current_trace
-from keraslike.tf.recording import Node, keep, zero
-from keraslike.tf.tensor import Tensor
+from keraslike.tf import dependence
+from keraslike.tf.recording import ROWS, Call, Node, keep, zero
+from keraslike.tf.tensor import Tensor, _is_inexact, array_in, run
 
 
-class Gathers(list):
-    """What a traced call gathers from its variables: `(variable, indices, rows)` for each time.
+class Gathers:
+    """The rows that a traced function gathers: `(array, indices, rows)` for each time.
 
-    Within loops and branches nothing is recorded.
+    Within loops and branches nothing is noted.
     """
 
     def __init__(self) -> None:
         self._trace = current_trace()
+        self.noted: list[tuple[Any, Any, Any]] = []
 
-    def note(self, variable: Any, value: Any, indices: Any, rows: Any) -> None:
-        held = context.state.held.get(id(variable))
-        if held is not None and held.value is value and current_trace() is self._trace:
-            self.append((variable, indices, rows))
+    def note(self, value: Any, indices: Any, rows: Any) -> None:
+        if current_trace() is self._trace and _is_inexact(value):
+            self.noted.append((value, indices, rows))
+
+
+class RowsOfInputs:
+    """A traced function in two: the gathering of rows of its inputs, and the rest of it, which has
+    these rows as further inputs. A tape records the gatherings as operations of their own.
+
+    Args:
+        closed: the jaxpr of the function.
+        noted: the variables of the jaxpr for what was gathered, as in `Gathers`.
+        compiled: compiles a function of the inputs of a jaxpr.
+    """
+
+    def __init__(self, closed: Any, noted: list[Any], compiled: Callable):
+        numbers = {id(v): n for n, v in enumerate(closed.jaxpr.invars)}
+        self.gathered = [(numbers[id(v)], *rest) for v, *rest in noted if id(v) in numbers]
+        self._closed, self._compiled = closed, compiled
+
+    def are_recorded(self, inputs: list[Any]) -> bool:
+        return any(is_recorded(inputs[n]) for n, *_ in self.gathered)
+
+    def apart(self, inputs: list[Any], results: list[bool]) -> tuple[list[Any], Call]:
+        """Gathers the rows. Returns all inputs of the rest of the function, and this function."""
+        indices = map(Tensor, self._indices(*map(array_in, inputs)))
+        given = [(inputs[n], i) for (n, *_), i in zip(self.gathered, indices)]
+        rows = [run(gathered_rows, pair, name=ROWS) for pair in given]
+        self._rest.results = results
+        return [*inputs, *rows], self._rest
+
+    @functools.cached_property
+    def _indices(self) -> Call:
+        outvars = [i for _, i, _ in self.gathered]
+        function = dependence._function(self._closed, [], outvars, last=False)
+        return self._compiled(function, self._closed)
+
+    @functools.cached_property
+    def _rest(self) -> Call:
+        jaxpr, rows = self._closed.jaxpr, [r for *_, r in self.gathered]
+        ours = set(rows)
+        eqns = [e for e in jaxpr.eqns if ours.isdisjoint(e.outvars)]
+        jaxpr = jaxpr.replace(invars=[*jaxpr.invars, *rows], eqns=eqns)
+        closed = self._closed.replace(jaxpr=jaxpr)
+        return self._compiled(jaxpr_as_fun(closed), closed)
+
+
+def gathered_rows(value: Any, indices: Any) -> Any:
+    return jnp.take(value, indices, axis=0)
 
 
 def recorded_parts(
@@ -86,7 +136,7 @@ def _rows_node(variable: Any, value: Any, indices: Any, rows: Tensor, taken: lis
     """The gathering of rows from a variable as an operation."""
 
     def again(value: Any) -> list[Any]:
-        return [jnp.take(value, indices, axis=0)]
+        return [gathered_rows(value, indices)]
 
     def pullback(cotangents: list[Any]) -> tuple[Any, ...]:
         return jax.vjp(again, value)[1](cotangents)

@@ -32,7 +32,7 @@ from keraslike.tf.generators import (  # noqa: F401
     set_global_generator,
 )
 from keraslike.tf.index_shuffle import index_shuffle
-from keraslike.tf.indexing import gather
+from keraslike.tf.indexing import slices_at
 from keraslike.tf.ops import broadcast_to, cast, reshape, stack
 from keraslike.tf.samplers import (  # noqa: F401
     all_candidate_sampler,
@@ -241,9 +241,9 @@ def shuffle(value: Any, seed: Any = None, name: Any = None) -> Tensor:
     if not value.ndim:
         return value
     if state is not None:
-        return gather(value, philox.order(state, count).astype(np.int32))
+        return slices_at(value, philox.order(state, count).astype(np.int32))
     order = random.shuffle(np.arange(count, dtype=np.int32), seed=operation_seed(seed))
-    return gather(value, wrap(order))
+    return slices_at(value, wrap(order))
 
 
 def stateless_shuffle(value: Any, seed: Any, alg: Any = "auto_select", name: Any = None) -> Tensor:
@@ -255,7 +255,7 @@ def stateless_shuffle(value: Any, seed: Any, alg: Any = "auto_select", name: Any
     value, seed = _as_operand(value), _as_operand(seed)
     if tuple(seed.shape) != (2,):
         raise InvalidArgumentError(f"seed must have shape (2,). Received: {tuple(seed.shape)}")
-    return gather(value, run(_order_of, (seed,), (value.shape[0],))) if value.ndim else value
+    return slices_at(value, run(_order_of, (seed,), (value.shape[0],))) if value.ndim else value
 
 
 def _order_of(seed: Any, count: int) -> Any:

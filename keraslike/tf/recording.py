@@ -20,7 +20,7 @@ from keraslike.core.structures import Keyed, map_items
 from keraslike.tf import dependence, derivatives
 from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.structure import Structure, is_traced
-from keraslike.tf.tensor import Tensor, _is_inexact, pass_on, precision, wrap
+from keraslike.tf.tensor import WIDE, Tensor, _is_inexact, pass_on, precision, wrap
 
 
 @dataclasses.dataclass(eq=False, slots=True)
@@ -43,6 +43,7 @@ class Node:
     cotangent: Callable | None = None  # see `derivatives.by_result`
     factor: Callable | None = None
     rows: Tensor | None = None  # if the operation gathers rows of its first input, their indices
+    keeps_rows: bool = False  # whether each row of its result is the same function of one row
 
     def widened(self) -> Node:
         """The operation with respect to all inputs, for a tape that follows further ones later."""
@@ -204,8 +205,12 @@ def _dependence(again: Callable, chosen: Sequence[Any]) -> tuple[Any, Any]:
         closed = jax.make_jaxpr(again)(*chosen)
     except (jax.errors.JAXTypeError, TypeError):
         return None, None
+    return _dependence_in(closed)
+
+
+def _dependence_in(closed: Any) -> tuple[list[int], list[int]]:
     # A result without elements has gradients, of zeros, though JAX computes it from no input.
-    every = (1 << len(chosen)) - 1
+    every = (1 << len(closed.in_avals)) - 1
     empty = [any(isinstance(n, int) and n == 0 for n in a.shape) for a in closed.out_avals]
     found = [every if e else mask for mask, e in zip(dependence.depends(closed), empty)]
     return found, dependence.descends(closed)
@@ -282,6 +287,9 @@ def _lasting_program(fn: Callable, mask: tuple[bool, ...], rest: tuple, kwargs: 
 # The name of the operation that gathers the rows of its first input at the indices in its second.
 ROWS = "ResourceGather"
 
+# Operations whose gradient in TensorFlow has rows if their cotangent has.
+KEEPING_ROWS = ("identity", "cast", "negative")
+
 
 def run_recorded(
     fn: Callable,
@@ -317,8 +325,11 @@ def run_recorded(
         with contextlib.suppress(TypeError):  # an argument that cannot be hashed
             program = _program(fn, followed, rest, pairs)
     depends, descends = None, None
+    known = fn.dependence(followed) if isinstance(fn, Call) else None
     with precision(taken):
-        if program is not None:
+        if known is not None:
+            depends, descends = known
+        elif program is not None:
             key = tuple([(v.shape, v.dtype) for v in values])
             depends, descends = program.depends(again, chosen, key)
         elif analyse or getattr(fn, "analyse", False):
@@ -367,6 +378,7 @@ def run_recorded(
             cotangent=cotangent,
             factor=factor,
             rows=Tensor(values[1]) if name == ROWS and mask[0] else None,
+            keeps_rows=name in KEEPING_ROWS,
         )
 
     def widen() -> Node:
@@ -378,6 +390,38 @@ def run_recorded(
     made.widen = widen
     keep(made)
     return wrapped
+
+
+class Call:
+    """A compiled function of flat values. It is kept, so that tapes compile its gradient once.
+
+    Args:
+        jaxpr: the function as a jaxpr, for the analysis of dependences, where it is known.
+    """
+
+    def __init__(self, function: Callable, jaxpr: Any = None):
+        self._jaxpr = jaxpr
+        self.programs: dict[Any, Any] = {}  # programs that tapes compile for it
+        # Whether each result of the function has a gradient; new values of variables follow.
+        self.results: list[bool] = []
+        self._compiled = jax.jit(function)
+
+    def __call__(self, *values: Any) -> Any:
+        with WIDE(True):
+            return self._compiled(*values)
+
+    @functools.cached_property
+    def _every(self) -> tuple[list[int], list[int]] | None:
+        return None if self._jaxpr is None else _dependence_in(self._jaxpr)
+
+    def dependence(self, followed: Sequence[bool]) -> tuple[list[int], list[int]] | None:
+        """Which of the followed inputs the results depend on, and are computed from."""
+        places = [k for k, f in enumerate(followed) if f]
+
+        def among(masks: list[int]) -> list[int]:
+            return [sum((mask >> k & 1) << j for j, k in enumerate(places)) for mask in masks]
+
+        return None if self._every is None else (among(self._every[0]), among(self._every[1]))
 
 
 def _jointly(depends: Sequence[int], results: Sequence[bool]) -> list[int]:

@@ -24,13 +24,14 @@ from keraslike.export.endpoints import Spec, is_spec, stored
 from keraslike.export.endpoints import restored as restored_value
 from keraslike.export.tensorflow_texts import text_of
 from keraslike.tf import strings
-from keraslike.tf.concrete import ConcreteFunction, _Call
+from keraslike.tf.concrete import ConcreteFunction
 from keraslike.tf.conversion import _as_operand, constant, convert_to_tensor
 from keraslike.tf.dtypes import as_dtype
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.function import Function
 from keraslike.tf.indexing import gather
 from keraslike.tf.ragged_tensor import RaggedTensor
+from keraslike.tf.recording import Call
 from keraslike.tf.signatures import TensorSpec
 from keraslike.tf.tensor import WIDE, Tensor, run, wrap
 from keraslike.tf.variables import Variable, _Unread
@@ -250,7 +251,7 @@ class _Program:
 
         self.variables = tuple(variables[n] for n in used)
         self._changed = [variables[n] for n in about["updates"]]
-        self._run = _Call(on_values)
+        self._run = Call(on_values)
 
     def on(self, tensors: Sequence[Tensor]) -> Any:
         """The outputs for tensors in the order of the arguments."""

@@ -278,9 +278,8 @@ def _segment(name: str, power: float) -> Callable:
         name: str | None = None,
         sparse_gradient: bool = False,
     ) -> Tensor:
-        # The gradient with respect to the result of an operation is that of the whole tensor.
         indices, ids = (convert_to_tensor(x, dtype_hint="int32") for x in (indices, segment_ids))
-        rows = indexing.gather(data if sparse_gradient else ops.identity(data), indices)
+        rows = indexing.slices_at(data, indices, by_rows=sparse_gradient)
         total = _summed(rows, ids, num_segments)
         if not power:
             return total

@@ -225,7 +225,7 @@ def retain(sp_input: Any, to_retain: Any) -> SparseTensor:
             f"to_retain must be of shape {tuple(s._values.shape)}. Received: {keep.shape}"
         )
     places = np.flatnonzero(keep)
-    return _make(pick(s.indices, places), pick(s._values, places), s._sizes)
+    return _make(pick(s.indices, places), pick(s._values, places, by_rows=True), s._sizes)
 
 
 def reset_shape(sp_input: Any, new_shape: Any = None) -> SparseTensor:
@@ -283,5 +283,5 @@ def mask(a: Any, mask_indices: Any, name: str | None = None) -> Any:
     keep = np.flatnonzero(
         ~np.isin(host(a.indices, "Which rows are kept", "call it outside."), gone)
     )
-    rows = pick(a.values, keep)
+    rows = pick(a.values, keep, by_rows=True)
     return type(a)(rows, pick(a.indices, keep), a.dense_shape)

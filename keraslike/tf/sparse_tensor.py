@@ -210,11 +210,11 @@ def _broadcast_pick(y: Any, indices: Any) -> Any:
     ]
 
 
-def pick(x: Any, rows: Any) -> Tensor:
-    """The rows of a tensor at several indices."""
+def pick(x: Any, rows: Any, by_rows: bool = False) -> Tensor:
+    """The rows of a tensor at several indices, with a gradient as a whole or by rows."""
     if not is_traced(rows):  # as int32, since tapes compile pullbacks in 32-bit mode
         rows = np.asarray(rows).astype(np.int32 if x.shape[0] < 2**31 else np.int64)
-    return indexing.gather(x, rows)
+    return indexing.slices_at(x, rows, by_rows=by_rows)
 
 
 def _strides(sizes: Sequence[int]) -> np.ndarray:

@@ -348,6 +348,7 @@ class GradientTape(Recorder):
         # The operations between the sources and the targets:
         followed = {id(x) for x in found if self._knows(x)}
         needed, between = set(followed), []
+        sliced = set(followed if by_rows else ())  # values whose gradients may be IndexedSlices
         for node in self._nodes:
             if not needed.isdisjoint(map(id, node.passed)):
                 node = node.widened()
@@ -357,6 +358,8 @@ class GradientTape(Recorder):
             if reached:
                 needed.update(reached)
                 between.append(node)
+                if node.keeps_rows and id(node.inputs[0]) in sliced:
+                    sliced.update(reached)
         grads: dict[int, Any] = {}
 
         def add(x: Any, g: Any) -> None:
@@ -367,8 +370,12 @@ class GradientTape(Recorder):
             if seed is not None:  # a source that is a target has a gradient on every tape
                 add(target, _conjugate(seed))
         for node in reversed(between):
-            given = [_whole(grads.get(id(output))) for output in node.outputs]
-            if by_rows and node.rows is not None and id(node.inputs[0]) in followed:
+            given = [grads.get(id(output)) for output in node.outputs]
+            if node.keeps_rows and isinstance(given[0], IndexedSlices):
+                add(node.inputs[0], _rows_through(node, given[0]))
+                continue
+            given = list(map(_whole, given))
+            if node.rows is not None and id(node.inputs[0]) in sliced:
                 if given[0] is not None:
                     add(node.inputs[0], _rows_at(node.inputs[0], given[0], node.rows))
             elif any(g is not None for g in given):
@@ -443,6 +450,17 @@ def _rows_at(source: Any, gradient: Tensor, indices: Tensor) -> IndexedSlices:
     return IndexedSlices(
         _reshape(gradient, (-1, *shape[1:])), _reshape(indices, (-1,)), list(shape)
     )
+
+
+def _rows_through(node: Node, gradient: IndexedSlices) -> IndexedSlices:
+    """The gradient with respect to the input of an operation that keeps rows."""
+
+    def pulled(rows: Any) -> Any:
+        of = jax.ShapeDtypeStruct(rows.shape, node.values[0].dtype)
+        return jax.linear_transpose(node.again, of)([rows])[0]
+
+    with precision(node.taken):
+        return gradient.with_values(run(pulled, (gradient.values,), lasting=False))
 
 
 def _whole(gradient: Any) -> Any:

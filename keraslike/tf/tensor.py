@@ -280,7 +280,7 @@ class WeakTensor(Tensor):
 
     def to_tensor(self) -> Tensor:
         """The tensor, of a dtype that does not give way."""
-        return run(_identity, (self,))
+        return run(_identity, (self,), name="identity")
 
     @property
     def tensor(self) -> Tensor:
@@ -397,7 +397,7 @@ def _on_device(value: np.ndarray) -> Any:
 
 def read(variable: Any) -> Tensor:
     """The value of a Variable, as an operation that tapes record if they follow it."""
-    return run(_identity, (variable,))
+    return run(_identity, (variable,), name="identity")
 
 
 def _identity(x: Any) -> Any:
