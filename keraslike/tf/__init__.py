@@ -220,7 +220,7 @@ from keraslike.tf.variables import (
 from keraslike.tf.windows import conv
 
 __version__ = "2.21.0"  # the version of TensorFlow whose API this is
-version = _Namespace(VERSION=__version__)
+version = _Namespace(VERSION=__version__, GIT_VERSION="unknown", COMPILER_VERSION="unknown")
 sysconfig = _Namespace(
     get_build_info=lambda: {
         "is_cuda_build": test.is_built_with_cuda(),

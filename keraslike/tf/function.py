@@ -255,6 +255,15 @@ class Function:
                 )
         return out
 
+    def _decorate(self, decorator: Callable[[Callable], Callable]) -> None:
+        """Decorates the Python function, for metaclasses that decorate methods, as Sonnet's do.
+
+        Raises ValueError if the function was called already.
+        """
+        if self._traced or self._in_python:
+            raise ValueError(f"{self!r} was called before: it cannot be decorated now.")
+        self.python_function = decorator(self.python_function)
+
     @functools.cached_property
     def _staged(self) -> Callable:
         """The function that is traced, after conversion by AutoGraph."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import functools
 import threading
@@ -10,7 +11,7 @@ from typing import Any, ClassVar
 
 import jax
 
-from keraslike.core import base, context, naming
+from keraslike.core import base, context, flax_internals, naming
 from keraslike.layers.layer import Layer
 from keraslike.tf import nest
 
@@ -74,6 +75,12 @@ class Module(base.Object):
 
     # Names of attributes that `_flatten` leaves out.
     _TF_MODULE_IGNORED_PROPERTIES: ClassVar[frozenset[str]] = frozenset()
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        self = super().__new__(cls, *args, **kwargs)
+        # Otherwise done by flax's metaclass, which this class does not have: see below.
+        vars(self).update(vars(flax_internals.new_node(cls)))
+        return self
 
     def __init__(self, name: str | None = None):
         if name is None:
@@ -152,6 +159,11 @@ class Module(base.Object):
     def submodules(self) -> tuple[Any, ...]:
         """All modules and layers in its attributes, and in theirs."""
         return tuple(self._flatten(predicate=lambda x: isinstance(x, (Module, Layer))))
+
+
+# A class and its base class need related metaclasses. Without one of its own, `Module` leaves the
+# metaclass to the classes that derive from it, as in TensorFlow: Sonnet's modules have one.
+Module.__class__ = abc.ABCMeta  # type: ignore[assignment]
 
 
 def _is_trainable(x: Any) -> bool:
