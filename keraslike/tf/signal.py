@@ -13,18 +13,36 @@ from keraslike.layers.spectrogram import mel_weights
 from keraslike.ops.signal import add_sequences, sequences
 from keraslike.tf import documentation, dtypes
 from keraslike.tf.conversion import _as_operand, constant, static
+from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.moves import moves
 from keraslike.tf.operation import operation
 from keraslike.tf.tensor import Tensor, run
 
 
-def _over(of: Callable, axes: tuple[int, ...]) -> Callable:
-    return lambda x: of(x, axes=axes)
+def _check(name: str, x: Any, kind: str = "f", rank: int = 1) -> None:
+    """Raises ValueError unless an array is of `kind`, "f" or "c", in 32 or 64 bits each, and has at
+    least `rank` axes: other numbers would be cast silently."""
+    if x.dtype.kind != kind or x.dtype == np.float16:
+        kinds = "float32 or float64" if kind == "f" else "complex64 or complex128"
+        raise ValueError(
+            f"tf.signal.{name} takes {kinds}. Received: {dtypes.as_dtype(x.dtype).name}"
+        )
+    if x.ndim < rank:
+        raise ValueError(f"tf.signal.{name} takes {rank} axes. Received shape: {x.shape}")
+
+
+def _over(name: str, of: Callable, axes: tuple[int, ...]) -> Callable:
+    def transform(x: Any) -> Any:
+        _check(name, x, "c", len(axes))
+        return of(x, axes=axes)
+
+    return transform
 
 
 for _name in ("fft", "ifft", "fft2d", "ifft2d", "fft3d", "ifft3d"):
     _axes = tuple(range(-int(_name[-2]) if _name.endswith("d") else -1, 0))
     _of = jnp.fft.ifftn if _name[0] == "i" else jnp.fft.fftn
-    globals()[_name] = operation(f"signal.{_name}", "input")(_over(_of, _axes))
+    globals()[_name] = operation(f"signal.{_name}", "input")(_over(_name, _of, _axes))
 
 
 def _real(name: str) -> Callable:
@@ -34,7 +52,12 @@ def _real(name: str) -> Callable:
 
     @operation(f"signal.{name}", "input_tensor")
     def transform(x: Any, fft_length: Any = None) -> Any:
+        _check(name, x, "c" if inverse else "f", rank)
         sizes = list(x.shape[-rank:] if fft_length is None else fft_length)
+        if len(sizes) != rank:
+            raise ValueError(
+                f"tf.signal.{name}: fft_length must have {rank} numbers. Received: {fft_length}"
+            )
         if fft_length is None and inverse:
             sizes[-1] = 2 * max(sizes[-1] - 1, 0)
         if (0 not in sizes and 0 not in x.shape) or min(sizes) < 0:
@@ -54,6 +77,7 @@ rfft, irfft, rfft2d, irfft2d, rfft3d, irfft3d = map(
 
 
 @operation("signal.fftshift", "x")
+@moves
 def fftshift(x: Any, axes: Any = None) -> Any:
     """Shifts frequency 0 to the middle.
 
@@ -64,6 +88,7 @@ def fftshift(x: Any, axes: Any = None) -> Any:
 
 
 @operation("signal.ifftshift", "x")
+@moves
 def ifftshift(x: Any, axes: Any = None) -> Any:
     """The inverse of `fftshift`.
 
@@ -93,6 +118,7 @@ def frame(
             "signal must have an axis, and the other arguments must be numbers. Received: "
             f"{signal}, frame_length={frame_length}, frame_step={frame_step}, pad_value={pad_value}"
         )
+    _check_step("frame", rest[1])
     return run(_frame, (_as_operand(signal),), rest)
 
 
@@ -112,19 +138,42 @@ def overlap_and_add(signal: Any, frame_step: Any, name: Any = None) -> Tensor:
     >>> tf.signal.overlap_and_add([[1, 2], [3, 4]], 1).numpy().tolist()
     [1, 5, 4]
     """
-    return run(add_sequences, (_as_operand(signal),), (static(frame_step),))
+    step = static(frame_step)
+    _check_step("overlap_and_add", step)
+    return run(add_sequences, (_as_operand(signal),), (step,))
+
+
+def _check_step(name: str, step: Any) -> None:
+    if step < 1:
+        raise InvalidArgumentError(
+            f"tf.signal.{name}: frame_step must be positive. Received: {step}"
+        )
+
+
+def _of_window(length: Any, dtype: Any) -> tuple[int, Any]:
+    """The length of a window, and its dtype in numpy. Raises ValueError for no floating-point
+    dtype, TypeError for a length that is no integer, and InvalidArgumentError for one below 0."""
+    kind = dtypes.as_dtype(dtype)
+    if not kind.is_floating:
+        raise ValueError(f"dtype must be of floating-point numbers. Received: {kind.name}")
+    found = static(length)
+    if not isinstance(found, (int, np.integer)):
+        raise TypeError(f"window_length must be an integer. Received: {length}")
+    if found < 0:
+        raise InvalidArgumentError(f"window_length must not be negative. Received: {found}")
+    return int(found), kind.as_numpy_dtype
 
 
 def _window(name: str, terms: tuple[float, ...]) -> Callable:
     def window(
         window_length: Any, periodic: bool = True, dtype: Any = dtypes.float32, name: Any = None
     ) -> Tensor:
-        n = static(window_length)
+        n, kind = _of_window(window_length, dtype)
         # In TensorFlow a window of odd length is symmetric, whatever `periodic` is.
         angle = 2 * np.pi * np.arange(n) / max(1, n if periodic and n % 2 == 0 else n - 1)
         values = sum(a * np.cos(k * angle) for k, a in enumerate(terms))
         values = np.ones(1) if n == 1 else values
-        return constant(np.asarray(values).astype(dtypes.as_dtype(dtype).as_numpy_dtype))
+        return constant(np.asarray(values).astype(kind))
 
     window.__name__ = window.__qualname__ = name
     window.__doc__ = "A window of cosines, to multiply a frame by."
@@ -143,8 +192,8 @@ def kaiser_window(
     >>> tf.signal.kaiser_window(3, 2.0).numpy().round(4)
     array([0.4387, 1.    , 0.4387], dtype=float32)
     """
-    values = np.kaiser(static(window_length), static(beta))
-    return constant(values.astype(dtypes.as_dtype(dtype).as_numpy_dtype))
+    n, kind = _of_window(window_length, dtype)
+    return constant(np.kaiser(n, static(beta)).astype(kind))
 
 
 def vorbis_window(window_length: Any, dtype: Any = dtypes.float32, name: Any = None) -> Tensor:
@@ -153,9 +202,9 @@ def vorbis_window(window_length: Any, dtype: Any = dtypes.float32, name: Any = N
     >>> tf.signal.vorbis_window(4).numpy().round(4)
     array([0.228 , 0.9737, 0.9737, 0.228 ], dtype=float32)
     """
-    n = static(window_length)
-    values = np.sin(np.pi / 2 * np.sin(np.pi / n * (np.arange(n) + 0.5)) ** 2)
-    return constant(values.astype(dtypes.as_dtype(dtype).as_numpy_dtype))
+    n, kind = _of_window(window_length, dtype)
+    values = np.sin(np.pi / 2 * np.sin(np.pi / max(n, 1) * (np.arange(n) + 0.5)) ** 2)
+    return constant(values.astype(kind))
 
 
 def inverse_stft_window_fn(
@@ -227,7 +276,11 @@ def linear_to_mel_weight_matrix(
     >>> tf.signal.linear_to_mel_weight_matrix(2, 5, 8000).shape
     TensorShape([5, 2])
     """
-    rate = float(static(sample_rate))
+    rate, kind = float(static(sample_rate)), dtypes.as_dtype(dtype)
+    if not kind.is_floating:
+        raise ValueError(f"dtype must be of floating-point numbers. Received: {kind.name}")
+    if num_mel_bins <= 0:
+        raise ValueError(f"num_mel_bins must be positive. Received: {num_mel_bins}")
     if not 0 <= lower_edge_hertz < upper_edge_hertz <= rate / 2:
         raise ValueError(
             "0 <= lower_edge_hertz < upper_edge_hertz <= sample_rate / 2 was expected. Received: "
@@ -235,7 +288,7 @@ def linear_to_mel_weight_matrix(
         )
     edges = lower_edge_hertz, upper_edge_hertz
     weights = mel_weights(num_mel_bins, num_spectrogram_bins, rate, *edges)
-    return constant(weights.astype(dtypes.as_dtype(dtype).as_numpy_dtype))
+    return constant(weights.astype(kind.as_numpy_dtype))
 
 
 def mfccs_from_log_mel_spectrograms(log_mel_spectrograms: Any, name: Any = None) -> Tensor:
@@ -245,6 +298,8 @@ def mfccs_from_log_mel_spectrograms(log_mel_spectrograms: Any, name: Any = None)
     array([[2., 0.]], dtype=float32)
     """
     found = dct(log_mel_spectrograms)
+    if not found.shape[-1]:
+        raise ValueError(f"There must be mel bins. Received shape: {tuple(found.shape)}")
     return found * (1.0 / float(np.sqrt(2.0 * found.shape[-1])))
 
 
@@ -280,22 +335,28 @@ def dct(x: Any, type: int = 2, n: Any = None, axis: int = -1, norm: str | None =
     >>> tf.signal.dct([1.0, 1.0]).numpy().round(4).tolist()
     [4.0, 0.0]
     """
-    _check_axis("dct", axis)
-    if n is not None:
-        x = x[..., :n]
-        x = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, n - x.shape[-1])])
-    return _cosine_transform(x, type, norm)
+    return _cosine_transform(_of_length("dct", x, n, axis), type, norm)
 
 
-def _check_axis(name: str, axis: Any) -> None:
+def _of_length(name: str, x: Any, n: int | None, axis: Any) -> Any:
+    """Values along the last axis, truncated or zero-padded to `n`."""
+    _check(name, x)
     if axis != -1:
         raise NotImplementedError(f"tf.signal.{name}: axis must be -1. Received: axis={axis}")
+    if n is None:
+        return x
+    if n < 1:
+        raise ValueError(f"tf.signal.{name}: n must be positive. Received: n={n}")
+    x = x[..., :n]
+    return jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, n - x.shape[-1])])
 
 
 def _cosine_transform(x: Any, type: int, norm: str | None) -> Any:
     if norm not in (None, "ortho"):
         raise ValueError(f"norm must be None or 'ortho'. Received: norm={norm!r}")
     count = x.shape[-1]
+    if not count and type in (2, 3, 4):
+        return x
     if type == 2:
         return jax.scipy.fft.dct(x, type=2, norm=norm)
     if type == 3:  # equals JAX's inverse of type 2 up to a factor
@@ -321,16 +382,14 @@ def _cosine_transform(x: Any, type: int, norm: str | None) -> Any:
 @operation("signal.idct", "input")
 def idct(x: Any, type: int = 2, n: Any = None, axis: int = -1, norm: str | None = None) -> Any:
     """The inverse of `dct` of a type; without a norm, up to the factor `2 n` (`2 (n - 1)` for
-    type 1).
+    type 1). `n` is a length as in `dct`.
 
-    Raises NotImplementedError for a length `n` and for another axis.
+    Raises NotImplementedError for another axis.
 
     >>> tf.signal.idct([2.0, 0.0], norm=None).numpy().round(4).tolist()
     [2.0, 2.0]
     """
-    _check_axis("idct", axis)
-    if n is not None:
-        raise NotImplementedError(f"tf.signal.idct: n must be None. Received: n={n}")
+    x = _of_length("idct", x, n, axis)
     return _cosine_transform(x, {2: 3, 3: 2}.get(type, type), norm)
 
 
@@ -342,8 +401,8 @@ def kaiser_bessel_derived_window(
     >>> tf.signal.kaiser_bessel_derived_window(4, 2.0).numpy().round(4)
     array([0.4834, 0.8754, 0.8754, 0.4834], dtype=float32)
     """
-    kind = dtypes.as_dtype(dtype).as_numpy_dtype
-    sums = np.cumsum(np.kaiser(static(window_length) // 2 + 1, static(beta)))
+    n, kind = _of_window(window_length, dtype)
+    sums = np.cumsum(np.kaiser(n // 2 + 1, static(beta)))
     half = np.sqrt(sums[:-1] / sums[-1])
     return constant(np.concatenate([half, half[::-1]]).astype(kind))
 
@@ -378,6 +437,7 @@ def mdct(
 
 
 def _mdct(frames: Any, norm: str | None) -> Any:
+    _check("mdct", frames)
     a, b, c, d = jnp.split(frames, 4, -1)
     folded = jnp.concatenate([-c[..., ::-1] - d, a - b[..., ::-1]], -1)
     return _cosine_transform(folded, 4, norm)
@@ -401,22 +461,24 @@ def inverse_mdct(
 
 
 def _inverse_mdct(x: Any, norm: str | None) -> Any:
+    _check("inverse_mdct", x)
     scale = 0.5 / x.shape[-1] if norm is None else 1
     first, second = jnp.split(_cosine_transform(x, 4, norm) * scale, 2, -1)
     parts = (second, -second[..., ::-1], -first[..., ::-1], -first)
     return jnp.concatenate(parts, -1)
 
 
-def _over_any(name: str, of: Callable) -> Callable:
+def _over_any(name: str, of: Callable, kind: str = "c") -> Callable:
     @operation(f"signal.{name}", "input_tensor")
     def transform(x: Any, fft_length: Any = None, axes: Any = None, norm: Any = None) -> Any:
+        _check(name, x, kind)
         return of(x, fft_length, axes, norm)
 
     return transform
 
 
 fftnd, ifftnd = _over_any("fftnd", jnp.fft.fftn), _over_any("ifftnd", jnp.fft.ifftn)
-rfftnd, irfftnd = _over_any("rfftnd", jnp.fft.rfftn), _over_any("irfftnd", jnp.fft.irfftn)
+rfftnd, irfftnd = _over_any("rfftnd", jnp.fft.rfftn, "f"), _over_any("irfftnd", jnp.fft.irfftn)
 
 documentation.describe(globals(), "signal")
 
