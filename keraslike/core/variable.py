@@ -379,6 +379,11 @@ class Variable(_Leaf):
     _value = property(get_raw_value)
 
     def __getattr__(self, name: str) -> Any:
+        if name == "_var_metadata":
+            raise AttributeError(
+                f"A {type(self).__name__} is used before its constructor has called "
+                "super().__init__()."
+            )
         info = flax_internals.metadata_of(self).get("info")
         if info is not None and name in info.user_attributes:
             return info.user_attributes[name]

@@ -177,8 +177,29 @@ def _batch_norm(
     return _BatchNorm._make([*found, ops.zeros([0])])
 
 
+_BatchNormV2 = namedtuple("FusedBatchNormV2", _BatchNorm._fields[:5])
+
+
+def _batch_norm_v2(**given: Any) -> _BatchNormV2:
+    """The results of `FusedBatchNormV3` without the last, which is empty.
+
+    >>> x, none = tf.constant([[[[1.0]]], [[[3.0]]]]), tf.zeros([0])
+    >>> found = tf.raw_ops.FusedBatchNormV2(
+    ...     x=x, scale=[1.0], offset=[0.0], mean=none, variance=none
+    ... )
+    >>> len(found), found.batch_mean.numpy().tolist()
+    (5, [2.0])
+    """
+    return _BatchNormV2._make(_batch_norm(**given)[:5])
+
+
 _OWN: dict[str, tuple[Callable, str]] = {
     "Einsum": (_einsum, "inputs equation"),
+    "FusedBatchNormV2": (
+        _batch_norm_v2,
+        "x scale offset mean variance epsilon[0.0001] exponential_avg_factor[1] "
+        "data_format['NHWC'] is_training[True]",
+    ),
     "FusedBatchNormV3": (
         _batch_norm,
         "x scale offset mean variance epsilon[0.0001] exponential_avg_factor[1] "

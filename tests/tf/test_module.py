@@ -76,3 +76,12 @@ def test_a_function_is_decorated_before_its_first_call():
     with pytest.raises(ValueError, match="called before"):
         squared._decorate(lambda function: function)
     assert float(squared(tf.constant(2.0))) == 5.0
+
+
+def test_a_variable_without_its_constructor_says_so():
+    class Late(tf.Variable):
+        def __init__(self, value):
+            self.kept = value
+
+    with pytest.raises(AttributeError, match="used before its constructor has called super"):
+        Late(1.0)
