@@ -18,8 +18,16 @@ from keraslike.tf import math as tf_math
 from keraslike.tf.conversion import _as_operand, constant, convert_to_tensor, static
 from keraslike.tf.dtypes import TensorShape
 from keraslike.tf.module import Module
-from keraslike.tf.operator_arguments import HINTS, check_operators, hints_of, require, spread
-from keraslike.tf.structure import NotDense, Structure
+from keraslike.tf.operator_arguments import (
+    HINTS,
+    check_operators,
+    hints_like,
+    hints_of,
+    method_of,
+    require,
+    spread,
+)
+from keraslike.tf.structure import Structure
 from keraslike.tf.tensor import Tensor
 
 
@@ -61,7 +69,7 @@ class LinearOperator(Module, Structure):
             raise ValueError("A non-singular or self-adjoint matrix is always square.")
         self._dtype = dtypes.as_dtype(dtype)
         self._non_singular, self._self_adjoint = is_non_singular, is_self_adjoint
-        self._positive_definite = is_positive_definite
+        self._positive_definite, self._square = is_positive_definite, is_square
 
     # -- properties ---------------------------------------------------------------------------
 
@@ -72,8 +80,12 @@ class LinearOperator(Module, Structure):
 
     @property
     def is_square(self) -> bool | None:
-        """Whether there are as many rows as columns."""
-        return self.shape[-1] == self.shape[-2]
+        """Whether there are as many rows as columns. Raises ValueError if the operator was declared
+        not to be square, but is."""
+        found = self.shape[-1] == self.shape[-2]
+        if found and self._square is False:
+            raise ValueError(f"{self.name} is square, but was given is_square=False.")
+        return found
 
     @property
     def shape(self) -> TensorShape:
@@ -216,12 +228,7 @@ class LinearOperator(Module, Structure):
 
     def _operate(self, name: str, function: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
         """A function of `tf.linalg` of this operator."""
-        first, *rest = args
-        if name == "matmul" and first is not self:  # a tensor from the left
-            return _adjoint(self.matmul(first, adjoint=True, adjoint_arg=True), True)
-        if name not in _METHODS:
-            raise NotDense(self)
-        return getattr(self, _METHODS[name])(*rest, **kwargs)
+        return method_of(self, name, function, args, kwargs)
 
     # -- numbers ------------------------------------------------------------------------------
 
@@ -286,6 +293,7 @@ class LinearOperator(Module, Structure):
         return LinearOperatorLowerTriangular(
             linalg.cholesky(self.to_dense()),  # type: ignore[attr-defined]
             is_non_singular=True,
+            is_self_adjoint=False,
             is_square=True,
         )
 
@@ -309,14 +317,7 @@ class LinearOperator(Module, Structure):
         """Raises InvalidArgumentError for a matrix that is not positive definite."""
         half = self.to_dense()
         half = half + linalg.adjoint(half)  # type: ignore[attr-defined]
-        require(linalg.eigvalsh(half) > 0, f"Not positive definite: {self.name}")  # type: ignore[attr-defined]
-
-
-_METHODS = {
-    "matmul": "matmul",
-    **{f"linalg.{n}": n for n in ("adjoint", "cholesky", "diag_part", "solve", "trace")},
-    **{"linalg.det": "determinant", "linalg.inv": "inverse"},
-}
+        require(tf_math.real(linalg.eigvalsh(half)) > 0, f"Not positive definite: {self.name}")  # type: ignore[attr-defined]
 
 
 def _product(left: LinearOperator, right: LinearOperator) -> LinearOperator:
@@ -409,6 +410,8 @@ class LinearOperatorLowerTriangular(LinearOperator):
 
     def __init__(self, tril: Any, **hints: Any):
         self._tril = _as_operand(tril)
+        if len(self._tril.shape) < 2:
+            raise ValueError(f"tril must have at least 2 axes. Received: {self._tril.shape}")
         super().__init__(self._tril.dtype, **hints_of(hints, is_square=True))
 
     tril = property(lambda self: self._tril)
@@ -444,6 +447,8 @@ class LinearOperatorIdentity(LinearOperatorDiag):
         hints.pop("assert_proper_shapes", None)
         batch = () if batch_shape is None else tuple(static(batch_shape))
         ones = ops.ones([*batch, static(num_rows)], dtype or dtypes.float32)
+        if wrong := [name for name in HINTS if hints.get(name) is False]:
+            raise ValueError(f"Of an identity operator {wrong[0]} is always True.")
         yes = dict.fromkeys(HINTS, True)
         super().__init__(ones, **hints_of(hints, **yes))
 
@@ -464,7 +469,7 @@ class LinearOperatorAdjoint(LinearOperator):
 
     def __init__(self, operator: LinearOperator, **hints: Any):
         self._operator = operator
-        said = {n: getattr(operator, n) for n in HINTS[:3]}
+        said = hints_like(operator, "adjoint", hints)
         hints.setdefault("name", f"{operator.name}_adjoint")
         super().__init__(operator.dtype, **hints_of(hints, **said))
 
@@ -497,10 +502,10 @@ class LinearOperatorInversion(LinearOperator):
     """
 
     def __init__(self, operator: LinearOperator, **hints: Any):
-        if operator.is_non_singular is False:
+        if False in (operator.is_non_singular, hints.get("is_non_singular")):
             raise ValueError(f"operator must not be singular. Received: {operator.name}")
         self._operator = operator
-        said = {n: getattr(operator, n) for n in HINTS[:3]}
+        said = hints_like(operator, "inverse", hints)
         hints.setdefault("name", f"{operator.name}_inv")
         super().__init__(operator.dtype, **hints_of(hints, **said))
 
@@ -538,6 +543,8 @@ class LinearOperatorComposition(LinearOperator):
     def __init__(self, operators: Sequence[LinearOperator], **hints: Any):
         self._operators = check_operators(operators)
         known = all(o.is_non_singular for o in self._operators) or None
+        if known and hints.get("is_non_singular") is False:
+            raise ValueError("The product of non-singular operators is never singular.")
         name = hints.pop("name", "_o_".join(o.name for o in self._operators))
         super().__init__(
             self._operators[0].dtype, name=name, **hints_of(hints, is_non_singular=known)

@@ -80,7 +80,11 @@ def _operator_of(name: str, dense: Callable, rule: str, example: str, **default:
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         hints = {k: kwargs.pop(k) for k in (*HINTS, "name") if k in kwargs}
         self._dense = dense(*args, **kwargs)
-        LinearOperator.__init__(self, self._dense.dtype, **hints_of(hints, **default))
+        said = {k: v(self._dense) if callable(v) else v for k, v in default.items()}
+        for key, known in said.items():
+            if known is not None and hints.get(key) is not None and hints[key] != known:
+                raise ValueError(f"{name}: {key} is always {known}. Received: {hints[key]}")
+        LinearOperator.__init__(self, self._dense.dtype, **hints_of(hints, **said))
 
     own = {"__init__": __init__, "__module__": __name__, "_parts": {"_dense": 2}}
     made = type(name, (LinearOperator,), own)
@@ -108,6 +112,15 @@ def _reflection(reflection_axis: Any) -> Any:
 
 def _permutation(perm: Any, dtype: Any = dtypes.float32) -> Any:
     order = _as_operand(perm)
+    if not dtypes.as_dtype(order.dtype).is_integer:
+        raise TypeError(f"perm must be of integers. Received: {dtypes.as_dtype(order.dtype).name}")
+    if not order.shape:
+        raise ValueError("perm must have at least 1 axis.")
+    known = general.get_static_value(order)
+    if known is not None and (np.sort(known, -1) != np.arange(known.shape[-1])).any():
+        raise ValueError(
+            f"perm must have each number from 0 to {known.shape[-1] - 1} once. Received: {known}"
+        )
     return general.one_hot(order, order.shape[-1], dtype=dtype)
 
 
@@ -138,7 +151,8 @@ _OF = "tf.linalg.LinearOperator"
 LinearOperatorZeros = _operator_of(
     "LinearOperatorZeros", _zeros, "The operator of a matrix of zeros.",
     f"{_OF}Zeros(2).matvec([1.0, 2.0]).numpy().tolist()\n[0.0, 0.0]",
-    is_non_singular=False, is_self_adjoint=None,
+    is_non_singular=False, is_positive_definite=False,
+    is_self_adjoint=lambda x: x.shape[-1] == x.shape[-2] or None,
 )  # fmt: skip
 LinearOperatorHouseholder = _operator_of(
     "LinearOperatorHouseholder", _reflection,
@@ -271,6 +285,8 @@ class LinearOperatorBlockLowerTriangular(LinearOperator):
                     f"Row {number} must have {number + 1} operators. Received: {len(row)}"
                 )
         diagonal = [row[-1] for row in self._operators]
+        if any(o.is_square is False for o in diagonal):
+            raise ValueError("The last operator of each row must be square.")
         known = all(o.is_non_singular for o in diagonal) or None
         super().__init__(diagonal[0].dtype, **hints_of(hints, is_non_singular=known))
 

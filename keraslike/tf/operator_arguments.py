@@ -1,14 +1,16 @@
-"""Arguments of linear operators: the properties that are declared, lists of operators, and tensors
-with the leading axes of several."""
+"""Arguments of linear operators: the properties that are declared, lists of operators, tensors with
+the leading axes of several, and those of functions of `tf` that are called on operators."""
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
 
-from keraslike.tf import ops
+from keraslike.tf import linalg, ops
 from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.structure import NotDense
 
 HINTS = "is_non_singular", "is_self_adjoint", "is_positive_definite", "is_square"
 
@@ -45,3 +47,50 @@ def check_operators(operators: Any) -> list[Any]:
 def require(holds: Any, message: str) -> None:
     if not np.all(np.asarray(holds)):
         raise InvalidArgumentError(message)
+
+
+def hints_like(operator: Any, what: str, hints: dict[str, Any]) -> dict[str, Any]:
+    """The properties that an operator shares with its adjoint and its inverse. Raises ValueError
+    for hints that contradict them."""
+    said = {name: getattr(operator, name) for name in HINTS[:3]}
+    for name, known in said.items():
+        given = hints.get(name)
+        if given is not None and known is not None and given != known:
+            raise ValueError(
+                f"{name} is {known} of {operator.name}, and the same of its {what}. "
+                f"Received: {name}={given}"
+            )
+    return said
+
+
+# Functions of `tf` and the methods of operators that they call.
+_METHODS = {
+    **{"matmul": "matmul", "linalg.matvec": "matvec", "linalg.logdet": "log_abs_determinant"},
+    **{f"linalg.{n}": n for n in ("adjoint", "cholesky", "diag_part", "solve", "trace")},
+    **{"linalg.det": "determinant", "linalg.inv": "inverse"},
+}
+
+
+def method_of(operator: Any, name: str, function: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
+    """The result of the method that a function of `tf` calls for an operator among its arguments.
+    Raises NotDense if there is none, and ValueError for options that operators do not have."""
+    if name not in _METHODS:
+        raise NotDense(operator)
+    given = dict(inspect.signature(function).bind(*args, **kwargs).arguments)
+    if name in ("matmul", "linalg.matvec"):
+        left, right = given.pop("a"), given.pop("b")
+        adjoint, other = given.pop("adjoint_a", False), given.pop("adjoint_b", False)
+        if any(value for key, value in given.items() if key != "name"):
+            raise ValueError(f"tf.{name}: operators take no {' or '.join(given)}.")
+        if left is not operator:  # a tensor from the left
+            if name != "matmul":
+                raise NotDense(operator)
+            product = operator.matmul(left, adjoint=not other, adjoint_arg=not adjoint)
+            return linalg.adjoint(product)  # type: ignore[attr-defined]
+        if name == "matmul":
+            return operator.matmul(right, adjoint=adjoint, adjoint_arg=other)
+        return operator.matvec(right, adjoint=adjoint)
+    first, *_ = given
+    if given.pop(first) is not operator:
+        raise NotDense(operator)
+    return getattr(operator, _METHODS[name])(**given)

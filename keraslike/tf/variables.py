@@ -447,7 +447,7 @@ def _slice(variable: core.Variable, key: Any) -> Tensor:
 def _assign_slice(variable: Any, key: Any, how: str, value: Any) -> Any:
     """Sets the elements at a key, or adds to them or subtracts from them."""
     raw = variable._raw_value
-    given = _as_operand(value, dtypes.as_dtype(raw.dtype))
+    given = convert_to_tensor(value, dtypes.as_dtype(raw.dtype))  # which casts no tensors
     key = tuple(
         k if isinstance(k, slice) or k is Ellipsis else static(k)
         for k in (key if isinstance(key, tuple) else (key,))

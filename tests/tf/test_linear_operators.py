@@ -142,3 +142,79 @@ def test_parallel_stack_is_for_functions() -> None:
         tf.parallel_stack([[1, 2], [3, 4]])
     stack = tf.function(lambda x: tf.parallel_stack([x, x + 1]))
     assert stack(tf.constant([1, 2])).numpy().tolist() == [[1, 2], [2, 3]]
+
+
+MATRIX = np.array([[1.0, 2.0], [3.0, 5.0]], "float32")
+
+
+@pytest.mark.parametrize("adjoint_a", [False, True])
+@pytest.mark.parametrize("adjoint_b", [False, True])
+def test_products_with_an_operator_on_each_side(adjoint_a: bool, adjoint_b: bool) -> None:
+    one, other = L.LinearOperatorFullMatrix(MATRIX), X[0, 1]
+    given = {"adjoint_a": adjoint_a, "adjoint_b": adjoint_b}
+    turn = lambda x, wanted: x.T if wanted else x  # noqa: E731
+    right = turn(MATRIX, adjoint_a) @ turn(other, adjoint_b)
+    np.testing.assert_allclose(tf.matmul(one, other, **given).numpy(), right)
+    left = turn(other, adjoint_a) @ turn(MATRIX, adjoint_b)
+    np.testing.assert_allclose(tf.matmul(other, one, **given).numpy(), left)
+    both = turn(MATRIX, adjoint_a) @ turn(MATRIX, adjoint_b)
+    np.testing.assert_allclose(tf.matmul(one, one, **given).to_dense().numpy(), both)
+
+
+def test_functions_of_operators() -> None:
+    one = L.LinearOperatorFullMatrix(MATRIX, is_non_singular=True)
+    assert L.matvec(one, [1.0, 2.0]).numpy().tolist() == [5.0, 13.0]
+    assert L.matvec(one, [1.0, 2.0], adjoint_a=True).numpy().tolist() == [7.0, 12.0]
+    np.testing.assert_allclose(L.logdet(one).numpy(), 0.0, atol=1e-5)
+    np.testing.assert_allclose(L.solve(matrix=one, rhs=MATRIX).numpy(), np.eye(2), atol=1e-5)
+    for call in (
+        lambda: tf.matmul(one, MATRIX, transpose_a=True),
+        lambda: tf.matmul(MATRIX, one, transpose_b=True),
+        lambda: L.matvec(one, [1.0, 2.0], transpose_a=True),
+    ):
+        with pytest.raises(ValueError):
+            call()
+
+
+FULL = L.LinearOperatorFullMatrix
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: L.LinearOperatorAdjoint(FULL(MATRIX, is_non_singular=False), is_non_singular=True),
+        lambda: L.LinearOperatorAdjoint(FULL(MATRIX, is_self_adjoint=False), is_self_adjoint=True),
+        lambda: L.LinearOperatorInversion(
+            FULL(MATRIX, is_self_adjoint=True), is_self_adjoint=False
+        ),
+        lambda: L.LinearOperatorInversion(FULL(MATRIX), is_non_singular=False),
+        lambda: L.LinearOperatorIdentity(2, is_self_adjoint=False),
+        lambda: L.LinearOperatorZeros(2, is_non_singular=True),
+        lambda: L.LinearOperatorHouseholder([1.0, 0.0], is_self_adjoint=False),
+        lambda: L.LinearOperatorComposition(
+            [FULL(MATRIX, is_non_singular=True)], is_non_singular=False
+        ),
+        lambda: FULL(MATRIX, is_square=False).is_square,
+        lambda: L.LinearOperatorLowerTriangular([1.0, 2.0]),
+        lambda: L.LinearOperatorPermutation(0),
+        lambda: L.LinearOperatorPermutation([0, 0]),
+        lambda: L.LinearOperatorPermutation([0, 3]),
+        lambda: L.LinearOperatorBlockLowerTriangular([[FULL(X[0, :, 0])], [FULL(MATRIX)] * 2]),
+    ],
+)
+def test_contradictions(call) -> None:
+    with pytest.raises(ValueError):
+        call()
+    with pytest.raises(TypeError):
+        L.LinearOperatorPermutation([0.0, 1.0])
+
+
+def test_known_properties() -> None:
+    zeros = L.LinearOperatorZeros(2)
+    assert zeros.is_self_adjoint and zeros.is_positive_definite is False
+    assert L.LinearOperatorZeros(2, 3).is_self_adjoint is None
+    positive = FULL(2 * np.eye(2, dtype="float32"), is_self_adjoint=True, is_positive_definite=True)
+    assert positive.cholesky().is_self_adjoint is False
+    diag = L.LinearOperatorDiag(tf.constant([1 + 1j, 2], tf.complex64))
+    diag.assert_positive_definite()
+    assert positive.tensor_rank_tensor().numpy() == 2

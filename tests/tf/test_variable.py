@@ -273,3 +273,16 @@ def test_creators_of_variables():
         return kept[0] + 1
 
     assert function().numpy() == function().numpy() == 6.0
+
+
+def test_a_slice_is_assigned_its_dtype() -> None:
+    v = tf.Variable([1, 2])
+    for value in (tf.constant([3, 4], tf.int8), tf.constant([3, 4], tf.int64)):
+        with pytest.raises(ValueError):
+            v[:].assign(value)
+    with pytest.raises(TypeError):
+        v[:].assign([1.5, 2.5])
+    assert v.numpy().tolist() == [1, 2]
+    v[:].assign(np.array([3, 4]))
+    v[:1].assign_add([5])
+    assert v.numpy().tolist() == [8, 4]
