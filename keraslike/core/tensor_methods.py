@@ -2,7 +2,7 @@
 
 A layer's `call`, a loss or a metric gets JAX's arrays. One that reads, say, `x.shape.as_list()` or
 `x.get_shape()`, which only tensors have, gets tensors instead, and so does one that differentiates
-with respect to what it gets, since a tape follows tensors.
+with respect to what it gets, since a tape follows tensors. So do functions that layers are given.
 """
 
 from __future__ import annotations
@@ -47,9 +47,25 @@ def with_tensors(function: Callable, code: Any, owner: Any = None) -> Callable:
     if owner is not None and owner._gives_boxes and context.trace_state_clean():
         function = _leaving_tensors(function, owner)
     wide = jax.config.jax_enable_x64  # type: ignore[attr-defined]
-    if BoxedResults.box is None or not (wide or _takes_tensors(code)):
+    if BoxedResults.box is None or not (
+        wide or _takes_tensors(code) or (owner is not None and _holds_takers(owner))
+    ):
         return function
     return lambda *args, **kwargs: unbox(function(*boxed(args), **boxed(kwargs)))
+
+
+def applied(function: Callable, *args: Any, **kwargs: Any) -> Any:
+    """The result of a function that a user gives to a layer, called with tensors in the place of
+    arrays if its code takes them."""
+    if is_ours(function):
+        return function(*args, **kwargs)
+    return with_tensors(function, function)(*args, **kwargs)
+
+
+def _holds_takers(owner: Any) -> bool:
+    """Whether an attribute of a user's layer is a function that takes tensors."""
+    kind = types.FunctionType
+    return any(type(value) is kind and _takes_tensors(value) for value in vars(owner).values())
 
 
 def _leaving_tensors(function: Callable, owner: Any) -> Callable:
@@ -88,12 +104,14 @@ def of_user(method: Callable) -> Callable:
 
 
 def given_tensors(method: Callable) -> Callable:
-    """A method of a user's class, which gets tensors if its code takes them, and whose result is
-    left as it is: a tape of the caller follows it."""
+    """A method of a user's class, which gets tensors if its code takes them or if the results of
+    its object are tensors, and whose result is left as it is: a tape of the caller follows it."""
 
     @functools.wraps(method)
     def run(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if BoxedResults.box is not None and _takes_tensors(method, type(self)):
+        if BoxedResults.box is not None and (
+            self._gives_boxes or BoxedResults.everywhere or _takes_tensors(method, type(self))
+        ):
             args, kwargs = boxed(args), boxed(kwargs)
         return method(self, *args, **kwargs)
 

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from keraslike.core.arguments import given, one_of, sizes, standardize_data_format
+from keraslike.core.boxed import boxes_result
 from keraslike.layers.convolutional import check_strides_or_dilation
 from keraslike.layers.input_spec import InputSpec
 from keraslike.layers.recurrent import _cell_attribute, _CellRNN
@@ -90,6 +91,7 @@ class ConvLSTMCell(LSTMCell):
         channels = input_shape[self._axis]
         return (*self.kernel_size, channels, size), (*self.kernel_size, self.filters, size)
 
+    @boxes_result
     def get_initial_state(self, batch_size: Any = None) -> list[jax.Array]:
         """The initial states, which are zeros. The cell must be built."""
         return [jnp.zeros((batch_size, *self._state_shape), self.compute_dtype)] * 2

@@ -16,6 +16,7 @@ from keraslike.core.arguments import (
     spatial_axes,
     standardize_data_format,
 )
+from keraslike.core.tensor_methods import applied
 from keraslike.layers.input_spec import InputSpec
 from keraslike.layers.lora import Adaptable, _AdaptedWeight, _BareWeight
 from keraslike.layers.weighted import Weighted
@@ -74,7 +75,7 @@ class Convolutional(Weighted):
         if self.bias is not None:
             after = () if self.data_format == "channels_last" else (1,) * self.rank
             outputs = outputs + jnp.reshape(self.bias.value, (-1, *after))
-        return outputs if self.activation is None else self.activation(outputs)
+        return outputs if self.activation is None else applied(self.activation, outputs)
 
 
 class _Conv(Adaptable, Convolutional):

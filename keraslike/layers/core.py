@@ -14,7 +14,7 @@ from keraslike.core import dtypes, operation, serialization, symbolic
 from keraslike.core.arguments import warn_user, whole
 from keraslike.core.structures import tree_map
 from keraslike.core.symbolic import KerasTensor
-from keraslike.core.tensor_methods import with_tensors
+from keraslike.core.tensor_methods import applied
 from keraslike.core.tracebacks import entry
 from keraslike.layers.layer import Layer
 from keraslike.layers.shapes import map_shapes
@@ -38,7 +38,7 @@ class Activation(Layer):
         self.activation = activations.get(activation)
 
     def call(self, inputs: jax.Array) -> jax.Array:
-        return self.activation(inputs)
+        return applied(self.activation, inputs)
 
 
 class Masking(Layer):
@@ -122,8 +122,7 @@ class Lambda(Layer):
         context = {"mask": mask, "training": training}
         wanted = _parameter_names(self.function)
         context = {name: value for name, value in context.items() if name in wanted}
-        function = with_tensors(self.function, self.function)
-        return function(inputs, **{**self.arguments, **context})
+        return applied(self.function, inputs, **{**self.arguments, **context})
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         return self.mask(inputs, mask) if callable(self.mask) else self.mask

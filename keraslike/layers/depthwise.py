@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp  # noqa: F401  (for the examples)
 
 from keraslike.core.arguments import given, positive
+from keraslike.core.tensor_methods import applied
 from keraslike.layers.convolutional import Convolutional
 from keraslike.ops import convolution
 
@@ -60,7 +61,7 @@ class _DepthwiseConv(Convolutional):
             self.data_format,
             self.dilation_rate,
         )
-        return outputs if self.activation is None else self.activation(outputs)
+        return outputs if self.activation is None else applied(self.activation, outputs)
 
 
 class DepthwiseConv1D(_DepthwiseConv):

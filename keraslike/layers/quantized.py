@@ -14,6 +14,7 @@ import numpy as np
 
 from keraslike import quantizers
 from keraslike.core import policies
+from keraslike.core.tensor_methods import applied
 from keraslike.core.tracebacks import is_ours
 from keraslike.layers.lora import Adaptable
 from keraslike.quantizers import AbsMaxQuantizer, QuantizationConfig
@@ -83,7 +84,7 @@ class Quantizable(Adaptable):
         outputs = self._multiplied(inputs)
         if self.bias is not None:
             outputs = outputs + self._bias()
-        return outputs if self.activation is None else self.activation(outputs)
+        return outputs if self.activation is None else applied(self.activation, outputs)
 
     def _matrices(self) -> list[Matrix]:
         raise NotImplementedError

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from keraslike.core import base, context, naming, rng
 from keraslike.core.arguments import given, names_of, one_of
+from keraslike.core.boxed import boxes_result, unbox
 from keraslike.core.variable import Buffer, Param
 from keraslike.layers.input_spec import InputSpec
 from keraslike.layers.layer import Layer
@@ -169,8 +170,9 @@ class RNN(Layer):
         def keep(value: Any) -> Any:
             return Buffer(value, dtype=self.variable_dtype, trainable=False, name="rnn_state")
 
-        self._kept = _States(jax.tree.map(keep, self.get_initial_state(batch)))
+        self._kept = _States(jax.tree.map(keep, unbox(self.get_initial_state(batch))))
 
+    @boxes_result
     def get_initial_state(self, batch_size: Any) -> list[Any]:
         """The initial states: a list of arrays `(batch_size, state_size)`."""
         return _initial_state(self.cell, batch_size)

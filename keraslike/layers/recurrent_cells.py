@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,8 +12,10 @@ import jax.numpy as jnp
 
 from keraslike import activations, random
 from keraslike.core.arguments import given, positive
+from keraslike.core.boxed import boxes_result
 from keraslike.core.rng import SeedGenerator
 from keraslike.core.symbolic import KerasTensor
+from keraslike.core.tensor_methods import applied
 from keraslike.layers.layer import Layer
 from keraslike.layers.shapes import map_shapes
 from keraslike.layers.weighted import Weighted
@@ -83,6 +86,7 @@ class _Cell(Weighted):
     def _initial_bias(self, shape: Sequence[int], dtype: Any = None) -> jax.Array:
         return self.bias_initializer(shape, dtype=dtype)
 
+    @boxes_result
     def get_initial_state(self, batch_size: Any = None) -> list[jax.Array]:
         """The initial states, which are zeros."""
         return _zeros(self, batch_size)
@@ -227,7 +231,7 @@ class SimpleRNNCell(_Cell):
         self.implementation = 2  # With a single gate there is one mask only.
 
     def _advance(self, entered: jax.Array, states: list[Any], masks: Any) -> list[Any]:
-        return [self.activation(entered + self._state_part(states[0], masks))]
+        return [applied(self.activation, entered + self._state_part(states[0], masks))]
 
     def _fast_sequence(self) -> Callable | None:
         if self.activation not in _ELEMENTWISE:
@@ -295,9 +299,9 @@ class LSTMCell(_Cell):
     def _advance(self, entered: jax.Array, states: list[Any], masks: Any) -> list[Any]:
         h, c = states
         i, f, g, o = jnp.split(entered + self._state_part(h, masks), 4, self._axis)
-        gate = self.recurrent_activation
-        c = gate(f) * c + gate(i) * self.activation(g)
-        return [gate(o) * self.activation(c), c]
+        gate = functools.partial(applied, self.recurrent_activation)
+        c = gate(f) * c + gate(i) * applied(self.activation, g)
+        return [gate(o) * applied(self.activation, c), c]
 
     def _fast_sequence(self) -> Callable | None:
         return recurrent.lstm if usual(self) else None
@@ -375,12 +379,12 @@ class GRUCell(_Cell):
         else:
             kernel, several = self._weight("recurrent_kernel"), isinstance(masks, list)
             gates = _product(h, kernel[:, : 2 * n], masks[:2] if several else masks)
-        z, r = jnp.split(self.recurrent_activation(entered[:, : 2 * n] + gates), 2, -1)
+        z, r = jnp.split(applied(self.recurrent_activation, entered[:, : 2 * n] + gates), 2, -1)
         if self.reset_after:
             rest = r * rest
         else:
             rest = _product(r * h, kernel[:, 2 * n :], masks[2:] if several else masks)
-        return [z * h + (1 - z) * self.activation(entered[:, 2 * n :] + rest)]
+        return [z * h + (1 - z) * applied(self.activation, entered[:, 2 * n :] + rest)]
 
     def _fast_sequence(self) -> Callable | None:
         return recurrent.gru if self.reset_after and usual(self) else None
@@ -415,6 +419,7 @@ class StackedRNNCells(Layer):
     def output_size(self) -> int:
         return _output_size(self.cells[-1])
 
+    @boxes_result
     def get_initial_state(self, batch_size: Any = None) -> list[Any]:
         """The initial states of each cell."""
         states = [_initial_state(cell, batch_size) for cell in self.cells]

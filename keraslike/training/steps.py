@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from keraslike import ops, tree
 from keraslike.core import arguments, base, context, lowering, rng
-from keraslike.core.boxed import unbox
+from keraslike.core.boxed import boxed, find_boxed, unbox
 from keraslike.core.errors import DEPENDS_ON_VALUES, NeedsPython
 from keraslike.core.scopes import StatelessScope
 from keraslike.core.structures import Structured, flatten
@@ -92,7 +92,8 @@ class Steps(Compiled):
                 "There is no loss to minimize: compile the model with loss=..., or add_loss() "
                 "in a layer."
             )
-        return functools.reduce(operator.add, terms)
+        total = functools.reduce(operator.add, terms)
+        return boxed(total) if find_boxed((y, y_pred)) is not None else total
 
     def compiled_loss(
         self, y: Any, y_pred: Any, sample_weight: Any = None, regularization_losses: Any = None
