@@ -16,11 +16,12 @@ HINTS = "is_non_singular", "is_self_adjoint", "is_positive_definite", "is_square
 
 
 def hints_of(given: dict[str, Any], **default: Any) -> dict[str, Any]:
-    """The keyword arguments for the properties of an operator, with defaults."""
+    """The keyword arguments for the properties of an operator, with defaults for those that are
+    not given or None."""
     unknown = set(given) - {*HINTS, "name"}
     if unknown:
         raise TypeError(f"Unexpected keyword argument: {sorted(unknown)[0]!r}")
-    return {**default, **given}
+    return {**default, **{name: value for name, value in given.items() if value is not None}}
 
 
 def spread(*matrices: Any) -> list[Any]:

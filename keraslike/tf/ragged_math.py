@@ -175,6 +175,9 @@ def _reduction(name: str) -> Callable:
     def reduce(
         function: Callable, input_tensor: Any, axis: Any = None, keepdims: Any = False
     ) -> Any:
+        if name in ("reduce_any", "reduce_all"):  # for which dense tensors must be boolean
+            values = ops.cast(input_tensor.flat_values, dtypes.bool_)
+            input_tensor = input_tensor.with_flat_values(values)
         return _reduce(name, function, input_tensor, axis, keepdims)
 
     return reduce
@@ -423,6 +426,7 @@ _ELEMENTWISE += [
     *("bitcast", "check_numerics", "encode_base64", "decode_base64"),
     "sigmoid_cross_entropy_with_logits",
     *("bitwise.bitwise_and", "bitwise.bitwise_or", "bitwise.bitwise_xor"),
+    "bitwise.invert",
     *[f"nn.{n}" for n in ("relu", "relu6", "leaky_relu", "elu", "selu", "gelu", "silu")],
 ]
 

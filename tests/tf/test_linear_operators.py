@@ -215,6 +215,9 @@ def test_known_properties() -> None:
     assert L.LinearOperatorZeros(2, 3).is_self_adjoint is None
     positive = FULL(2 * np.eye(2, dtype="float32"), is_self_adjoint=True, is_positive_definite=True)
     assert positive.cholesky().is_self_adjoint is False
+    known = FULL(MATRIX, is_non_singular=True)
+    assert L.LinearOperatorComposition([known, known], is_non_singular=None).is_non_singular
+    assert L.LinearOperatorDiag([1.0], is_self_adjoint=None, name=None).is_self_adjoint
     diag = L.LinearOperatorDiag(tf.constant([1 + 1j, 2], tf.complex64))
     diag.assert_positive_definite()
     assert positive.tensor_rank_tensor().numpy() == 2

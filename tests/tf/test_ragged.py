@@ -825,3 +825,11 @@ def test_custom_gradients_of_ragged_tensors(compiled):
     assert found.numpy().tolist() == [5.0, 10.0, 15.0]  # as in TensorFlow 2.21
     given = tf.ragged.constant([[1.0, 2.0], [3.0]])
     assert tf.function(tripled)(given).to_list() == [[3.0, 6.0], [9.0]]
+
+
+def test_numbers_are_truths_in_reductions_of_ragged_tensors():
+    x = tf.ragged.constant([[1, 0], [0], []])
+    assert tf.reduce_any(x, axis=1).numpy().tolist() == [True, False, False]
+    assert tf.reduce_all(x, axis=1).numpy().tolist() == [False, False, True]
+    assert tf.reduce_any(tf.cast(x, tf.float32)).numpy() == True  # noqa: E712
+    assert tf.bitwise.invert(x).to_list() == [[-2, -1], [-1], []]
