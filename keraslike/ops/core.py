@@ -14,6 +14,7 @@ from flax import nnx
 
 from keraslike.core import context, dtypes, foreign, sparsity
 from keraslike.core.arguments import unsupported
+from keraslike.core.boxed import dispatcher, is_boxed
 from keraslike.core.operation import FunctionOperation, op
 from keraslike.core.probing import InvalidForAllSizes
 from keraslike.core.structures import keeping_order, ordered
@@ -79,10 +80,11 @@ def convert_to_tensor(
         x = sparsity.dense(x)
     if dtype is not None and dtype != "string":
         return cast(x, dtype)
-    if isinstance(x, KerasTensor) or sparsity.is_sparse(x):
+    if isinstance(x, KerasTensor) or sparsity.is_sparse(x) or is_boxed(x):
         return x
+    dispatch = dispatcher((x,), {})
     try:
-        return array(x)
+        return array(x) if dispatch is None else dispatch(array, (x,), {})
     except TypeError:
         if isinstance(x, (jax.Array, dict)) or as_bytes(np.asarray(x, object)) is None:
             raise

@@ -8,6 +8,7 @@ when they are called.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import dis
 import functools
@@ -18,7 +19,7 @@ import textwrap
 import types
 import warnings
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 # Functions of these packages are not rewritten.
@@ -56,6 +57,15 @@ def _transpiler() -> Any:
     from malt.lang import special_functions
 
     class Transpiler(api.PyToPy):
+        def transform_ast(self, node: Any, ctx: Any) -> Any:
+            for handler in _handlers(node):  # malt takes the names of exceptions for nodes
+                name = ast.Name(handler.name, ast.Store())
+                handler.name = ast.copy_location(name, handler)
+            new = super().transform_ast(node, ctx)
+            for handler in _handlers(new):
+                handler.name = handler.name.id
+            return new
+
         def get_extra_locals(self) -> dict[str, Any]:
             if self._extra_locals is None:
                 names = {**vars(special_functions), **vars(operators), **OPERATORS}
@@ -67,6 +77,14 @@ def _transpiler() -> Any:
             return self._extra_locals
 
     return Transpiler()
+
+
+def _handlers(nodes: Any) -> Iterator[Any]:
+    """The handlers `except ... as name:` in parts of a source."""
+    for node in nodes if isinstance(nodes, (list, tuple)) else [nodes]:
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.ExceptHandler) and inner.name is not None:
+                yield inner
 
 
 @functools.cache

@@ -586,3 +586,25 @@ def test_loops_whose_ranges_and_sparse_tensors_change_their_sizes():
     options = tf.autograph.experimental.Feature.all_but(["LISTS"])
     same = tf.function(lambda x: x, experimental_autograph_options=options)
     assert int(same(tf.constant(2))) == 2
+
+
+@tf.function
+def caught(x):
+    try:
+        raise ValueError(2.0)
+    except (KeyError, ValueError) as error:
+        factor = error.args[0]
+    if x > 0:
+        x = x * factor
+    while x < 10:
+        try:
+            x = x + 1
+        except ValueError as error:
+            x = x - float(str(error))
+    return x
+
+
+def test_functions_that_name_the_exceptions_they_catch():
+    assert float(caught(tf.constant(3.0))) == 10.0
+    assert float(caught(tf.constant(7.0))) == 14.0
+    assert "except (KeyError, ValueError) as error:" in tf.autograph.to_code(caught.python_function)

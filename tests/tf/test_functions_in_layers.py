@@ -85,3 +85,20 @@ def test_initial_states_of_recurrent_layers_are_tensors():
         assert {float(tf.reduce_sum(tf.abs(s))) for s in states} == {0.0}
     layer = keras.layers.RNN([keras.layers.LSTMCell(2), keras.layers.GRUCell(3)], stateful=True)
     assert layer(tf.ones((2, 3, 4))).shape == (2, 3)
+
+
+def test_tensors_of_keras_ops_keep_gradients_and_wide_floats():
+    x, v = tf.constant([1.0, 2.0]), tf.Variable(2.0)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        y = keras.ops.convert_to_tensor(x) ** 2
+        z = keras.ops.convert_to_tensor(v) ** 2
+        stacked = keras.ops.convert_to_tensor([v, 3 * v])
+    assert tape.gradient(y, x).numpy().tolist() == [2.0, 4.0]
+    assert tape.gradient(z, v).numpy() == tape.gradient(stacked, v).numpy() == 4.0
+
+    @tf.function
+    def wide():
+        return keras.ops.convert_to_tensor(np.array([1.0, 2.0]))
+
+    assert wide().dtype is keras.ops.convert_to_tensor(np.array([1.0])).dtype is tf.float64
