@@ -310,9 +310,7 @@ _TABLE = {
     "logdet": lambda x: 2 * jnp.sum(jnp.log(jnp.real(_diagonal(derivatives.cholesky(x)))), -1),
     "trace": lambda x: jnp.trace(x, axis1=-2, axis2=-1, dtype=x.dtype),
     "cholesky": derivatives.cholesky,
-    "qr": lambda x, full_matrices=False: Qr(
-        *jnp.linalg.qr(x, "complete" if full_matrices else "reduced")
-    ),
+    "qr": lambda x, full_matrices=False: _qr(x, "complete" if full_matrices else "reduced"),
     "eigh": lambda x: tuple([v.astype(x.dtype) for v in jnp.linalg.eigh(_hermitian(x))]),
     "eigvalsh": lambda x: jnp.linalg.eigvalsh(_hermitian(x)).astype(x.dtype),
     "expm": jax.scipy.linalg.expm,
@@ -336,6 +334,11 @@ def _of_floats(name: str, fn: Callable) -> Callable:
         return fn(x, *args, **kwargs)
 
     return checked
+
+
+def _qr(x: Any, mode: str) -> Qr:
+    wide = x.astype("float32") if x.dtype == np.float16 else x  # which LAPACK does not have
+    return Qr(*[v.astype(x.dtype) for v in jnp.linalg.qr(wide, mode)])
 
 
 def _sqrtm(x: Any) -> Any:

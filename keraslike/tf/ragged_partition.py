@@ -212,7 +212,11 @@ class Partitioned(Structure):
             lengths = convert_to_tensor(lengths, dtype_hint=dtypes.int64)
             if not lengths.dtype.is_integer:
                 raise TypeError(f"lengths must be integers. Received: {lengths.dtype.name}")
-            known = np.minimum(host(lengths, "The count of values", "call it outside."), longest)
+            known = np.clip(host(lengths, "The count of values", "call it outside."), 0, longest)
+            if known.shape != (rows,):
+                raise ValueError(
+                    f"Expected the lengths of {rows} rows. Received shape: {known.shape}"
+                )
             starts = np.arange(rows) * longest
             out = cls._make(_take(out._values, _ranges(starts, known)), _summed(known))
         for at in range(k - 1, 0, -1):

@@ -222,6 +222,18 @@ def Fill(dims: _Any, value: _Any, name: _Any = ...) -> _Any: ...
 def Floor(x: _Any, name: _Any = ...) -> _Any: ...
 def FloorDiv(x: _Any, y: _Any, name: _Any = ...) -> _Any: ...
 def FloorMod(x: _Any, y: _Any, name: _Any = ...) -> _Any: ...
+def FusedBatchNormV2(
+    x: _Any,
+    scale: _Any,
+    offset: _Any,
+    mean: _Any,
+    variance: _Any,
+    epsilon: _Any = ...,
+    exponential_avg_factor: _Any = ...,
+    data_format: _Any = ...,
+    is_training: _Any = ...,
+    name: _Any = ...,
+) -> _Any: ...
 def FusedBatchNormV3(
     x: _Any,
     scale: _Any,

@@ -833,3 +833,11 @@ def test_numbers_are_truths_in_reductions_of_ragged_tensors():
     assert tf.reduce_all(x, axis=1).numpy().tolist() == [False, False, True]
     assert tf.reduce_any(tf.cast(x, tf.float32)).numpy() == True  # noqa: E712
     assert tf.bitwise.invert(x).to_list() == [[-2, -1], [-1], []]
+
+
+def test_lengths_of_rows_of_a_tensor():
+    of = tf.RaggedTensor.from_tensor
+    assert of([[1, 0], [2, 3]], lengths=[5, -1]).to_list() == [[1, 0], []]  # as in TensorFlow
+    for lengths in ([1, 2], []):
+        with pytest.raises(ValueError):
+            of([[1, 2]], lengths=lengths)

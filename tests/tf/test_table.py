@@ -138,6 +138,9 @@ def test_what_tensorflow_computes_of_matrices():
     assert part.dtype is tf.bool and part.numpy().tolist() == [[True, False], [False, False]]
     assert tf.linalg.diag(tf.zeros([2, 0]), k=1).numpy().tolist() == [[[0.0]], [[0.0]]]
     assert tf.linalg.matvec(tf.cast(whole, tf.int16), tf.ones([2, 2], tf.int16)).shape == [2, 2]
+    q, r = tf.linalg.qr(tf.constant([[3.0, 1.0], [4.0, 2.0]], tf.float16))
+    assert q.dtype is r.dtype is tf.float16
+    np.testing.assert_allclose(abs(r.numpy()), [[5.0, 2.2], [0.0, 0.4]], atol=1e-2)
     root = tf.linalg.sqrtm(tf.constant([[4.0]], tf.float16))
     assert root.dtype is tf.float16 and root.numpy() == 2
     batch = tf.linalg.LinearOperatorToeplitz([[1.0, 2.0], [3.0, 4.0]], [1.0, 5.0]).to_dense()
