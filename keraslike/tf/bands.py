@@ -217,6 +217,7 @@ def tridiagonal_solve(
 
 
 def _diagonals(given: tuple[Any, ...], form: str) -> tuple[Any, Any, Any]:
+    table.check_kind("linalg.tridiagonal_solve and tridiagonal_matmul", given[0], "bui")
     if form != "sequence":
         return _three(given[0], form)
     upper, main, lower = given

@@ -87,6 +87,11 @@ def matvec(
     [21, 43]
     """
     table.check_wide("linalg.matvec", a, "int16" if b.ndim > 1 else "")
+    if a.ndim < 2 or not b.ndim:
+        raise InvalidArgumentError(
+            "tf.linalg.matvec: expected a matrix and a vector. Received shapes "
+            f"{a.shape} and {b.shape}."
+        )
     if transpose_a and adjoint_a:
         raise InvalidArgumentError(
             "tf.linalg.matvec: a matrix is either transposed or its adjoint."

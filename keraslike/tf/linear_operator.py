@@ -543,8 +543,6 @@ class LinearOperatorComposition(LinearOperator):
     def __init__(self, operators: Sequence[LinearOperator], **hints: Any):
         self._operators = check_operators(operators)
         known = all(o.is_non_singular for o in self._operators) or None
-        if known and hints.get("is_non_singular") is False:
-            raise ValueError("The product of non-singular operators is never singular.")
         name = hints.pop("name", "_o_".join(o.name for o in self._operators))
         super().__init__(
             self._operators[0].dtype, name=name, **hints_of(hints, is_non_singular=known)

@@ -128,6 +128,10 @@ def _toeplitz(col: Any, row: Any) -> Any:
     col, row = _as_operand(col), _as_operand(row)
     if not col.shape or not row.shape:
         raise ValueError("col and row must have at least 1 axis.")
+    if col.shape[-1] != row.shape[-1]:
+        raise ValueError(
+            f"col and row must be equally long. Received: {col.shape[-1]}, {row.shape[-1]}"
+        )
     shape = np.broadcast_shapes(tuple(col.shape), tuple(row.shape))
     col, row = ops.broadcast_to(col, shape), ops.broadcast_to(row, shape)
     size = col.shape[-1]
@@ -287,6 +291,14 @@ class LinearOperatorBlockLowerTriangular(LinearOperator):
         diagonal = [row[-1] for row in self._operators]
         if any(o.is_square is False for o in diagonal):
             raise ValueError("The last operator of each row must be square.")
+        for row, own in zip(self._operators, diagonal):
+            for operator, other in zip(row, diagonal):
+                wanted = (own.range_dimension, other.domain_dimension)
+                if tuple(operator.shape[-2:]) != wanted:
+                    raise ValueError(
+                        f"{operator.name} must have {wanted[0]} rows and {wanted[1]} columns, as "
+                        f"the last operators of its row and column. Received: {operator.shape}"
+                    )
         known = all(o.is_non_singular for o in diagonal) or None
         super().__init__(diagonal[0].dtype, **hints_of(hints, is_non_singular=known))
 
@@ -328,11 +340,22 @@ class LinearOperatorLowRankUpdate(LinearOperator):
         self._base, self._u = base_operator, _as_operand(u)
         self._v = self._u if v is None else _as_operand(v)
         rank = self._u.shape[-1]
+        sizes = (self._u.shape[-2], self._v.shape[-2], self._v.shape[-1])
+        if sizes != (base_operator.range_dimension, base_operator.domain_dimension, rank):
+            raise ValueError(
+                f"u and v must have as many rows as the operator, of shape {base_operator.shape}, "
+                f"and as many columns as each other. Received: {self._u.shape}, {self._v.shape}"
+            )
         self._middle: LinearOperator = (
             LinearOperatorIdentity(rank, dtype=base_operator.dtype)
             if diag_update is None
             else LinearOperatorDiag(diag_update, is_positive_definite=is_diag_update_positive)
         )
+        if self._middle.shape[-1] != rank:
+            raise ValueError(
+                f"diag_update must have {rank} numbers. Received: {self._middle.shape[-1]}"
+            )
+        self._shape()  # which raises ValueError for batches that do not broadcast
         self.is_diag_update_positive = True if diag_update is None else is_diag_update_positive
         alike = v is None and base_operator.is_self_adjoint and self._middle.is_self_adjoint
         positive = alike and base_operator.is_positive_definite and self.is_diag_update_positive

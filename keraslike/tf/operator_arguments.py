@@ -21,6 +21,8 @@ def hints_of(given: dict[str, Any], **default: Any) -> dict[str, Any]:
     unknown = set(given) - {*HINTS, "name"}
     if unknown:
         raise TypeError(f"Unexpected keyword argument: {sorted(unknown)[0]!r}")
+    if default.get("is_non_singular") and given.get("is_non_singular") is False:
+        raise ValueError("is_non_singular must not be False: the operator is never singular.")
     return {**default, **{name: value for name, value in given.items() if value is not None}}
 
 

@@ -195,6 +195,16 @@ FULL = L.LinearOperatorFullMatrix
             [FULL(MATRIX, is_non_singular=True)], is_non_singular=False
         ),
         lambda: FULL(MATRIX, is_square=False).is_square,
+        lambda: L.LinearOperatorBlockDiag(
+            [FULL(MATRIX, is_non_singular=True)], is_non_singular=False
+        ),
+        lambda: L.LinearOperatorBlockLowerTriangular([[FULL(MATRIX)], [FULL([[1.0]])] * 2]),
+        lambda: L.LinearOperatorLowRankUpdate(FULL(MATRIX), np.ones((3, 1), "float32")),
+        lambda: L.LinearOperatorLowRankUpdate(FULL(MATRIX), np.ones((2, 1), "float32"), [1.0, 1.0]),
+        lambda: L.LinearOperatorLowRankUpdate(
+            FULL(MATRIX), np.ones((2, 1), "float32"), v=np.ones((2, 2), "float32")
+        ),
+        lambda: L.LinearOperatorLowRankUpdate(FULL(X[0]), np.ones((2, 2, 1), "float32")),
         lambda: L.LinearOperatorLowerTriangular([1.0, 2.0]),
         lambda: L.LinearOperatorPermutation(0),
         lambda: L.LinearOperatorPermutation([0, 0]),
