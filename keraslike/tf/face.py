@@ -100,11 +100,21 @@ _OF_VALUES = (f"{_ROOT}.ops", f"{_ROOT}.activations", f"{_ROOT}.losses", f"{_ROO
 
 
 def _wide(x: Any) -> Any:
-    if type(x) is np.ndarray and x.dtype in (np.float64, np.complex128):
+    if type(x) is np.ndarray and (x.dtype in (np.float64, np.complex128) or _needs_64_bits(x)):
+        return convert_to_tensor(x)
+    if isinstance(x, np.generic) and _needs_64_bits(np.asarray(x)):
         return convert_to_tensor(x)
     if isinstance(x, list):
         return [_wide(item) for item in x]
     return tuple(map(_wide, x)) if type(x) is tuple else x
+
+
+def _needs_64_bits(x: np.ndarray) -> bool:
+    """Whether some of the integers of an array have no place in 32 bits."""
+    if x.dtype not in (np.int64, np.uint64) or not x.size:
+        return False
+    limits = np.iinfo(np.int32 if x.dtype == np.int64 else np.uint32)
+    return bool(x.min() < limits.min or x.max() > limits.max)
 
 
 @functools.cache

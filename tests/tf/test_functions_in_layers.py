@@ -102,3 +102,18 @@ def test_tensors_of_keras_ops_keep_gradients_and_wide_floats():
         return keras.ops.convert_to_tensor(np.array([1.0, 2.0]))
 
     assert wide().dtype is keras.ops.convert_to_tensor(np.array([1.0])).dtype is tf.float64
+
+
+def test_keras_ops_of_numpy_s_integers_that_need_64_bits():
+    large, ops = np.array([2**40, 1]), keras.ops
+    for value, expected in (
+        (ops.convert_to_tensor(large), [2**40, 1]),
+        (ops.convert_to_tensor(np.int64(2**40)), 2**40),
+        (ops.add(large, large), [2**41, 2]),
+        (ops.sum(large), 2**40 + 1),
+        (tf.function(lambda: ops.multiply(large, 2))(), [2**41, 2]),
+        (ops.equal(large, large + 2**32), [False, False]),
+        (ops.convert_to_tensor(np.array([2**63], "uint64")), [2**63]),
+    ):
+        assert value.numpy().tolist() == expected
+    assert ops.mean(np.array([1, 2])).dtype is tf.float32
