@@ -381,8 +381,7 @@ class Variable(_Leaf):
     def __getattr__(self, name: str) -> Any:
         if name == "_var_metadata":
             raise AttributeError(
-                f"A {type(self).__name__} is used before its constructor has called "
-                "super().__init__()."
+                f"A {type(self).__name__} is used before its constructor has called super()."
             )
         info = flax_internals.metadata_of(self).get("info")
         if info is not None and name in info.user_attributes:
