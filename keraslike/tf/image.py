@@ -86,7 +86,7 @@ def resize(
     if preserve_aspect_ratio:
         have = np.asarray(images.shape[-3:-1], np.float32)
         height, width = map(int, np.round((np.asarray(sizes, np.float32) / have).min() * have))
-    if not images.shape[-1]:
+    if images.shape[-1] == 0:
         raise InvalidArgumentError("tf.image.resize: images must have at least one channel.")
     if min(height, width) <= 0:
         raise InvalidArgumentError(
