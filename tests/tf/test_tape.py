@@ -703,3 +703,25 @@ def test_functions_that_pick_rows_have_gradients_as_a_whole_where_tensorflow_has
     with tf.GradientTape() as tape:
         y = tf.sparse.retain(tf.SparseTensor([[0], [1]], v, [2]), [False, True]).values
     assert tape.gradient(y, v).indices.numpy().tolist() == [1]
+
+
+def test_second_derivatives_of_functions_are_zero_where_the_first_ones_depend_on_values():
+    a, b = tf.constant(2.0), tf.constant(3.0)
+    # What TensorFlow 2.21 gives: the derivatives of each gradient with respect to both inputs.
+    expected = [
+        (lambda a, b: a + b, [[None, None], [None, None]]),
+        (lambda a, b: a * b, [[0.0, 1.0], [1.0, 0.0]]),
+        (lambda a, b: (a * a, b), [[2.0, 0.0], [0.0, 0.0]]),
+        (lambda a, b: tf.cond(a > 0.0, lambda: 2.0 * a, lambda: b * b), [[0.0, 0.0], [0.0, 0.0]]),
+        (lambda a, b: a * a + 0.0 * tf.stop_gradient(b), [[2.0, None]]),
+    ]
+    for function, second in expected:
+        called = tf.function(function)
+        with tf.GradientTape(persistent=True) as outer:
+            outer.watch([a, b])
+            with tf.GradientTape() as inner:
+                inner.watch([a, b])
+                y = called(a, b)
+            first = inner.gradient(y, [a, b])
+        found = [outer.gradient(g, [a, b]) for g in first if g is not None]
+        assert [[h if h is None else h.numpy() for h in row] for row in found] == second
