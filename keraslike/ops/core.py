@@ -15,6 +15,7 @@ from flax import nnx
 from keraslike.core import context, dtypes, foreign, sparsity
 from keraslike.core.arguments import unsupported
 from keraslike.core.boxed import dispatcher, is_boxed
+from keraslike.core.methods import DecoratedMethod, is_in_class_body
 from keraslike.core.operation import FunctionOperation, op
 from keraslike.core.probing import InvalidForAllSizes
 from keraslike.core.structures import keeping_order, ordered
@@ -391,7 +392,8 @@ def custom_gradient(f: Callable) -> Callable:
 
     Args:
         f: takes arrays; `grad_fn(upstream)`, or `grad_fn(*args, upstream)` with the keyword,
-            gives the gradient by each argument (one, or a tuple).
+            gives the gradient by each argument (one, or a tuple). In the body of a class, the
+            first argument is the object.
 
     >>> @custom_gradient
     ... def halved(x):
@@ -399,6 +401,9 @@ def custom_gradient(f: Callable) -> Callable:
     >>> float(jax.grad(halved)(3.0))
     0.5
     """
+
+    if is_in_class_body(f):
+        return DecoratedMethod(custom_gradient, f)
 
     def decorated(*args: Any, **kwargs: Any) -> Any:
         args, kwargs = jax.tree.map(_value, (args, kwargs), is_leaf=_is_variable)

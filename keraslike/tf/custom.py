@@ -15,6 +15,7 @@ from keraslike.core import context, lowering, operation, symbolic
 from keraslike.core.boxed import unbox
 from keraslike.core.context import trace_state_clean
 from keraslike.core.jax_internals import TRANSPARENT, current_trace
+from keraslike.core.methods import DecoratedMethod, is_in_class_body
 from keraslike.tf.autodiff import ForwardAccumulator
 from keraslike.tf.calls import Reader
 from keraslike.tf.conversion import _as_operand, convert_to_tensor
@@ -50,6 +51,7 @@ def custom_gradient(f: Callable | None = None) -> Callable:
             tensor for each output, and returns one for each tensor of the arguments. If `f` reads
             trainable variables, it is called as `grad_fn(*upstream, variables=variables)`, and
             returns the gradients with respect to arguments and those with respect to variables.
+            In the body of a class, the first argument is the object.
 
     Raises TypeError if `f` reads trainable variables and `grad_fn` does not accept them.
 
@@ -66,6 +68,8 @@ def custom_gradient(f: Callable | None = None) -> Callable:
     """
     if f is None:
         return custom_gradient
+    if is_in_class_body(f):
+        return DecoratedMethod(custom_gradient, f)
 
     @functools.wraps(f)
     def decorated(*args: Any, **kwargs: Any) -> Any:

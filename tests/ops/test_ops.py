@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from keraslike import Input, Model, ops, random
+from keraslike import Input, Model, layers, ops, random
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.variable import Variable
 
@@ -619,6 +619,22 @@ def test_a_custom_gradient_of_several_arguments_and_values():
 
     grads = jax.grad(lambda a, b: sum(swap(a, b)), (0, 1))(2.0, 3.0)
     assert [float(g) for g in grads] == [10.0, 100.0]
+
+
+class Reversal(layers.Layer):
+    @ops.custom_gradient
+    def reversed(self, x):
+        return x, lambda upstream: -2.0 * upstream
+
+    def call(self, x):
+        return self.reversed(x)
+
+
+def test_a_method_may_have_a_custom_gradient():
+    given = Input((3,))
+    model = Model(given, Reversal()(given))
+    x = np.ones((2, 3), "float32")
+    assert np.array_equal(jax.grad(lambda x: model(x).sum())(x), np.full((2, 3), -2.0))
 
 
 def test_a_custom_gradient_may_use_a_value_from_around_it_inside_jit():

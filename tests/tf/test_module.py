@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import copy
+from typing import ClassVar
 
 import pytest
 from flax import nnx
@@ -14,7 +15,7 @@ from keraslike import tf
 class Scoped(abc.ABCMeta):
     """A metaclass that runs methods within the module's scope of names."""
 
-    made: list[str] = []
+    made: ClassVar[list[str]] = []
 
     def __new__(cls, name, bases, attributes):
         made = super().__new__(cls, name, bases, attributes)
@@ -85,3 +86,40 @@ def test_a_variable_without_its_constructor_says_so():
 
     with pytest.raises(AttributeError, match="used before its constructor has called super"):
         Late(1.0)
+
+
+class Reversal(tf.keras.layers.Layer):
+    """A layer whose gradient is that of a method."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.factor, self.scale = factor, tf.Variable(3.0)
+
+    @tf.custom_gradient
+    def reversed(self, x):
+        def gradient(upstream, variables=None):
+            return -self.factor * upstream, [7.0 * upstream for _ in variables]
+
+        return x * self.scale, gradient
+
+    @staticmethod
+    @tf.custom_gradient
+    def fivefold(x):
+        return x * 1.0, lambda upstream: 5.0 * upstream
+
+    def call(self, x):
+        return self.reversed(x)
+
+
+def test_a_method_may_have_a_custom_gradient():
+    layer, x = Reversal(2.0), tf.constant(1.5)
+    for call in (layer, layer.reversed, tf.function(layer.reversed)):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = call(x)
+        slopes = tape.gradient(y, [x, layer.scale])
+        assert [float(y), *map(float, slopes)] == [4.5, -2.0, 7.0]
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = Reversal.fivefold(x) + layer.fivefold(x)
+    assert float(tape.gradient(y, x)) == 10.0
