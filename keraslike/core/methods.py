@@ -1,4 +1,4 @@
-"""Decorators whose function takes tensors only, on methods: the object is not one of the tensors."""
+"""Decorators of functions of tensors, on methods: the object is not one of the tensors."""
 
 from __future__ import annotations
 
