@@ -407,7 +407,7 @@ class Call:
     """
 
     def __init__(self, function: Callable, jaxpr: Any = None):
-        self._jaxpr = jaxpr
+        self.function, self._jaxpr = function, jaxpr
         self.programs: dict[Any, Any] = {}  # programs that tapes compile for it
         # Whether each result of the function has a gradient; new values of variables follow.
         self.results: list[bool] = []

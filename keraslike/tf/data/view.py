@@ -489,7 +489,7 @@ class _Program:
         return self.rebuilt([np.asarray(a) for a in out])
 
     def _looped(self, held: Sequence[Any], leaves: Sequence[Any]) -> Any:
-        function = self._concrete.run._function
+        function = self._concrete.run.function
         return jax.lax.map(lambda row: function(*held, *row), leaves)
 
 
