@@ -145,8 +145,9 @@ def converted(function: Callable) -> Callable:
     if isinstance(function, functools.partial):
         return functools.partial(converted(function.func), *function.args, **function.keywords)
     if isinstance(function, types.MethodType):
-        new = _rewritten(function.__func__)
-        return function if new is None else functools.partial(new, function.__self__)
+        new = converted(function.__func__)
+        same = new is function.__func__
+        return function if same else functools.partial(new, function.__self__)
     if isinstance(function, types.FunctionType):
         return _rewritten(function) or function
     call = (
@@ -162,9 +163,11 @@ def converted(function: Callable) -> Callable:
 def _rewritten(function: types.FunctionType) -> Callable | None:
     # A decorated function has the `__module__` of the wrapped one and the decorator's globals.
     package = str(function.__globals__.get("__name__") or "").partition(".")[0]
-    if package in _LIBRARIES or function in _not_rewritten:
-        return None
     code = function.__code__
+    # What a decorator of these modules returns calls the function that it decorates.
+    decorated = package in ("contextlib", "functools") and "<locals>" in code.co_qualname
+    if (package in _LIBRARIES and not decorated) or function in _not_rewritten:
+        return None
     flags = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
     if (
         code.co_flags & flags

@@ -86,7 +86,7 @@ def custom_gradient(f: Callable | None = None) -> Callable:
         tapes, structure = context.state.tapes, []
         while True:
             of_arrays = _of_arrays(f, len(args), kwargs, read, tapes, constant is None, structure)
-            call = _stopping(jax.custom_gradient(of_arrays), constant or frozenset())
+            call = _stopping(_with_gradient(of_arrays), constant or frozenset())
             try:
                 results = run(call, [*tensors, *read], lasting=False, own=False)
                 return rebuilt(structure[0], iter(results))
@@ -177,6 +177,32 @@ def _stopping(function: Callable, places: frozenset[int]) -> Callable:
 
     stopping.analyse = True  # type: ignore[attr-defined]  # see `recording.run_recorded`
     return stopping
+
+
+def _with_gradient(function: Callable) -> Callable:
+    """`jax.custom_gradient(function)` whose gradient also holds in gradients of gradients.
+
+    There JAX differentiates the operations in `function`, since `made.fwd` consists of them. Here
+    its results pass through `given`, an identity with the gradient of the whole function.
+    """
+    made: Any = jax.custom_gradient(function)
+    forward, backward = made.fwd, made.bwd
+
+    @jax.custom_vjp
+    def given(out: Any, values: Any, residuals: Any) -> Any:
+        return out
+
+    def given_forward(*args: Any) -> Any:
+        return given(*args), args[-1]
+
+    given.defvjp(given_forward, lambda residuals, g: (None, backward(residuals, g), None))
+
+    def forward_again(*values: Any) -> Any:
+        out, residuals = forward(*values)
+        return given(out, values, residuals), residuals
+
+    made.defvjp(forward_again, backward)
+    return made
 
 
 def _of_arrays(

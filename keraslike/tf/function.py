@@ -88,7 +88,7 @@ class Function:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not trace_state_clean():  # the call becomes part of the enclosing trace
             self._note_part(args, kwargs)
-            args, kwargs = wrap((args, kwargs))
+            args, kwargs = wrap(self._conforming(args, kwargs))
             with rng.inlined():
                 return as_one_operation(wrap_values(self._staged(*args, **kwargs)))
         if not (self._in_python or run_eagerly):
@@ -108,10 +108,7 @@ class Function:
         return concrete.on([leaves[i] for i in concrete.tensors])
 
     def _by_python(self, args: tuple, kwargs: dict[str, Any]) -> Any:
-        if self.input_signature is not None:
-            args, kwargs = self._bound(args, kwargs)
-            args, _ = self._fitted(args, kwargs)
-        args, kwargs = wrap((args, kwargs))
+        args, kwargs = wrap(self._conforming(args, kwargs))
         try:
             return wrap_values(self.python_function(*args, **kwargs))
         except StopIteration as error:  # of an iterator of a data set
@@ -285,6 +282,13 @@ class Function:
         bound = self._parameters.bind(*args, **kwargs)
         bound.apply_defaults()
         return bound.args, dict(sorted(bound.kwargs.items()))
+
+    def _conforming(self, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+        """The arguments as tensors of the signature, if there is one."""
+        if self.input_signature is None:
+            return args, kwargs
+        args, kwargs = self._bound(args, kwargs)
+        return self._fitted(args, kwargs)[0], kwargs
 
     @functools.cached_property
     def _ours(self) -> int:

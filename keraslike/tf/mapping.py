@@ -15,7 +15,7 @@ from keraslike.tf import nest
 from keraslike.tf.autograph import converted
 from keraslike.tf.concrete import wrap_values
 from keraslike.tf.control import _flat, _run, _Traced, _written, is_composite
-from keraslike.tf.conversion import convert_to_tensor
+from keraslike.tf.conversion import convert_to_tensor, stacked
 from keraslike.tf.dtypes import DType
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.one_by_one import is_dense, one_by_one, specs
@@ -57,7 +57,7 @@ def map_fn(
     elems = _elements(elems)
     expected = nest.map_structure(_slice_spec, elems) if signature is None else signature
     fn = functools.partial(_fitting, converted(fn), expected)
-    return _unless_python(lambda: _looped(fn, elems), fn, elems, expected)
+    return _unless_python(lambda: _looped(fn, elems), lambda: one_by_one(fn, elems, expected))
 
 
 def _has_composites(tree: Any) -> bool:
@@ -70,14 +70,14 @@ def _looped(fn: Callable, elems: Any) -> Any:
     return _over(elems, lambda each, _: (None, fn(each)), None, reverse=False)[1]
 
 
-def _unless_python(traced: Callable, fn: Callable, elems: Any, signature: Any) -> Any:
+def _unless_python(traced: Callable, in_python: Callable) -> Any:
     """The result of `traced()`, or of a loop in Python if the function cannot be traced."""
     try:
         return traced()
     except NeedsPython:
         if not trace_state_clean():
             raise
-    return one_by_one(fn, elems, signature)
+    return in_python()
 
 
 def _slice_spec(x: Any) -> DType | RaggedTensorSpec | SparseTensorSpec:
@@ -124,7 +124,9 @@ def vectorized_map(
     >>> tf.vectorized_map(lambda x: x * x, tf.constant([1, 2, 3])).numpy().tolist()
     [1, 4, 9]
     """
-    return _unless_python(lambda: _vectorized(converted(fn), elems), fn, elems, None)
+    return _unless_python(
+        lambda: _vectorized(converted(fn), elems), lambda: one_by_one(fn, elems, None)
+    )
 
 
 def _vectorized(fn: Callable, elems: Any) -> Any:
@@ -166,7 +168,14 @@ def scan(
     """
     rest, state = _first(elems, initializer, reverse)
     fn = _keeping(converted(fn), state)
-    states = _over(rest, lambda each, s: (fn(s, each),) * 2, state, reverse)[1]
+
+    def step(each: Any, s: Any) -> Any:
+        return (fn(s, each),) * 2
+
+    states = _unless_python(
+        lambda: _over(rest, step, state, reverse)[1],
+        lambda: _stacked(_in_python(rest, fn, state, reverse)[1:], state, reverse),
+    )
     if initializer is not None:
         return states
 
@@ -214,7 +223,35 @@ def foldr(
 def _fold(fn: Callable, elems: Any, initializer: Any, reverse: bool) -> Any:
     elems, state = _first(elems, initializer, reverse)
     fn = _keeping(converted(fn), state)
-    return _over(elems, lambda each, s: (fn(s, each), None), state, reverse)[0]
+
+    def step(each: Any, s: Any) -> Any:
+        return fn(s, each), None
+
+    return _unless_python(
+        lambda: _over(elems, step, state, reverse)[0],
+        lambda: _in_python(elems, fn, state, reverse)[-1],
+    )
+
+
+def _in_python(elems: Any, fn: Callable, state: Any, reverse: bool) -> list[Any]:
+    """The first state and those after each slice, by a Python loop."""
+    states, flat = [state], nest.flatten(elems)
+    places = range(len(flat[0]))
+    for i in reversed(places) if reverse else places:
+        after = fn(states[-1], nest.pack_sequence_as(elems, [x[i] for x in flat]))
+        states.append(nest.map_structure(_alike, state, after))
+    return states
+
+
+def _alike(before: Any, after: Any) -> Tensor:
+    return convert_to_tensor(after, convert_to_tensor(before).dtype)
+
+
+def _stacked(states: list[Any], state: Any, reverse: bool) -> Any:
+    if not states:
+        return nest.map_structure(lambda s: expand_dims(s, 0)[:0], state)
+    states = states[::-1] if reverse else states
+    return nest.map_structure(lambda *values: stacked(values), *states)
 
 
 def _keeping(fn: Callable, state: Any) -> Callable:

@@ -72,7 +72,7 @@ def _slice(x: Any, place: int) -> Any:
 
 def _stack(spec: Any, values: list[Any]) -> Any:
     if isinstance(spec, RaggedTensorSpec):
-        return ragged_math.stack(values)
+        return ragged_math.stack(values).with_row_splits_dtype(spec.row_splits_dtype)
     if isinstance(values[0], SparseTensor):
         return sparse_shape.concat(0, [sparse_shape.expand_dims(v, 0) for v in values])
     return stacked(values)

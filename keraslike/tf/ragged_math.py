@@ -274,6 +274,8 @@ def stack(values: Any, axis: Any = 0, name: str | None = None) -> Any:
     if rank == 1:
         return ops.stack(given)
     axis = axis % rank
+    if axis and not any(isinstance(v, RaggedTensor) for v in given):
+        return ops.stack(given, axis)
     alike = [_with_rank(v, 1) for v in given] if rank > 2 else given
     alike = [
         v.with_row_splits_dtype(dtypes.int64) if isinstance(v, RaggedTensor) else v for v in alike
@@ -281,6 +283,8 @@ def stack(values: Any, axis: Any = 0, name: str | None = None) -> Any:
     out = concat([_expand_dims(ops.expand_dims, v, axis) for v in alike], axis)
     if not isinstance(out, RaggedTensor) and rank >= 2:
         out = RaggedTensor.from_tensor(out, ragged_rank=rank - 1)
+    if rank == 2:  # the splits are sums of sizes, which TensorFlow counts in int32
+        return out.with_row_splits_dtype(dtypes.int32)
     return _with_splits_of(given, out)
 
 

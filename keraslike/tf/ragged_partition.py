@@ -126,7 +126,9 @@ class Partitioned(Structure):
             raise ValueError(
                 f"{rows} rows of uniform_row_length={length} do not take {total} values."
             )
-        return cls._make(values, np.arange(rows + 1, dtype=np.int64) * length, length)
+        kind = getattr(uniform_row_length, "dtype", dtypes.int64)
+        kind = values._kind if isinstance(values, Partitioned) else dtypes.as_dtype(kind).dtype
+        return cls._make(values, np.arange(rows + 1, dtype=np.int64) * length, length, kind)
 
     @classmethod
     def from_nested_row_splits(

@@ -22,7 +22,7 @@ from flax import nnx
 from keraslike.core import context
 from keraslike.core.boxed import Refusal
 from keraslike.core.tracebacks import entry
-from keraslike.tf import calls, recording
+from keraslike.tf import calls, dtypes, recording
 from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.recording import Node, leaves_of, rebuilt, trains
 from keraslike.tf.slices import IndexedSlices, by_rows
@@ -38,6 +38,7 @@ from keraslike.tf.tensor import (
     run,
     weakened,
 )
+from keraslike.tf.text_variable import TextVariable
 
 
 class UnconnectedGradients:
@@ -132,7 +133,7 @@ class GradientTape(Recorder):
         recording = bool(context.state.tapes)
         for x in leaves_of(tensor):
             x = x.values if isinstance(x, SparseTensor) else x
-            if not isinstance(x, (Tensor, nnx.Variable)):
+            if not _is_followable(x):
                 raise ValueError(
                     f"A tape can only watch tensors and variables. Received: {type(x).__name__}. "
                     "Convert an array to a tensor first: x = tf.constant(x)."
@@ -323,7 +324,7 @@ class GradientTape(Recorder):
         check_unconnected(unconnected)
         for what, values in (("target", targets), ("sources", found)):
             for x in values:
-                if not isinstance(x, (Tensor, nnx.Variable)):
+                if not _is_followable(x):
                     raise TypeError(
                         f"{what} must be tensors and variables. Received: {type(x).__name__}. "
                         "Results of plain JAX or numpy functions are not recorded: "
@@ -422,7 +423,13 @@ class GradientTape(Recorder):
         ]
 
 
+def _is_followable(x: Any) -> bool:
+    return isinstance(x, (Tensor, nnx.Variable, TextVariable))
+
+
 def _zeros_for(source: Any, shape: Any) -> Tensor:
+    if source.dtype is dtypes.string:
+        return Tensor(np.full(shape, b"", object))
     zeros = Tensor(np.zeros(shape, raw(source).dtype))
     pass_on([source], zeros)
     return zeros

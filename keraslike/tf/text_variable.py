@@ -57,6 +57,8 @@ class TextVariable(Boxed):
     def unbox(self) -> Any:
         return self._as_tensor()._value
 
+    _raw_value = property(unbox)
+
     def numpy(self) -> Any:
         """The texts as a numpy array, or one text."""
         return self._tensor.numpy()

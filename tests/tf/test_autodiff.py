@@ -185,3 +185,19 @@ def test_forward_through_a_custom_gradient_without_operations():
         slope = inner.jvp(y)
     np.testing.assert_allclose(slope, np.cos([1.0, 2.0]), rtol=1e-6)
     np.testing.assert_allclose(outer.jvp(slope), -np.sin([1.0, 2.0]), rtol=1e-6)
+
+
+@pytest.mark.parametrize("decorate", [lambda f: f, tf.function])
+def test_a_custom_gradient_holds_in_gradients_of_gradients(decorate):
+    @tf.custom_gradient
+    def squared(x):
+        return x * x * 1.0, lambda upstream: upstream * 3.0
+
+    x = tf.constant(2.0)
+    with tf.GradientTape() as outer:
+        outer.watch(x)
+        with tf.GradientTape() as inner:
+            inner.watch(x)
+            y = decorate(lambda x: squared(x) ** 2)(x)
+        slope = inner.gradient(y, x)
+    assert (float(slope), float(outer.gradient(slope, x))) == (24.0, 18.0)  # 6 x**2, 6 * 3

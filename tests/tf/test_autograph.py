@@ -1,6 +1,9 @@
 """Python's control flow over tensors in `tf.function`. The values are TensorFlow 2.21's, but for
 the programs that it refuses, where they are Python's."""
 
+import contextlib
+import functools
+
 import numpy as np
 import pytest
 
@@ -608,3 +611,42 @@ def test_functions_that_name_the_exceptions_they_catch():
     assert float(caught(tf.constant(3.0))) == 10.0
     assert float(caught(tf.constant(7.0))) == 14.0
     assert "except (KeyError, ValueError) as error:" in tf.autograph.to_code(caught.python_function)
+
+
+def magnitude(x):
+    if x > 0:
+        return x
+    return -x
+
+
+@contextlib.contextmanager
+def nothing():
+    yield
+
+
+class Magnitudes:
+    @classmethod
+    def of_class(cls, x):
+        return magnitude(x)
+
+    @functools.cached_property
+    def kept(self):
+        return functools.singledispatch(magnitude)
+
+
+def of_object(x):
+    return Magnitudes().kept(x)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        functools.singledispatch(magnitude),
+        nothing()(magnitude),
+        functools.partial(functools.singledispatch(magnitude)),
+        Magnitudes.of_class,
+        of_object,
+    ],
+)
+def test_functions_decorated_by_the_standard_library_are_converted(function):
+    assert float(tf.function(lambda x: function(x))(tf.constant(-2.0))) == 2.0

@@ -681,3 +681,14 @@ def test_numpy_on_a_traced_tensor(of):
     with pytest.raises(NotImplementedError, match="cannot become a numpy array"):
         tf.function(lambda x: of(x))(tf.constant([1.0, 2.0]))
     assert of(tf.constant([0.0])).tolist() == [0]
+
+
+def test_a_signature_holds_for_calls_within_functions():
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])
+    def doubled(x):
+        return x * 2.0
+
+    assert tf.function(lambda: doubled([1, 2, 3]))().numpy().tolist() == [2.0, 4.0, 6.0]
+    for wrong in (tf.constant([1, 2, 3]), tf.constant([[1.0, 2.0]])):
+        with pytest.raises(TypeError, match="does not fit TensorSpec"):
+            tf.function(lambda x=wrong: doubled(x))()

@@ -131,3 +131,26 @@ def test_vectorized_map_solves_with_a_known_matrix():
     matrix = tf.constant([[2.0, 0.0], [0.0, 4.0]])
     found = tf.vectorized_map(lambda b: tf.linalg.solve(matrix, b), tf.ones((3, 2, 1)))
     assert found[2].numpy().tolist() == [[0.5], [0.25]]
+
+
+TEXTS = {
+    "scan": (lambda x: tf.scan(lambda a, e: a + e, x), [b"a", b"ab", b"abc"]),
+    "from the end": (
+        lambda x: tf.scan(lambda a, e: a + e, x, tf.constant("z"), reverse=True),
+        [b"zcba", b"zcb", b"zc"],
+    ),
+    "numbers of texts": (
+        lambda x: tf.scan(lambda a, e: a + tf.strings.length(e), x, initializer=0),
+        [1, 2, 3],
+    ),
+    "no texts": (lambda x: tf.scan(lambda a, e: a + e, x[:0], tf.constant("z")), []),
+    "foldl": (lambda x: tf.foldl(lambda a, e: a + e, x), b"abc"),
+    "foldr": (lambda x: tf.foldr(lambda a, e: a + e, x, tf.constant("z")), b"zcba"),
+}
+
+
+@pytest.mark.parametrize("case", TEXTS)
+def test_scans_and_folds_of_text(case):
+    function, expected = TEXTS[case]
+    for call in (function, tf.function(function)):
+        assert np.array(call(tf.constant(["a", "b", "c"]))).tolist() == expected

@@ -841,3 +841,19 @@ def test_lengths_of_rows_of_a_tensor():
     for lengths in ([1, 2], []):
         with pytest.raises(ValueError):
             of([[1, 2]], lengths=lengths)
+
+
+def test_splits_have_the_dtype_that_tensorflow_gives_them():
+    def kind(ragged):
+        return ragged.row_splits.dtype.name
+
+    assert kind(tf.ragged.stack([tf.constant([1, 2]), tf.constant([3])])) == "int32"
+    assert isinstance(tf.ragged.stack([tf.ones([1, 2]), tf.ones([1, 2])], axis=1), tf.Tensor)
+    uniform = tf.RaggedTensor.from_uniform_row_length
+    assert kind(uniform(tf.range(6), tf.constant(2))) == "int32"
+    assert kind(uniform(tf.range(6), 2)) == "int64"
+    for dtype in (tf.int32, tf.int64):
+        spec = tf.RaggedTensorSpec([None], tf.int32, row_splits_dtype=dtype)
+        assert (
+            kind(tf.map_fn(tf.range, tf.constant([1, 2]), fn_output_signature=spec)) == dtype.name
+        )

@@ -725,3 +725,13 @@ def test_second_derivatives_of_functions_are_zero_where_the_first_ones_depend_on
             first = inner.gradient(y, [a, b])
         found = [outer.gradient(g, [a, b]) for g in first if g is not None]
         assert [[h if h is None else h.numpy() for h in row] for row in found] == second
+
+
+def test_text_has_no_gradient():
+    text, x = tf.Variable("abc"), tf.constant(2.0)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        y = x * tf.cast(tf.strings.length(text), tf.float32)
+    assert tape.gradient(y, text) is None and float(tape.gradient(y, x)) == 3.0
+    zero = tape.gradient(y, text, unconnected_gradients="zero")
+    assert (zero.dtype, zero.numpy()) == (tf.string, b"")
