@@ -20,8 +20,9 @@ from keraslike.tf.autodiff import ForwardAccumulator
 from keraslike.tf.calls import Reader
 from keraslike.tf.conversion import _as_operand, convert_to_tensor
 from keraslike.tf.recording import GivenNode, is_ragged, leaves_of, rebuilt, zero
+from keraslike.tf.slices import IndexedSlices
 from keraslike.tf.tape import GradientTape
-from keraslike.tf.tensor import Tensor, _identity, _is_inexact, raw, run, wrap
+from keraslike.tf.tensor import Tensor, _identity, _is_inexact, array_in, raw, run, wrap
 
 
 class _Watcher(Reader):
@@ -288,8 +289,13 @@ def _places_of_none(
 
 
 def _gradients(grad_fn: Callable, seeds: list[Any], count: int, variables: list[Any]) -> list[Any]:
-    """The gradients of the user's function, for each argument and then for each variable."""
+    """The gradients of the user's function, for each argument and then for each variable.
+
+    The gradients that tapes and JAX pass on are the complex conjugates of TensorFlow's, which the
+    user's function takes and returns.
+    """
     by_variables: Any = ()
+    seeds = [_conjugate(s) for s in seeds]
     if variables:
         grads, by_variables = grad_fn(*seeds, variables=variables)
     else:
@@ -300,7 +306,16 @@ def _gradients(grad_fn: Callable, seeds: list[Any], count: int, variables: list[
             f"The gradient function must return {count} gradients, one for each argument. "
             f"It returned {len(flat)}."
         )
-    return [*flat, *by_variables]
+    return [_conjugate(g) for g in (*flat, *by_variables)]
+
+
+def _conjugate(gradient: Any) -> Any:
+    if isinstance(gradient, IndexedSlices):
+        values = _conjugate(gradient.values)
+        return IndexedSlices(values, gradient.indices, gradient.dense_shape)
+    if gradient is None or not jnp.iscomplexobj(array_in(gradient)):
+        return gradient
+    return run(jnp.conj, (convert_to_tensor(gradient),))
 
 
 # -- eager calls ----------------------------------------------------------------------------------

@@ -201,3 +201,28 @@ def test_a_custom_gradient_holds_in_gradients_of_gradients(decorate):
             y = decorate(lambda x: squared(x) ** 2)(x)
         slope = inner.gradient(y, x)
     assert (float(slope), float(outer.gradient(slope, x))) == (24.0, 18.0)  # 6 x**2, 6 * 3
+
+
+def of_complex(call, *xs):
+    with tf.GradientTape() as tape:
+        tape.watch(xs)
+        y = call(*xs)
+    return [complex(g) for g in tape.gradient(y, xs)]
+
+
+@pytest.mark.parametrize("decorate", [lambda f: f, tf.function])
+def test_custom_gradients_of_complex_numbers_are_not_conjugated(decorate):
+    @tf.custom_gradient
+    def product(x, y):
+        return x * y, lambda g: (g * (1.0 + 1.0j), np.complex64(3.0 - 1.0j))
+
+    @tf.custom_gradient
+    def square(x):
+        return x * x, lambda g: g * (1.0 + 3.0j)
+
+    x, y = tf.constant(1.0 + 2.0j, tf.complex64), tf.constant(2.0 - 1.0j, tf.complex64)
+    assert of_complex(decorate(product), x, y) == [1.0 + 1.0j, 3.0 - 1.0j]
+    assert of_complex(decorate(lambda x: tf.math.imag(square(x * y))), x) == [-7.0 - 1.0j]
+    again = tf.recompute_grad(lambda x: tf.abs(x * x * y))
+    (found,) = of_complex(decorate(again), x)
+    assert found == pytest.approx(4.472136 + 8.944272j)
