@@ -76,7 +76,11 @@ def check_can_update(variable: nnx.Variable, value: Any = None) -> None:
 
 def new_node(cls: type) -> Any:
     """A graph node of the class without attributes, as flax makes one before it sets them."""
-    node = object.__new__(cls)
+    return prepared(object.__new__(cls))
+
+
+def prepared(node: Any) -> Any:
+    """The object as a graph node: what flax's metaclass does before `__init__`."""
     vars(node)["_pytree__state"] = pytreelib.PytreeState()
-    vars(node)["_pytree__nodes"] = cls._pytree__nodes
+    vars(node)["_pytree__nodes"] = type(node)._pytree__nodes
     return node

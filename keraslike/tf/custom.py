@@ -311,8 +311,7 @@ def _gradients(grad_fn: Callable, seeds: list[Any], count: int, variables: list[
 
 def _conjugate(gradient: Any) -> Any:
     if isinstance(gradient, IndexedSlices):
-        values = _conjugate(gradient.values)
-        return IndexedSlices(values, gradient.indices, gradient.dense_shape)
+        return gradient.with_values(_conjugate(gradient.values))
     if gradient is None or not jnp.iscomplexobj(array_in(gradient)):
         return gradient
     return run(jnp.conj, (convert_to_tensor(gradient),))

@@ -77,10 +77,8 @@ class Module(base.Object):
     _TF_MODULE_IGNORED_PROPERTIES: ClassVar[frozenset[str]] = frozenset()
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        self = super().__new__(cls, *args, **kwargs)
         # Otherwise done by flax's metaclass, which this class does not have: see below.
-        vars(self).update(vars(flax_internals.new_node(cls)))
-        return self
+        return flax_internals.prepared(super().__new__(cls, *args, **kwargs))
 
     def __init__(self, name: str | None = None):
         if name is None:

@@ -193,18 +193,14 @@ def _batch_norm_v2(**given: Any) -> _BatchNormV2:
     return _BatchNormV2._make(_batch_norm(**given)[:5])
 
 
+_OF_BATCH_NORM = (
+    "x scale offset mean variance epsilon[0.0001] exponential_avg_factor[1] data_format['NHWC'] "
+    "is_training[True]"
+)
 _OWN: dict[str, tuple[Callable, str]] = {
     "Einsum": (_einsum, "inputs equation"),
-    "FusedBatchNormV2": (
-        _batch_norm_v2,
-        "x scale offset mean variance epsilon[0.0001] exponential_avg_factor[1] "
-        "data_format['NHWC'] is_training[True]",
-    ),
-    "FusedBatchNormV3": (
-        _batch_norm,
-        "x scale offset mean variance epsilon[0.0001] exponential_avg_factor[1] "
-        "data_format['NHWC'] is_training[True]",
-    ),
+    "FusedBatchNormV2": (_batch_norm_v2, _OF_BATCH_NORM),
+    "FusedBatchNormV3": (_batch_norm, _OF_BATCH_NORM),
     "RandomUniformInt": (_uniform_integers, "shape minval maxval seed=[0] seed2=[0]"),
     "Select": (_select, "condition x y"),
     "SoftmaxCrossEntropyWithLogits": (_softmax_loss, "features labels"),
