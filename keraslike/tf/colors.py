@@ -53,7 +53,8 @@ def _of_hsv(x: Any) -> Any:
 
 
 rgb_to_hsv = operation("image.rgb_to_hsv", "images")(_to_hsv)
-hsv_to_rgb = operation("image.hsv_to_rgb", "images")(_of_hsv)
+# TensorFlow has no gradient of it.
+hsv_to_rgb = operation("image.hsv_to_rgb", "images", "images")(_of_hsv)
 
 
 @operation("image.adjust_hue", "image delta")

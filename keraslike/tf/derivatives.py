@@ -89,12 +89,12 @@ def _by_slope(function: Callable, slope: Callable[[Any], Any]) -> Callable:
     """A function with the slope `slope(result)`."""
 
     @_differentiated(lambda out, x, t: _sloped.bind(t, slope(out)))
-    def of_reals(x: Any) -> Any:
+    def of_inexact(x: Any) -> Any:
         return function(x)
 
     def of_any(x: Any) -> Any:
         x = array(x)
-        return of_reals(x) if jnp.issubdtype(x.dtype, jnp.floating) else function(x)
+        return of_inexact(x) if jnp.issubdtype(x.dtype, jnp.inexact) else function(x)
 
     return of_any
 
@@ -105,6 +105,7 @@ _ROOTS: dict[str, tuple[Callable, Callable[[Any], Any]]] = {
     "rsqrt": (jax.lax.rsqrt, lambda y: -0.5 * y * y * y),
     "reciprocal": (jnp.reciprocal, lambda y: -y * y),
 }
+sqrt = _by_slope(*_ROOTS["sqrt"])
 
 
 def _two(function: Callable, derivative: Callable) -> Callable:
@@ -137,7 +138,7 @@ power = _two(jnp.power, _power_tangent)
 nextafter = _two(jnp.nextafter, lambda out, x, t, y, s: t + 0 * s)
 multiply_no_nan = _two(
     lambda x, y: jnp.where(y == 0, 0, x * y),
-    lambda out, x, t, y, s: _zero_where(y == 0, y) * t + x * s,
+    lambda out, x, t, y, s: _zero_where(y == 0, y) * t + _sloped.bind(s, x),
 )
 xlogy = _two(
     lambda x, y: _zero_where(x == 0, x * jnp.log(jnp.where(x == 0, 1, y))),
@@ -241,6 +242,12 @@ def sigmoid_loss(y: Any, z: Any) -> Any:
     return jnp.where(positive, z, 0) - z * y + jnp.log1p(jnp.exp(jnp.where(positive, -z, z)))
 
 
+def weighted_sigmoid_loss(y: Any, z: Any, positive: Any) -> Any:
+    """`sigmoid_loss` with a weight of what `y` is positive for."""
+    rest = jnp.log1p(jnp.exp(-absolute(z))) + relu(-z)
+    return (1 - y) * z + (1 + (positive - 1) * y) * rest
+
+
 def softmax_loss(y: Any, z: Any, axis: int = -1) -> Any:
     """The cross-entropy of `y` and `softmax(z)`. Its gradient with respect to `z` is
     `softmax(z) - y`, which is exact if `y` sums to 1."""
@@ -257,7 +264,7 @@ def softmax_loss(y: Any, z: Any, axis: int = -1) -> Any:
     return loss(*jnp.broadcast_arrays(y, z))
 
 
-# -- decompositions that read the lower triangle only ---------------------------------------------
+# -- decompositions -------------------------------------------------------------------------------
 
 
 def hermitian(x: Any) -> Any:
@@ -272,6 +279,108 @@ def cholesky(x: Any) -> Any:
     [[2.0, 0.0], [1.0, 2.0]]
     """
     return jnp.linalg.cholesky(x + jax.lax.stop_gradient(hermitian(x) - x))
+
+
+# JAX's derivatives are NaN where eigenvalues or singular values are equal, as those of the identity
+# are. TensorFlow leaves the vectors of equal values as they are.
+
+
+def _inverse(x: Any) -> Any:
+    """`1 / x`, which falls to 0 near 0."""
+    divisor = jnp.where(x == 0, 1, x)  # Derivatives of the quotient at 0 would overflow.
+    return _zero_where(x == 0, divisor / (divisor * divisor + 1e-20))
+
+
+def _differences(x: Any) -> Any:
+    """The difference between elements `j` and `i` of vectors at `(i, j)`."""
+    return x[..., None, :] - x[..., :, None]
+
+
+def _diagonal(x: Any) -> Any:
+    return jnp.diagonal(x, axis1=-2, axis2=-1)
+
+
+@jax.custom_jvp
+def eigh(x: Any) -> tuple[Any, Any]:
+    """The eigenvalues and eigenvectors of Hermitian matrices."""
+    values, vectors = jnp.linalg.eigh(x, symmetrize_input=False)
+    return values, vectors
+
+
+@eigh.defjvp
+def _eigh_tangent(primals: tuple, tangents: tuple) -> tuple[Any, Any]:
+    values, vectors = out = eigh(*primals)
+    inner = _adjoint(vectors) @ tangents[0] @ vectors
+    turned = vectors @ (_inverse(_differences(values)) * inner)
+    return out, (jnp.real(_diagonal(inner)), turned)
+
+
+@jax.custom_jvp
+def eig(x: Any) -> tuple[Any, Any]:
+    """The eigenvalues and eigenvectors of square matrices."""
+    values, vectors = jnp.linalg.eig(x)
+    return values, vectors
+
+
+@eig.defjvp
+def _eig_tangent(primals: tuple, tangents: tuple) -> tuple[Any, Any]:
+    values, vectors = out = eig(*primals)
+    inner = jnp.linalg.solve(vectors, tangents[0].astype(vectors.dtype) @ vectors)
+    turned = vectors @ (_inverse(_differences(values)) * inner)
+    stretched = jnp.real(jnp.sum(jnp.conj(vectors) * turned, -2, keepdims=True))
+    return out, (_diagonal(inner), turned - vectors * stretched)
+
+
+@jax.custom_jvp
+def svd(x: Any) -> tuple[Any, Any, Any]:
+    """The left singular vectors of matrices, their singular values, and the adjoint of the right
+    singular vectors."""
+    u, s, vh = jnp.linalg.svd(x, full_matrices=False)
+    return u, s, vh
+
+
+@svd.defjvp
+def _svd_tangent(primals: tuple, tangents: tuple) -> tuple[Any, Any]:
+    u, s, vh = out = svd(*primals)
+    t, v = tangents[0], _adjoint(vh)
+    inner = _adjoint(u) @ t @ v
+    between = _inverse(_differences(s) * (s[..., None, :] + s[..., :, None]))
+    over = _inverse(s)[..., None, :]
+    right = inner * s[..., None, :]
+    left = inner * s[..., :, None]
+    phases = jnp.eye(s.shape[-1], dtype=s.dtype) * (inner - _adjoint(inner)) / 2 * over
+    du = u @ (between * (right + _adjoint(right)) + phases)
+    dv = v @ (between * (left + _adjoint(left)))
+    du = du + (t @ v - u @ inner) * over  # the part outside of the space of u, if there is one
+    dv = dv + (_adjoint(t) @ u - v @ _adjoint(inner)) * over
+    return out, (du, jnp.real(_diagonal(inner)), _adjoint(dv))
+
+
+def _alone(function: Callable, whole: Callable, place: int) -> Callable:
+    """The result of `whole` at `place`, which `function` computes faster."""
+    custom = jax.custom_jvp(function)
+    custom.defjvp(lambda primals, tangents: jax.jvp(lambda x: whole(x)[place], primals, tangents))
+    return custom
+
+
+eigvals = _alone(jnp.linalg.eigvals, eig, 0)
+svdvals = _alone(jnp.linalg.svdvals, svd, 1)
+
+
+@jax.custom_jvp
+def least_squares(a: Any, b: Any) -> Any:
+    """The solution of `a @ x == b` with the least error, or with the least norm."""
+    return jnp.linalg.lstsq(a, b)[0]
+
+
+@least_squares.defjvp
+def _least_squares_tangent(primals: tuple, tangents: tuple) -> tuple[Any, Any]:
+    (a, b), (da, db) = primals, tangents
+    out, inverse = least_squares(a, b), jnp.linalg.pinv(a)
+    across, rest = _adjoint(da), b - a @ out
+    moved = inverse @ (db - da @ out + _adjoint(inverse) @ (across @ rest))
+    free = across @ (_adjoint(inverse) @ out)
+    return out, moved + free - inverse @ (a @ free)
 
 
 @jax.custom_vjp
@@ -378,14 +487,11 @@ def _categorical(target: Any, output: Any, from_logits: bool = False, axis: int 
     return softmax_loss(array(target), array(output), axis)
 
 
-_sqrt = _by_slope(*_ROOTS["sqrt"])
-
-
 CHOICES: dict[Callable, Callable] = {
     _plain(name): function
     for name, function in {
         **{name: _by_slope(*root) for name, root in _ROOTS.items()},
-        "std": lambda x, axis=None, keepdims=False: _sqrt(_plain("var")(x, axis, keepdims)),
+        "std": lambda x, axis=None, keepdims=False: sqrt(_plain("var")(x, axis, keepdims)),
         "abs": lambda x: absolute(array(x)),
         "arccosh": lambda x: acosh(array(x)),
         "absolute": lambda x: absolute(array(x)),

@@ -228,7 +228,7 @@ def total_variation(images: Any, name: Any = None) -> Tensor:
 
 def _total_variation(x: Any) -> Any:
     table.check_kind("image.total_variation", x, "buc")
-    down, right = jnp.abs(jnp.diff(x, axis=-3)), jnp.abs(jnp.diff(x, axis=-2))
+    down, right = (derivatives.absolute(jnp.diff(x, axis=axis)) for axis in (-3, -2))
     axes = (-3, -2, -1)  # sums of integers keep their dtype, as in TensorFlow
     return jnp.sum(down, axes, dtype=x.dtype) + jnp.sum(right, axes, dtype=x.dtype)
 

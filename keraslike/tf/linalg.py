@@ -192,10 +192,10 @@ def _norm(x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
     of_matrices = isinstance(axis, tuple)
     table.check_kind("norm", x, "bu" if ord in (1, np.inf) else "buiO")
     if ord in ("euclidean", "fro") or (ord == 2 and not of_matrices):
-        out = jnp.sqrt(jnp.sum(jnp.real(x * jnp.conj(x)), axis, keepdims=keepdims))
+        out = derivatives.sqrt(jnp.sum(jnp.real(x * jnp.conj(x)), axis, keepdims=keepdims))
         return out.astype(x.dtype)  # the norm of complex numbers is complex, too
     if of_matrices and ord == 2:
-        largest = jnp.linalg.svd(jnp.moveaxis(x, axis, (-2, -1)), compute_uv=False)[..., 0]
+        largest = jnp.max(derivatives.svdvals(jnp.moveaxis(x, axis, (-2, -1))), -1)
         return jnp.expand_dims(largest, axis) if keepdims else largest
     sizes = derivatives.absolute(x)
     if of_matrices and ord in (1, jnp.inf):
@@ -221,7 +221,7 @@ def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: Any = 
     [0.0, 0.5, 1.0]
     """
     t = _as_operand(t)
-    table.check_kind("clip_by_value", t._value, "b")
+    table.check_kind("clip_by_value", t._value, "bc")
     low, high = (operands("clip_by_value", t, v)[1] for v in (clip_value_min, clip_value_max))
     shapes = tuple(t.shape), tuple(low.shape), tuple(high.shape)
     if np.broadcast_shapes(*shapes) != shapes[0]:
@@ -240,7 +240,7 @@ def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None) -> Any:
     >>> tf.clip_by_norm([3.0, 4.0], 2.5).numpy().tolist()
     [1.5, 2.0]
     """
-    table.check_kind("clip_by_norm", t, "bui")
+    table.check_kind("clip_by_norm", t, "buic")
     total = jnp.sum(jnp.square(t), axes, keepdims=True)
     some = total > 0
     length = jnp.where(some, jnp.sqrt(jnp.where(some, total, 1)), total)
@@ -257,7 +257,10 @@ def global_norm(t_list: Any, name: Any = None) -> Tensor:
     """
     if not isinstance(t_list, Sequence):
         raise TypeError(f"t_list must be a sequence of tensors. Received: {t_list!r}")
-    return sqrt(add_n([reduce_sum(square(rows_of(t))) for t in t_list if t is not None]))
+    tensors = [_as_operand(rows_of(t)) for t in t_list if t is not None]
+    for t in tensors:
+        table.check_kind("linalg.global_norm", t._value, "buic")
+    return sqrt(add_n([reduce_sum(square(t)) for t in tensors]))
 
 
 def clip_by_global_norm(t_list: Any, clip_norm: Any, use_norm: Any = None, name: Any = None) -> Any:
@@ -316,11 +319,11 @@ _TABLE = {
     "trace": lambda x: jnp.trace(x, axis1=-2, axis2=-1, dtype=x.dtype),
     "cholesky": derivatives.cholesky,
     "qr": lambda x, full_matrices=False: _qr(x, "complete" if full_matrices else "reduced"),
-    "eigh": lambda x: tuple([v.astype(x.dtype) for v in jnp.linalg.eigh(_hermitian(x))]),
-    "eigvalsh": lambda x: jnp.linalg.eigvalsh(_hermitian(x)).astype(x.dtype),
+    "eigh": lambda x: tuple([v.astype(x.dtype) for v in derivatives.eigh(_hermitian(x))]),
+    "eigvalsh": lambda x: derivatives.eigh(_hermitian(x))[0].astype(x.dtype),
     "expm": jax.scipy.linalg.expm,
-    "eig": lambda x: tuple(jnp.linalg.eig(x)),
-    "eigvals": jnp.linalg.eigvals,
+    "eig": derivatives.eig,
+    "eigvals": derivatives.eigvals,
     "sqrtm": lambda x: _sqrtm(x),
     "tensor_diag": lambda x: _tensor_diag(x),
     "tensor_diag_part": lambda x: _diagonal(x.reshape([math.prod(_half(x))] * 2)).reshape(_half(x)),
@@ -436,8 +439,11 @@ def svd(x: Any, full_matrices: bool = False, compute_uv: bool = True) -> Any:
     """
     table.check_kind("linalg.svd", x, "bui")
     if not compute_uv:
-        return jnp.linalg.svd(x, compute_uv=False)
-    u, s, vh = jnp.linalg.svd(x, full_matrices=full_matrices)
+        return derivatives.svdvals(x)
+    if full_matrices and x.shape[-2] != x.shape[-1]:
+        u, s, vh = jnp.linalg.svd(x)
+    else:
+        u, s, vh = derivatives.svd(x)
     return s, u, jnp.conj(jnp.swapaxes(vh, -1, -2))
 
 
@@ -524,7 +530,7 @@ def lstsq(a: Any, b: Any, l2_regularizer: float = 0.0, fast: bool = True) -> Any
     batch = jnp.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     a, b = (jnp.broadcast_to(x, (*batch, *x.shape[-2:])) for x in (a, b))
     if l2_regularizer == 0.0 or not fast:
-        solved = jnp.vectorize(_least_squares, signature="(m,n),(m,k)->(n,k)")
+        solved = jnp.vectorize(derivatives.least_squares, signature="(m,n),(m,k)->(n,k)")
         return solved(a, b)
     at = jnp.conj(jnp.swapaxes(a, -1, -2))
     if a.shape[-2] >= a.shape[-1]:
@@ -532,10 +538,6 @@ def lstsq(a: Any, b: Any, l2_regularizer: float = 0.0, fast: bool = True) -> Any
         return jnp.linalg.solve(own, at @ b)
     own = a @ at + l2_regularizer * jnp.eye(a.shape[-2], dtype=a.dtype)
     return at @ jnp.linalg.solve(own, b)
-
-
-def _least_squares(a: Any, b: Any) -> Any:
-    return jnp.linalg.lstsq(a, b)[0]
 
 
 @operation("linalg.cross", "a b")

@@ -231,7 +231,8 @@ def _moments(x: Any, axes: Any, keepdims: bool) -> Any:
     # As in TensorFlow, the variance takes the mean as a constant, for second derivatives.
     wide = x.astype("float32") if x.dtype.itemsize == 2 and x.dtype.kind not in "ui" else x
     mean = jnp.mean(wide, axes, keepdims=True).astype(wide.dtype)  # integers have integer means
-    variance = jnp.mean(jnp.square(wide - jax.lax.stop_gradient(mean)), axes, keepdims=keepdims)
+    apart = wide - jax.lax.stop_gradient(mean)
+    variance = jnp.mean(jnp.conj(apart) * apart, axes, keepdims=keepdims)
     return jnp.mean(wide, axes, keepdims=keepdims).astype(x.dtype), variance.astype(x.dtype)
 
 
@@ -405,8 +406,7 @@ def weighted_cross_entropy_with_logits(y: Any, z: Any, pos_weight: Any) -> Any:
     array([1.3863, 0.6931], dtype=float32)
     """
     _alike("weighted_cross_entropy_with_logits", y, z)
-    weight = 1 + (pos_weight - 1) * y
-    return (1 - y) * z + weight * (jnp.log1p(jnp.exp(-jnp.abs(z))) + jnp.maximum(-z, 0))
+    return derivatives.weighted_sigmoid_loss(y, z, pos_weight)
 
 
 @operation("nn.local_response_normalization", "input")

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.ops.math import segment_product
-from keraslike.tf import dtypes, indexing, ops, segments, table
+from keraslike.tf import dtypes, indexing, ops, segments, special, table
 from keraslike.tf.conversion import constant, convert_to_tensor, mismatch, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.ragged_broadcast import (
@@ -135,6 +135,8 @@ def _mean(x: Any, axis: Any, keepdims: Any) -> Any:
 
 
 def _variance(x: Any, axis: Any, keepdims: Any) -> Any:
+    if x.dtype.is_complex:
+        raise ValueError("The variance of ragged tensors of complex numbers is not supported.")
     mean = _mean(x, axis, True)
     apart = _minus(ops.cast(x, mean.dtype), mean)
     return _mean(apart * apart, axis, keepdims)
@@ -178,6 +180,8 @@ def _reduction(name: str) -> Callable:
         if name in ("reduce_any", "reduce_all"):  # for which dense tensors must be boolean
             values = ops.cast(input_tensor.flat_values, dtypes.bool_)
             input_tensor = input_tensor.with_flat_values(values)
+        if name in ("reduce_max", "reduce_min"):
+            table.check_kind(name, input_tensor.flat_values._value, "c")
         return _reduce(name, function, input_tensor, axis, keepdims)
 
     return reduce
@@ -425,12 +429,15 @@ _ELEMENTWISE = [
 ]
 _ELEMENTWISE += [
     *("cast", "ones_like", "saturate_cast", "truediv", "zeros_like"),
-    *("squared_difference", "xlogy", "xdivy", "lgamma"),
-    *("multiply_no_nan", "digamma", "clip_by_value", "stop_gradient", "identity"),
+    *("squared_difference", "xlogy", "xlog1py", "xdivy", "lgamma", "digamma", "ndtri", "erfcinv"),
+    *("multiply_no_nan", "reciprocal_no_nan", "nextafter", "zeta", "bessel_i0", "bessel_i0e"),
+    *("bessel_i1", "bessel_i1e", "clip_by_value", "stop_gradient", "identity"),
+    *("angle", "complex", "conj", "imag", "real", "math.truncatediv", "math.truncatemod"),
+    *[f"math.special.{name}" for name in special.__all__],
     *("bitcast", "check_numerics", "encode_base64", "decode_base64"),
     "sigmoid_cross_entropy_with_logits",
     *("bitwise.bitwise_and", "bitwise.bitwise_or", "bitwise.bitwise_xor"),
-    "bitwise.invert",
+    *("bitwise.invert", "bitwise.left_shift", "bitwise.right_shift"),
     *[f"nn.{n}" for n in ("relu", "relu6", "leaky_relu", "elu", "selu", "gelu", "silu")],
 ]
 

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -308,6 +308,7 @@ def run_recorded(
     within: Sequence[Any] = (),
     analyse: bool = False,
     name: str = "",
+    constant: Container[int] = (),
 ) -> Any:
     """Runs an operation and records its pullback.
 
@@ -316,6 +317,7 @@ def run_recorded(
         analyse: whether dependences are analysed even if the operation does not recur; they also
             are if `fn.analyse` is true.
         name: TensorFlow's name of the operation.
+        constant: the positions of tensors without a gradient.
     """
     taken = [*within, *values]
     pairs = tuple(kwargs.items())
@@ -361,6 +363,7 @@ def run_recorded(
         [
             (m or isinstance(t, Tensor))
             and _is_inexact(v)
+            and k not in constant
             and (name, k) not in derivatives.REACHED_BY_A_COPY
             for k, (t, v, m) in enumerate(zip(tensors, values, followed))
         ]

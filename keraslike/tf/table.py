@@ -314,6 +314,11 @@ def _next_after(x: Any, towards: Any) -> Any:
     return derivatives.nextafter(x, towards)
 
 
+@derivatives._differentiated(lambda out, x, t: t * special.i1(x))
+def _bessel_i0(x: Any) -> Any:
+    return special.i0(x)  # of which JAX's slope at 0 is 1
+
+
 _MORE = {  # name: (function, tensors, those by which no gradient is taken)
     "lgamma": (special.gammaln, "x", ""),
     "digamma": (special.digamma, "x", ""),
@@ -328,11 +333,11 @@ _MORE = {  # name: (function, tensors, those by which no gradient is taken)
     "multiply_no_nan": (derivatives.multiply_no_nan, "x y", ""),
     "invert_permutation": (_invert_permutation, "x", "x"),
     "l2_normalize": (_l2_normalize, "x", ""),
-    "bessel_i0": (special.i0, "x", ""),
+    "bessel_i0": (_bessel_i0, "x", ""),
     "bessel_i0e": (special.i0e, "x", ""),
     "bessel_i1": (special.i1, "x", ""),
     "bessel_i1e": (special.i1e, "x", ""),
-    "betainc": (special.betainc, "a b x", ""),
+    "betainc": (special.betainc, "a b x", "a b"),
     "erfcinv": (lambda x: -special.ndtri(x / 2) / np.sqrt(2).astype(x.dtype), "x", ""),
     "igamma": (special.gammainc, "a x", ""),
     "igammac": (special.gammaincc, "a x", ""),

@@ -478,9 +478,8 @@ def run(
         if True in recorded:
             followed = tuple([r and _is_inexact(v) for r, v in zip(recorded, values)])
             if True in followed:
-                out = tapes[-1]._run(
-                    fn, tensors, values, followed, rest, kwargs, lasting, name=name
-                )
+                given = (fn, tensors, values, followed, rest, kwargs, lasting)
+                out = tapes[-1]._run(*given, name=name, constant=constant)
                 return out if inspected is None else inspected(name, out)
         with precision(values):
             out = _NOT_KNOWN

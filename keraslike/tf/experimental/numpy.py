@@ -20,6 +20,7 @@ import numpy as np
 from keraslike.ops.documentation import DOCUMENTATION, for_tensors
 from keraslike.tf import (
     bitwise,
+    derivatives,
     dtypes,
     indexing,
     linalg,
@@ -37,12 +38,14 @@ from keraslike.tf.experimental.numpy_documentation import EXAMPLES
 from keraslike.tf.experimental.numpy_values import (
     alike,
     array_of,
+    as_bytes,
     at_least,
     call,
     flat,
     floats,
     kind_of,
     no_output,
+    of_two,
     prefer_float32,
     result_type,
     two_alike,
@@ -91,7 +94,7 @@ _OF_TWO: dict[str, tuple[Callable, Callable | None]] = {
     "equal": (table.equal, table.equal),
     "not_equal": (table.not_equal, table.not_equal),
     **{
-        name: (getattr(table, name), lambda a, b, name=name: getattr(table, name)(*_bytes(a, b)))
+        name: (getattr(table, name), lambda a, b, name=name: getattr(table, name)(*as_bytes(a, b)))
         for name in ("less", "less_equal", "greater", "greater_equal")
     },
 }
@@ -108,25 +111,11 @@ _SAME = {
 }
 
 
-def _bytes(*arrays: Any) -> list[Any]:
-    return [array_of(x, np.int8) for x in arrays]
-
-
 def _elementwise(fn: Callable, prepared: Callable) -> Callable:
     def of_each(x: Any) -> Any:
         return fn(prepared(x))
 
     return of_each
-
-
-def _of_two(fn: Callable, of_bools: Callable | None) -> Callable:
-    def of_two(x1: Any, x2: Any) -> Any:
-        a, b = two_alike(x1, x2)
-        if kind_of(a).kind != "b":
-            return fn(a, b)
-        return fn(*_bytes(a, b)) if of_bools is None else of_bools(a, b)
-
-    return of_two
 
 
 def _logical(fn: Callable) -> Callable:
@@ -202,6 +191,13 @@ def _is_infinite(sign: int) -> Callable:
         return table.equal(table.abs(x) if not sign else x * sign, array_of(np.inf, x.dtype))
 
     return of_sign
+
+
+def _maximum(x1: Any, x2: Any) -> Any:
+    # As in TensorFlow, the maximum with the number 0 has the gradient of `relu`.
+    if type(x2) in (int, float) and x2 == 0 and isinstance(x1, Tensor) and x1.dtype.is_floating:
+        return call(derivatives.relu, x1)
+    return of_two(*_OF_TWO["maximum"])(x1, x2)
 
 
 def _signbit(x: Any) -> Any:
@@ -500,7 +496,8 @@ _FUNCTIONS: dict[str, Callable] = {
     "vdot": lambda a, b: call(jnp.vdot, *alike(a, b)),
     **{n: _elementwise(getattr(tf_math, tf), floats) for n, tf in _named(_OF_FRACTIONS)},
     **{n: _elementwise(getattr(tf_math, tf), array_of) for n, tf in _named(_OF_NUMBERS)},
-    **{name: _of_two(*functions) for name, functions in _OF_TWO.items()},
+    **{name: of_two(*functions) for name, functions in _OF_TWO.items()},
+    "maximum": _maximum,
 }
 _FUNCTIONS |= {name: _FUNCTIONS[other] for name, other in _SAME.items()}
 

@@ -93,6 +93,20 @@ def two_alike(a: Any, b: Any) -> list[Any]:
     return [array_of(a, kind), array_of(b, kind)]
 
 
+def as_bytes(*arrays: Any) -> list[Any]:
+    return [array_of(x, np.int8) for x in arrays]
+
+
+def of_two(fn: Callable, of_bools: Callable | None) -> Callable:
+    def combined(x1: Any, x2: Any) -> Any:
+        a, b = two_alike(x1, x2)
+        if kind_of(a).kind != "b":
+            return fn(a, b)
+        return fn(*as_bytes(a, b)) if of_bools is None else of_bools(a, b)
+
+    return combined
+
+
 def floats(x: Any) -> Any:
     """The array, where it has no fractions as one of the dtype of Python's floats."""
     x = array_of(x)
