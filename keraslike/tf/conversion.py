@@ -19,6 +19,7 @@ from keraslike.core import host
 from keraslike.core.errors import NeedsPython
 from keraslike.core.variable import Variable as _Variable
 from keraslike.tf import dtypes
+from keraslike.tf.dimensions import Dimension
 from keraslike.tf.dtypes import DType, TensorShape
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.promotion import promotes
@@ -302,6 +303,9 @@ def _numpy_of(value: Any, wanted: DType | None, hint: DType | None) -> np.ndarra
         raise ValueError(
             f"Cannot convert {value!r} to a tensor: its lists have different lengths."
         ) from e
+    if array.dtype.kind == "O" and any(isinstance(item, Dimension) for item in array.flat):
+        sizes = [int(item) if isinstance(item, Dimension) else item for item in array.flat]
+        array = np.asarray(sizes).reshape(array.shape)
     target = wanted or hint
     if target is not None:
         found = (_forced if from_numpy else _in_kind)(array, target)

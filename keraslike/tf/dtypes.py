@@ -9,6 +9,7 @@ import ml_dtypes
 import numpy as np
 
 from keraslike.core.static import Shape
+from keraslike.tf.dimensions import Dimension
 
 # The names of dtypes in TensorFlow's errors, if they differ.
 _SPOKEN = {"float16": "half", "float32": "float", "float64": "double"}
@@ -221,7 +222,7 @@ class TensorShape(Shape):
     def __new__(cls, dims: Any = ()) -> TensorShape:
         if dims is None or isinstance(dims, _Unknown):
             return UNKNOWN_SHAPE
-        if isinstance(dims, (int, np.integer)):
+        if isinstance(dims, (int, np.integer, Dimension)):
             dims = (dims,)
         return super().__new__(cls, (d if d is None else _size(d) for d in dims))
 
@@ -236,8 +237,9 @@ class TensorShape(Shape):
         return [s if isinstance(s, int) else None for s in self]
 
     @property
-    def dims(self) -> list[int | None]:
-        return list(self)
+    def dims(self) -> list[Dimension]:
+        """The sizes as `Dimension`s."""
+        return [Dimension(size) for size in self.as_list()]
 
     def num_elements(self) -> int | None:
         """The product of the sizes, or `None` if one is unknown."""
@@ -451,6 +453,8 @@ UNKNOWN_SHAPE: TensorShape = _Unknown()
 
 
 def _size(dim: Any) -> Any:
+    if isinstance(dim, Dimension):
+        return dim.value
     if isinstance(dim, (int, np.integer)):
         if dim < 0:
             raise ValueError(f"A size must be 0 or more, or None. Received: {dim}")

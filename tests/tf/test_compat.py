@@ -148,3 +148,40 @@ def test_sizes_that_are_unknown_are_none():
     traced(tf.zeros([4, 3]))
     assert seen == [None, False, None, True, False, True]
     assert tf.compat.dimension_at_index(tf.TensorShape([2, 3]), 1) == 3
+
+
+def test_dimensions_are_sizes_that_may_be_unknown():
+    Dimension = tf.compat.v1.Dimension  # noqa: N806 (TensorFlow's name)
+    dims = tf.TensorShape([2, None]).dims
+    assert [d.value for d in dims] == [2, None] and isinstance(dims[1], Dimension)
+    assert str(Dimension(None)) == "?" and (Dimension(3) == None) is None  # noqa: E711
+    assert (5 - Dimension(3)).value == 2 and (Dimension(0) * None).value is None
+    assert tf.constant([Dimension(2), 1]).dtype == tf.int32
+    assert tf.cast(Dimension(3), tf.float32).numpy() == 3.0
+    assert tf.TensorShape([Dimension(2), Dimension(None)]).as_list() == [2, None]
+    assert list(range(Dimension(2))) == [0, 1] and tf.zeros(Dimension(2)).shape == [2]
+    with pytest.raises(ValueError, match="0 or more"):
+        Dimension(3) - 5
+    with pytest.raises(TypeError, match="unknown"):
+        int(Dimension(None))
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(Dimension(3))
+    with pytest.raises(TypeError, match="integer"):
+        Dimension(2.5)
+
+
+def test_placeholders_with_a_default_are_the_default():
+    with tf.GradientTape() as tape:
+        x = tf.ones([2])
+        tape.watch(x)
+        y = tf.compat.v1.placeholder_with_default(x * 2, [None])
+    assert tape.gradient(y, x).numpy().tolist() == [2.0, 2.0]
+
+
+def test_sparse_tensors_stay_sparse():
+    convert = v1.convert_to_tensor_or_sparse_tensor
+    sparse = tf.SparseTensor([[0, 1]], [5], [1, 2])
+    assert convert(sparse) is sparse and convert([1], tf.int64).dtype == tf.int64
+    assert isinstance(convert(v1.SparseTensorValue([[0, 1]], [5], [1, 2])), tf.SparseTensor)
+    with pytest.raises(RuntimeError, match="int32"):
+        convert(sparse, tf.float32)

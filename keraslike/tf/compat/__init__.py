@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from keraslike.tf.compat import v1
+from keraslike.tf.dimensions import Dimension
+from keraslike.tf.dtypes import TensorShape
 
 
 def as_bytes(bytes_or_text: Any, encoding: str = "utf-8") -> bytes:
@@ -87,17 +89,18 @@ def dimension_value(dimension: Any) -> int | None:
     >>> tf.compat.dimension_value(tf.TensorShape([None, 3])[1])
     3
     """
-    number = getattr(dimension, "value", dimension)
+    number = dimension.value if isinstance(dimension, Dimension) else dimension
     return number if isinstance(number, int) else None
 
 
 def dimension_at_index(shape: Any, index: int) -> Any:
-    """The size along an axis of a shape, `None` for one that is unknown.
+    """The size along an axis of a shape, as a `Dimension`.
 
     >>> tf.compat.dimension_at_index(tf.TensorShape([2, 3]), -1)
-    3
+    Dimension(3)
     """
-    return None if getattr(shape, "rank", 0) is None else dimension_value(shape[index])
+    dims = TensorShape(shape).dims
+    return Dimension(None) if dims is None else dims[index]
 
 
 bytes_or_text_types = (bytes, str)

@@ -2,7 +2,7 @@
 
 Names with the same meaning in TensorFlow 1 and 2, and names that TensorFlow 2 has moved, are those
 of `keraslike.tf`. Names with another order of arguments or other defaults in TensorFlow 1 raise
-AttributeError, and so do graphs, sessions and placeholders.
+AttributeError, and so do graphs, sessions and placeholders without a default.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from keraslike.tf import gfile as _files
 from keraslike.tf.compat import v1_data, v1_losses, v1_nn, v1_train
 from keraslike.tf.compat.v1_losses import library as _library
 from keraslike.tf.conversion import convert_to_tensor as _convert
+from keraslike.tf.dimensions import Dimension
 from keraslike.tf.indexing import where as _where
 from keraslike.tf.ops import cast as _cast
 from keraslike.tf.ops import expand_dims as _expand_dims
-from keraslike.tf.sparse_tensor import SparseTensorValue
+from keraslike.tf.sparse_tensor import SparseTensor, SparseTensorValue
 
 # Names of TensorFlow 2 that have another meaning in TensorFlow 1, by module.
 _OTHERS = {
@@ -67,6 +68,7 @@ _RENAMED = {
     "VERSION": "__version__",
     "batch_to_space_nd": "batch_to_space",
     "diag": "linalg.tensor_diag",
+    **{name: f"compat.{name}" for name in ("dimension_at_index", "dimension_value")},
     "div_no_nan": "math.divide_no_nan",
     "glorot_normal_initializer": "keras.initializers.GlorotNormal",
     "glorot_uniform_initializer": "keras.initializers.GlorotUniform",
@@ -269,6 +271,23 @@ def convert_to_tensor(
     return _convert(value, dtype=dtype, dtype_hint=hint)
 
 
+def convert_to_tensor_or_sparse_tensor(value: Any, dtype: Any = None, name: Any = None) -> Any:
+    """A tensor; a `tf.SparseTensor` stays one, and a `SparseTensorValue` becomes one.
+
+    Raises RuntimeError for a sparse tensor of another dtype than the given one.
+
+    >>> tf.compat.v1.convert_to_tensor_or_sparse_tensor([1, 2]).numpy().tolist()
+    [1, 2]
+    """
+    if isinstance(value, SparseTensorValue):
+        value = SparseTensor(*value)
+    if not isinstance(value, SparseTensor):
+        return _convert(value, dtype)
+    if dtype is not None and dtype != value.dtype:
+        raise RuntimeError(f"The sparse tensor is {value.dtype.name}, not {dtype}.")
+    return value
+
+
 def expand_dims(input: Any, axis: Any = None, name: str | None = None, dim: Any = None) -> Any:
     """`tf.expand_dims`, with `dim` as an older name of `axis`.
 
@@ -280,6 +299,15 @@ def expand_dims(input: Any, axis: Any = None, name: str | None = None, dim: Any 
             f"expand_dims: either axis or dim must be given. Received: axis={axis}, dim={dim}"
         )
     return _expand_dims(input, dim if axis is None else axis)
+
+
+def placeholder_with_default(input: Any, shape: Any, name: str | None = None) -> Any:
+    """The input as a tensor: functions are called with the values that they compute.
+
+    >>> tf.compat.v1.placeholder_with_default([1, 2], [None]).numpy().tolist()
+    [1, 2]
+    """
+    return _convert(input)
 
 
 def assign(
@@ -396,7 +424,9 @@ __all__ = [
     *_ALREADY,
     *_NEVER,
     *("assign", "assign_add", "assign_sub", "convert_to_tensor", "div", "enable_eager_execution"),
+    "Dimension",
     "SparseTensorValue",
+    *("convert_to_tensor_or_sparse_tensor", "placeholder_with_default"),
     *("executing_eagerly_outside_functions", "expand_dims", "gfile", "logging", "losses"),
     *("to_bfloat16", "to_double", "to_float", "to_int32", "to_int64", "train", "where"),
 ]
