@@ -315,7 +315,8 @@ class Variable(_Leaf):
             found = held.get(id(self))
             if found is not None:
                 return found.value
-            if state.outsiders is not None:
+            # jax makes copies of Variables that inner functions get, which belong to the trace.
+            if state.outsiders is not None and not isinstance(_read_slot(self), jax.core.Tracer):
                 state.outsiders.setdefault(id(self), (self, False))
         guard = guard_of(self)
         if guard is None:
@@ -330,8 +331,7 @@ class Variable(_Leaf):
         with drawing:
             value: Any = _read_slot(self)
             if type(value) is Pending:
-                value = value.drawn()
-                _write_slot(self, value)
+                _write_slot(self, value := value.drawn())
             return value
 
     def _write(self, value: Any) -> None:

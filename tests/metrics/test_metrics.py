@@ -488,6 +488,29 @@ def test_they_are_the_same_in_evaluate():
         np.testing.assert_allclose(logs[metric.name], expected, rtol=1e-5, err_msg=metric.name)
 
 
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_variable_is_an_argument_of_compiled_functions(steps):
+    smaller = jax.jit(jnp.minimum)  # A new one, which nothing has traced yet.
+
+    class Lowest(metrics.Metric):
+        def __init__(self):
+            super().__init__(name="lowest")
+            self.low = self.add_weight(name="low", initializer="zeros")
+
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            self.low.assign(smaller(self.low, jnp.min(y_pred)))
+
+        def result(self):
+            return self.low.value
+
+    model, x = models.Sequential([layers.Input((3,)), layers.Dense(2)]), normal(3)(6)
+    sgd = keraslike.optimizers.SGD(0.0)
+    model.compile(sgd, "mse", metrics=[Lowest()], steps_per_execution=steps)
+    seen = keraslike.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: None)
+    history = model.fit(x, x[:, :2], batch_size=2, verbose=0, callbacks=[seen]).history
+    assert history["lowest"] == [min(0.0, model.predict(x, verbose=0).min())]
+
+
 def test_the_score_of_equal_targets_is_zero_as_in_keras():
     metric = metrics.R2Score()
     weights = np.random.default_rng(0).random((50, 6, 1), "float32")
