@@ -1,7 +1,6 @@
 """What the chapter's sections share: small data, and the round trip through each format."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+import contextlib
 
 import jax
 import numpy as np
@@ -19,16 +18,9 @@ def data():
     return X, Y
 
 
-class Format(NamedTuple):
-    """How a model goes to a file and comes back.
-
-    `reload(model, folder, custom_objects, rebuild)` gives the copy; `rebuild()` makes a compiled
-    model with weights of its own, for a format that holds weights only.
-    """
-
-    reload: Callable
-    whole: bool = True  # architecture and compile arguments, too
-    saver: Callable = lambda folder: []  # callbacks, for a format that is written by training
+# How a model goes to a file and comes back: `reload(model, folder, custom_objects, rebuild)` gives
+# the copy, and `rebuild()` makes a compiled model with weights of its own, for a format that holds
+# weights only.
 
 
 def _whole(ending):
@@ -36,7 +28,7 @@ def _whole(ending):
         model.save(folder / f"m{ending}")
         return keras.saving.load_model(folder / f"m{ending}", custom_objects=custom_objects)
 
-    return Format(reload)
+    return reload
 
 
 def _weights(model, folder, custom_objects, rebuild):
@@ -50,17 +42,22 @@ def _checkpoint(model, folder, custom_objects, rebuild):
     return keras.saving.load_model(folder / "checkpoints", custom_objects=custom_objects)
 
 
-def _saver(folder):
-    last = EPOCHS * len(X) // BATCH
-    return [keras.callbacks.OrbaxCheckpoint(folder / "checkpoints", save_freq=last)]
-
-
 FORMATS = {
     ".keras": _whole(".keras"),
     ".h5": _whole(".h5"),
-    ".weights.h5": Format(_weights, whole=False),
-    "orbax": Format(_checkpoint, saver=_saver),
+    ".weights.h5": _weights,
+    "orbax": _checkpoint,  # what a callback wrote while the model trained
 }
+
+
+@contextlib.contextmanager
+def named(format):
+    """An error within says which format it is about."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"with the format {format}")
+        raise
 
 
 def predictions(model, x):
@@ -72,23 +69,32 @@ def next_epoch(model, x, y):
     return model.fit(x, y, batch_size=BATCH, verbose=0).history
 
 
+def results(model, x, y):
+    """Predictions, and the losses of the epoch after them."""
+    return predictions(model, x), next_epoch(model, x, y)
+
+
 def assert_same(again, model, x=X, y=Y):
     """Both predict the same, and have the same losses in the next epoch."""
-    for a, b in zip(predictions(again, x), predictions(model, x), strict=True):
+    assert_equal(results(again, x, y), results(model, x, y))
+
+
+def assert_equal(results, wanted):
+    for a, b in zip(results[0], wanted[0], strict=True):
         np.testing.assert_array_equal(a, b)
-    assert next_epoch(again, x, y) == next_epoch(model, x, y)
+    assert results[1] == wanted[1]
 
 
-@pytest.fixture(params=FORMATS)
-def round_trip(request, tmp_path):
-    """Trains what `make()` gives, a compiled model, sends it through a format, and holds the copy
-    against the original; returns both."""
-    chosen = FORMATS[request.param]
+@pytest.fixture
+def round_trip(tmp_path):
+    """Trains what `make()` gives, a compiled model, sends it through each format, and holds the
+    copies against the original; returns the original and the copies."""
 
     def check(make, custom_objects=None, x=X, y=Y):
         model = make()
-        saver = chosen.saver(tmp_path)
-        arguments = {"batch_size": BATCH, "epochs": EPOCHS, "callbacks": saver, "verbose": 0}
+        last = EPOCHS * len(X) // BATCH
+        saver = keras.callbacks.OrbaxCheckpoint(tmp_path / "checkpoints", save_freq=last)
+        arguments = {"batch_size": BATCH, "epochs": EPOCHS, "callbacks": [saver], "verbose": 0}
         losses = model.fit(x, y, **arguments).history["loss"]
         assert np.isfinite(losses).all() and losses[-1] < losses[0]
 
@@ -99,11 +105,17 @@ def round_trip(request, tmp_path):
             assert any((a != b).any() for a, b in pairs)
             return again
 
-        again = chosen.reload(model, tmp_path, custom_objects, rebuild)
-        assert type(again) is type(model)
-        assert int(again.optimizer.iterations) == int(model.optimizer.iterations) > 0
-        assert_same(again, model, x, y)
-        return model, again
+        copies = []
+        for format, reload in FORMATS.items():
+            with named(format):
+                again = reload(model, tmp_path, custom_objects, rebuild)
+                assert type(again) is type(model)
+                assert int(again.optimizer.iterations) == int(model.optimizer.iterations) > 0
+                copies.append(again)
+        wanted = results(model, x, y)
+        for format, again in zip(FORMATS, copies, strict=True):
+            with named(format):
+                assert_equal(results(again, x, y), wanted)
+        return model, copies
 
-    check.whole = chosen.whole
     return check

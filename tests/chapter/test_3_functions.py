@@ -116,10 +116,11 @@ def make(arguments):
 
 @pytest.mark.parametrize("arguments", [FUNCTIONS, OBJECTS], ids=["functions", "classes"])
 def test_round_trip(round_trip, arguments):
-    _, again = round_trip(lambda: make(arguments), CUSTOM)
+    _, copies = round_trip(lambda: make(arguments), CUSTOM)
     if arguments is OBJECTS:
-        assert again.layers[0].kernel_regularizer.factor == 0.01
-        assert again.layers[0].kernel_initializer.scale == 1.5
+        for again in copies:
+            assert again.layers[0].kernel_regularizer.factor == 0.01
+            assert again.layers[0].kernel_initializer.scale == 1.5
 
 
 @pytest.mark.parametrize("arguments", [FUNCTIONS, OBJECTS], ids=["functions", "classes"])
@@ -229,13 +230,14 @@ def test_on_other_layers(round_trip, data, build):
         model.compile(loss="mse", optimizer=keras.optimizers.Nadam(0.01))
         return model
 
-    model, again = round_trip(make, {**CUSTOM, "keyword_initializer": keyword_initializer}, x, y)
-    for m in (model, again):
+    custom = {**CUSTOM, "keyword_initializer": keyword_initializer}
+    model, copies = round_trip(make, custom, x, y)
+    penalties = {embedding: 3, convolution: 2}[build]
+    for m in (model, *copies):
         constrained = [v for v in m.weights if v.constraint is not None]
         assert constrained and all(v.numpy().min() >= 0.0 for v in constrained)
-    penalties = {embedding: 3, convolution: 2}[build]
-    assert sum(v.regularizer is not None for v in again.weights) == penalties
-    assert len(again.losses) >= penalties
+        assert sum(v.regularizer is not None for v in m.weights) == penalties
+        assert len(m.losses) >= penalties
 
 
 def test_activity_regularizers_are_means_over_the_batch(data):
