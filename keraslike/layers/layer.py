@@ -490,6 +490,8 @@ class Layer(
             return map_items(self._convert_input, x)
         if x is None or isinstance(x, bool) or (self._keeps_sparse and hasattr(x, "row_splits")):
             return x
+        if self._is_users and hasattr(x, "with_values"):  # a tf.SparseTensor
+            return x.with_values(self._convert_input(x.values))
         found = foreign.array_of(x)  # An array of torch, pandas or another library.
         if found is not None and found.dtype.kind in "SO" and not foreign.is_frame(x):
             return self._convert_input(found)  # An array of text.

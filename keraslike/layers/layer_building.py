@@ -16,7 +16,7 @@ from keraslike.core.errors import DEPENDS_ON_VALUES, InvalidArgument
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.tracebacks import handled, is_ours, shorten
 from keraslike.core.variable import Param
-from keraslike.layers.shapes import as_shapes, given_dtypes_in, map_shapes, shapes_of
+from keraslike.layers.shapes import as_shapes, given_dtypes_in, has_parts, map_shapes, shapes_of
 from keraslike.layers.signatures import call_names, parameters_of
 
 
@@ -117,7 +117,9 @@ class LayerBuilding:
             inspect.signature(self.call).bind()
         build = type(self).build
         several = len(args) + len(kwargs.keys() - {"training", "mask"}) > 1
-        if build is LayerBuilding.build or (several and getattr(build, "of_one_input", False)):
+        # A model builds itself from the shape of one dense input.
+        by_call = getattr(build, "of_one_input", False) and (several or has_parts((args, kwargs)))
+        if build is LayerBuilding.build or by_call:
             self.built = self._state_complete = True  # The call builds the sublayers.
             self._build_shapes = {"input_shape": shapes_of(args[0])} if args else None
             if several and build is not LayerBuilding.build:

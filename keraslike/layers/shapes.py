@@ -77,6 +77,15 @@ def kinds_of(inputs: Any) -> Any:
     return InputSpec(inputs.dtype, symbolic.show_shape(inputs.shape))
 
 
+def has_parts(tree: Any) -> bool:
+    """Whether a structure holds sparse or ragged tensors, of which shapes do not tell."""
+
+    def of_parts(x: Any) -> bool:
+        return hasattr(x, "with_values") or sparsity.is_sparse(x)
+
+    return any(map(of_parts, jax.tree.leaves(tree, is_leaf=of_parts)))
+
+
 def given_shapes(method: Callable) -> Callable:
     """Wraps a user's `compute_output_shape`, which may call `as_list()` on its argument."""
 

@@ -96,8 +96,9 @@ def convert_to_tensor(
         return convert_to_tensor(value._as_tensor(), dtype)
     if isinstance(value, (list, tuple)) and _holds_tensors(value):
         if wanted is not None:
-            kinds = (Tensor, nnx.Variable, jax.Array)
-            value = [convert_to_tensor(v, None if isinstance(v, kinds) else wanted) for v in value]
+            value = [
+                convert_to_tensor(v, None if isinstance(v, _TENSORS) else wanted) for v in value
+            ]
             value = [run(cast_value, (v,), (wanted,)) if v.dtype != wanted else v for v in value]
         tensor = _stack(list(value))
         return tensor if wanted in (None, tensor.dtype) else run(cast_value, (tensor,), (wanted,))
@@ -115,6 +116,7 @@ def convert_to_tensor(
 
 # The classes for which users have registered functions, by priority.
 _converters: list[tuple[int, Any, Callable]] = []
+_TENSORS = (Tensor, nnx.Variable, jax.Array)
 _NATIVE = (int, float, complex, np.generic, np.ndarray, list, tuple)
 
 
@@ -196,7 +198,12 @@ def _widened(array: jax.Array, target: Any) -> jax.Array:
 
 def stacked(values: Any, axis: int = 0) -> Tensor:
     """Tensors of one shape, stacked along a new axis."""
-    return run(_stacked_arrays, joined("stack", values), (), {"axis": axis})
+    values = list(values)
+    if values and axis == 0 and not _holds_tensors(values):
+        with contextlib.suppress(TypeError, ValueError):
+            return convert_to_tensor(values)
+    known = next(_tensors_in(values), None) if axis == 0 else None
+    return run(_stacked_arrays, joined("stack", values, known), (), {"axis": axis})
 
 
 def _stacked_arrays(*values: Any, axis: int) -> Any:
@@ -214,14 +221,26 @@ def _tensors_in(values: Any) -> Iterator[Any]:
             yield from _tensors_in(value)
 
 
-def joined(name: str, values: Any) -> list[Any]:
-    """The items of a list as tensors of one dtype; numbers and lists take that of the tensors."""
+def joined(name: str, values: Any, known: Any = None) -> list[Any]:
+    """The items of a list as tensors of one dtype.
+
+    Numbers, lists and arrays of numpy are converted to the dtype of the first tensor in the list,
+    or of the first item if there is none, as TensorFlow does for the inputs of an operation.
+
+    Args:
+        known: something that has the dtype.
+    """
     values = list(values)
-    known = next(_tensors_in(values), None)
-    hint = None if known is None else known.dtype
-    given = [_as_operand(v, hint) for v in values]
-    if not given:
+    if not values:
         raise ValueError(f"tf.{name}: expected at least one tensor, received none.")
+    if known is None:
+        known = next((v for v in values if isinstance(v, _TENSORS)), None)
+    if known is None:
+        known = values[0] = _as_operand(values[0])
+    dtype = dtypes.as_dtype(known.dtype)
+    given = [
+        _as_operand(v) if isinstance(v, _TENSORS) else convert_to_tensor(v, dtype) for v in values
+    ]
     same_dtype(name, given)
     return given
 
@@ -283,7 +302,7 @@ def _holds_sizes(value: Any) -> bool:
 def _holds_tensors(value: Any) -> bool:
     if isinstance(value, (list, tuple)):
         return any(map(_holds_tensors, value))
-    return isinstance(value, (Tensor, nnx.Variable, jax.Array))
+    return isinstance(value, _TENSORS)
 
 
 def _numpy_of(value: Any, wanted: DType | None, hint: DType | None) -> np.ndarray:
@@ -363,14 +382,17 @@ def _too_large(value: Any) -> ValueError:
 
 
 def _default_width(array: np.ndarray, value: Any) -> np.ndarray:
-    """Python's integers as int32, or int64 if one needs it, and floats as float32; a list with
-    numpy floats or arrays gets the dtype of the first of these."""
+    """The numbers of a list, or a number: integers as int32, or int64 if one needs it, and floats
+    as float32, or as the dtype of the first one if numpy has it; nothing is float32. Integers of
+    numpy and complex numbers do not keep their dtype, either."""
     kind = array.dtype.kind
     first = value
     while isinstance(first, (list, tuple)) and first:
         first = first[0]
-    if isinstance(first, np.ndarray) and first.dtype.kind == kind:
-        return array.astype(first.dtype)
+    if isinstance(first, np.ndarray) and array.size == 0:
+        return array.astype(np.float32)
+    if kind == "c":
+        return array.astype(np.complex128)
     if kind in "iuf" and _holds_bools(value):
         raise ValueError(f"Cannot convert {value!r} to a tensor: it mixes bools and numbers.")
     if kind == "f":

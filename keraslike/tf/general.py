@@ -25,6 +25,7 @@ from keraslike.tf.conversion import (
     constant,
     convert_to_tensor,
     index_dtype,
+    joined,
     stacked,
     static,
 )
@@ -249,7 +250,7 @@ def dynamic_stitch(indices: Any, data: Any, name: Any = None) -> Tensor:
     places = [np.asarray(_as_operand(i)) for i in indices]
     if any(p.dtype.kind != "i" and p.size for p in places):
         raise InvalidArgumentError("tf.dynamic_stitch: indices must be int32.")
-    given = [_as_operand(d) for d in data]
+    given = joined("dynamic_stitch", data)
     size = 1 + max((int(p.max()) for p in places if p.size), default=-1)
     inner = tuple(given[0].shape[places[0].ndim :])
     out = ops.zeros((size, *inner), given[0].dtype)

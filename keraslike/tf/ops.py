@@ -545,7 +545,9 @@ def meshgrid(*args: Any, **kwargs: Any) -> list[Tensor]:
         raise TypeError(f"tf.meshgrid() got an unexpected keyword argument {min(kwargs)!r}")
     if not args:
         return []
-    return run(_meshgrid, joined("meshgrid", args), (), {"indexing": indexing})
+    given = [convert_to_tensor(vector) for vector in args]
+    same_dtype("meshgrid", given)
+    return run(_meshgrid, given, (), {"indexing": indexing})
 
 
 @moves

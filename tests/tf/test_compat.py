@@ -185,3 +185,9 @@ def test_sparse_tensors_stay_sparse():
     assert isinstance(convert(v1.SparseTensorValue([[0, 1]], [5], [1, 2])), tf.SparseTensor)
     with pytest.raises(RuntimeError, match="int32"):
         convert(sparse, tf.float32)
+
+
+def test_nothing_is_left_to_initialize():
+    variable = tf.Variable([1.0, 2.0])
+    assert v1.global_variables_initializer() is v1.variables_initializer([variable]) is None
+    assert variable.numpy().tolist() == [1.0, 2.0]

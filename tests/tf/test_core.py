@@ -85,3 +85,43 @@ def test_seeded_draws_go_on_in_traced_functions():
     generator.reset_from_seed(7)
     traced = tf.function(lambda: generator.normal([3]))
     np.testing.assert_allclose([traced().numpy() for _ in range(2)], eager, rtol=1e-5)
+
+
+def test_joined_lists_take_the_dtype_of_the_first_tensor_or_else_of_the_first_item():
+    ints, floats = np.array([1]), np.array([1.5])
+
+    def of(tensor):
+        return tensor.dtype.name, tensor.numpy().tolist()
+
+    assert of(tf.concat([[2], ints], 0)) == ("int32", [2, 1])
+    assert of(tf.concat([ints, [2]], 0)) == ("int64", [1, 2])
+    assert of(tf.concat([[2.5], floats], 0)) == ("float32", [2.5, 1.5])
+    assert of(tf.concat([floats, [2]], 0)) == ("float64", [1.5, 2.0])
+    assert of(tf.concat([ints, tf.constant([3], tf.int32)], 0)) == ("int32", [1, 3])
+    assert of(tf.concat([ints, [tf.constant(2)]], 0)) == ("int64", [1, 2])
+    assert of(tf.stack([ints, [2]])) == ("int32", [[1], [2]])
+    assert of(tf.stack([[2], floats])) == ("float32", [[2.0], [1.5]])
+    assert of(tf.stack([[2], [2.5]])) == ("float32", [[2.0], [2.5]])
+    assert of(tf.stack([ints, [2]], 1)) == ("int64", [[1, 2]])
+    assert of(tf.dynamic_stitch([[0], [1]], [[2.5], floats])) == ("float32", [2.5, 1.5])
+    with pytest.raises(TypeError, match="int32"):
+        tf.concat([[2], [2.5]], 0)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="meshgrid"):
+        tf.meshgrid(tf.constant([2]), floats)
+
+
+def test_lists_of_arrays_keep_the_dtypes_of_floats_only():
+    def of(*values):
+        return tf.constant(list(values)).dtype.name
+
+    assert [of(np.array([1], d)) for d in ("uint8", "int64", "uint32")] == ["int32"] * 3
+    assert [of(np.array([1], d)) for d in ("float16", "float64", "bool")] == [
+        *("float16", "float64", "bool")
+    ]
+    assert of(np.array([2**40])) == "int64" and of(np.array([2**31], "uint32")) == "int64"
+    assert of(np.complex64(1)) == of(np.array([1], "complex64")) == "complex128"
+    assert of(np.array([], int)) == "float32" and of(np.array([1]), [2.5]) == "float32"
+    arrays = tf.data.Dataset.from_tensors([np.array([1], "uint8"), np.array([2], "uint8")])
+    assert arrays.element_spec == tf.TensorSpec((2, 1), tf.uint8)
+    mixed = tf.data.Dataset.from_tensors([np.array([1], "uint8"), [2]])
+    assert mixed.element_spec == tf.TensorSpec((2, 1), tf.int32)

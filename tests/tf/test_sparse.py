@@ -603,3 +603,40 @@ def test_sums_of_a_sparse_tensor_that_is_made_in_a_function():
         rows, columns = sums(x)
     assert tape.gradient(rows, x).numpy().tolist() == [1.0, 1.0, 1.0]
     assert (rows.numpy().tolist(), columns.numpy().tolist()) == ([3.0, 3.0], [1.0, 3.0, 2.0])
+
+
+class _Product(tf.keras.layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.w = self.add_weight(shape=(2, 3), initializer="ones")
+
+    def call(self, s):
+        assert isinstance(s, tf.SparseTensor) and s.dtype == tf.float32
+        return tf.sparse.sparse_dense_matmul(s, self.w)
+
+
+def test_layers_of_users_get_sparse_tensors_with_their_gradients():
+    s = tf.SparseTensor([[0, 1], [1, 1]], [2.0, 3.0], [2, 2])
+    layer, v = _Product(), tf.Variable([2.0, 3.0])
+    with tf.GradientTape() as tape:
+        y = tf.reduce_sum(layer(s.with_values(v * 2)))
+    of_v, of_w = tape.gradient(y, [v, layer.w])
+    assert y.numpy() == 30.0 and of_v.numpy().tolist() == [6.0, 6.0]
+    assert of_w.numpy().tolist() == [[0.0, 0.0, 0.0], [10.0, 10.0, 10.0]]
+    wide = tf.SparseTensor([[0, 1], [1, 1]], np.array([2.0, 3.0]), [2, 2])
+    assert layer(wide).numpy().tolist() == [[2.0] * 3, [3.0] * 3]
+    assert tf.function(layer)(s).numpy().tolist() == [[2.0] * 3, [3.0] * 3]
+
+
+def test_models_of_users_get_sparse_tensors():
+    class Model(tf.keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = tf.keras.layers.Dense(2, kernel_initializer="ones")
+
+        def call(self, inputs):
+            x, s = inputs
+            return tf.sparse.sparse_dense_matmul(s, self.dense(x))
+
+    s = tf.SparseTensor([[0, 1], [1, 1]], [2.0, 3.0], [2, 2])
+    assert Model()([tf.ones([2, 3]), s]).numpy().tolist() == [[6.0, 6.0], [9.0, 9.0]]

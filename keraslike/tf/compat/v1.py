@@ -213,6 +213,28 @@ def executing_eagerly_outside_functions() -> bool:
     return True
 
 
+def _initializer(name: str, of_list: bool = False) -> Any:
+    def function(name: str | None = None) -> None:
+        return None
+
+    def function_of_list(var_list: Any, name: str | None = None) -> None:
+        return None
+
+    made = function_of_list if of_list else function
+    made.__name__ = made.__qualname__ = name
+    made.__doc__ = f"`tf.compat.v1.{name}`: None, since objects are initialized when created."
+    return made
+
+
+_INITIALIZERS = (
+    *("global_variables_initializer", "initialize_all_tables", "initialize_all_variables"),
+    *("initialize_local_variables", "local_variables_initializer", "tables_initializer"),
+)
+_OF_LISTS = ("initialize_variables", "variables_initializer")
+globals().update({_name: _initializer(_name) for _name in _INITIALIZERS})
+globals().update({_name: _initializer(_name, of_list=True) for _name in _OF_LISTS})
+
+
 # -- functions that only TensorFlow 1 has ------------------------------------------------------
 
 
@@ -423,6 +445,8 @@ documentation.describe(globals(), "compat.v1")
 __all__ = [
     *_ALREADY,
     *_NEVER,
+    *_INITIALIZERS,
+    *_OF_LISTS,
     *("assign", "assign_add", "assign_sub", "convert_to_tensor", "div", "enable_eager_execution"),
     "Dimension",
     "SparseTensorValue",
