@@ -87,8 +87,9 @@ class TensorView(View):
             check_known(tensor)
             return leaf_of(np.asarray(tensor._value))
         if dtype is None and isinstance(value, list):  # arrays of one dtype keep it
-            kinds = {getattr(leaf, "dtype", None) for leaf in iter_leaves(value)}
-            arrays = all(isinstance(leaf, np.ndarray) for leaf in iter_leaves(value))
+            leaves = list(iter_leaves(value))
+            kinds = {leaf.dtype for leaf in leaves if isinstance(leaf, np.ndarray)}
+            arrays = all(isinstance(leaf, np.ndarray) for leaf in leaves)
             if arrays and len(kinds) == 1 and (kind := kinds.pop()).kind in "biufc":
                 dtype = kind.name
         return leaf_of(_numpy_of(value, None if dtype is None else dtypes.as_dtype(dtype), None))
