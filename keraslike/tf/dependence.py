@@ -150,6 +150,45 @@ def descends(closed: Any) -> list[int]:
     ]
 
 
+# Primitives whose derivative by one operand has the other one as a factor.
+_SCALING = ("mul", "div", "dot_general", "conv_general_dilated")
+
+
+def scales(closed: Any, followed: Sequence[bool]) -> bool:
+    """Whether a derivative by the followed inputs has factors that do not depend on these."""
+    return _scales(closed.jaxpr, list(map(int, followed)))
+
+
+def _scales(jaxpr: Any, given: Sequence[int]) -> bool:
+    masks, _ = _masks(jaxpr, given)
+    summed: dict[Any, float] = {}  # how many values are added, for the results of sums
+    for eqn in jaxpr.eqns:
+        name, inputs = eqn.primitive.name, [_of(v, masks) for v in eqn.invars]
+        if not any(inputs):
+            continue
+        first, out = eqn.invars[0], eqn.outvars[0]
+        if name == "reduce_sum":
+            summed[out] = first.aval.size / max(out.aval.size, 1)
+        elif name in ("broadcast_in_dim", "reshape") and first in summed:
+            summed[out] = summed[first]
+        if name in _SCALING and not all(inputs):
+            divisor = getattr(eqn.invars[1], "val", None)
+            if divisor is None or divisor != summed.get(first):  # It is no mean.
+                return True
+        inner, ours = _inner(eqn), inputs
+        if name == "scan":
+            inner = eqn.params["jaxpr"].jaxpr
+            count, carried = eqn.params["num_consts"], eqn.params["num_carry"]
+            ours = [*inputs[:count], *[1] * carried, *inputs[count + carried :]]
+        elif name == "while":
+            inner, before = eqn.params["body_jaxpr"].jaxpr, eqn.params["cond_nconsts"]
+            count = eqn.params["body_nconsts"]
+            ours = [*inputs[before : before + count], *[1] * (len(inner.invars) - count)]
+        if inner is not None and _scales(inner, ours):
+            return True
+    return False
+
+
 @dataclasses.dataclass(eq=False)
 class Part:
     """Some outputs of a traced function, as a function of its inputs and of earlier outputs, the

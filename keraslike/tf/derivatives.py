@@ -185,7 +185,7 @@ def clip(x: Any, low: Any, high: Any) -> Any:
 
 
 # A product, where JAX uses a select: so an infinite gradient (of a root at 0) is nan at the kink.
-@_differentiated(lambda out, x, t: t * (x > 0).astype(x.dtype))
+@_differentiated(lambda out, x, t: t * _step(x))
 def relu(x: Any) -> Any:
     """The positive part.
 
@@ -195,7 +195,7 @@ def relu(x: Any) -> Any:
     return jnp.maximum(x, 0)
 
 
-@_differentiated(lambda out, x, t: t * ((x > 0) & (x < 6)).astype(x.dtype))
+@_differentiated(lambda out, x, t: t * (_step(x) * _step(6 - x)))
 def relu6(x: Any) -> Any:
     """The positive part, at most 6.
 
@@ -207,6 +207,11 @@ def relu6(x: Any) -> Any:
 
 def leaky_relu(x: Any, slope: float = 0.2) -> Any:
     """`x` where it is positive, `slope * x` elsewhere."""
+    return _leaky_relu(x, slope)
+
+
+@_differentiated(lambda out, x, t, slope, s: t * (jnp.where(x > 0, 1, slope) + _zero_by(x)))
+def _leaky_relu(x: Any, slope: Any) -> Any:
     return jnp.where(x > 0, x, x * slope)
 
 
@@ -411,7 +416,12 @@ sqrtm.defvjp(lambda x: (sqrtm(x),) * 2, _sqrtm_cotangent)
 
 def _step(y: Any) -> Any:
     """1 where `y` is positive, with a gradient of 0 rather than None."""
-    return (y > 0).astype(y.dtype) + jnp.where(jnp.zeros(y.shape, bool), y, 0)
+    return (y > 0).astype(y.dtype) + _zero_by(y)
+
+
+def _zero_by(y: Any) -> Any:
+    """Zeros that have a gradient with respect to `y`."""
+    return jnp.where(jnp.zeros(y.shape, bool), y, 0)
 
 
 def _cholesky_cotangent(y: Any, c: Any) -> Any:

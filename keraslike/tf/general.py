@@ -531,7 +531,7 @@ def one_hot(
     if wanted is dtypes.string:
         hot = run(_one_hot, (indices, constant(True), constant(False)), (depth, axis))
         return indexing.where(hot, on, off)
-    return run(_one_hot, (indices, on, off), (depth, axis))
+    return run(_one_hot, (indices, on, off), (depth, axis), constant=(0, 1, 2))
 
 
 @functools.partial(jax.jit, static_argnums=(3, 4))

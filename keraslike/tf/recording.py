@@ -44,7 +44,7 @@ class Node:
     factor: Callable | None = None
     rows: Tensor | None = None  # if the operation gathers rows of its first input, their indices
     keeps_rows: bool = False  # whether each row of its result is the same function of one row
-    is_function: bool = False  # whether it is the call of a `tf.function`
+    scales: Callable | None = None  # see `Call.scales`, of the call of a `tf.function`
 
     def widened(self) -> Node:
         """The operation with respect to all inputs, for a tape that follows further ones later."""
@@ -120,11 +120,12 @@ def _pulled(node: Node, given: list[Tensor | None]) -> list[Tensor]:
     tensors = [*node.inputs, *(cotangents[i] for i in places)]
     values = [*node.values, *(cotangents[i]._value for i in places)]
     followed = tuple(is_recorded(x) for x in tensors)
-    if node.is_function:  # Its gradient is a function, too, of all that the values depend on.
+    if node.scales is not None:  # Its gradient is a function, too, of all its values.
         used = functools.reduce(operator.or_, node.depends, 0)
-        places = [k for k, f in enumerate(followed) if f]
+        ours = [k for k, f in enumerate(followed) if f]
         backward.results = [True] * n  # type: ignore[attr-defined]
-        backward.inputs = sum((used >> k & 1) << j for j, k in enumerate(places) if k < n)  # type: ignore[attr-defined]
+        backward.inputs = sum((used >> k & 1) << j for j, k in enumerate(ours) if k < n)  # type: ignore[attr-defined]
+        backward.always = node.scales()  # type: ignore[attr-defined]
     return run_recorded(
         backward, tensors, values, followed, (), {}, False, node.taken, analyse=True
     )
@@ -343,7 +344,8 @@ def run_recorded(
         elif analyse or getattr(fn, "analyse", False):
             depends, _ = _dependence(again, chosen)
         if depends is not None and hasattr(fn, "results"):
-            depends = _jointly(depends, fn.results, getattr(fn, "inputs", 0))
+            further, always = getattr(fn, "inputs", 0), getattr(fn, "always", False)
+            depends = _jointly(depends, fn.results, further, always)
         if depends is not None and not any(depends):  # no output has a gradient
             wrapped = wrap(again(*chosen))
             inputs = [t for t, m in zip(tensors, followed) if m]
@@ -388,7 +390,9 @@ def run_recorded(
             factor=factor,
             rows=Tensor(values[1]) if name == ROWS and mask[0] else None,
             keeps_rows=name in KEEPING_ROWS,
-            is_function=isinstance(fn, Call) and bool(fn.results),
+            scales=functools.partial(fn.scales, mask)
+            if isinstance(fn, Call) and fn.results
+            else None,
         )
 
     def widen() -> Node:
@@ -424,6 +428,10 @@ class Call:
     def _every(self) -> tuple[list[int], list[int]] | None:
         return None if self._jaxpr is None else _dependence_in(self._jaxpr)
 
+    def scales(self, followed: Sequence[bool]) -> bool:
+        """Whether its gradient reads factors, which in TensorFlow are results of the function."""
+        return self._jaxpr is not None and dependence.scales(self._jaxpr, followed)
+
     def dependence(self, followed: Sequence[bool]) -> tuple[list[int], list[int]] | None:
         """Which of the followed inputs the results depend on, and are computed from."""
         places = [k for k, f in enumerate(followed) if f]
@@ -434,16 +442,18 @@ class Call:
         return None if self._every is None else (among(self._every[0]), among(self._every[1]))
 
 
-def _jointly(depends: Sequence[int], results: Sequence[bool], inputs: int) -> list[int]:
+def _jointly(
+    depends: Sequence[int], results: Sequence[bool], inputs: int, always: bool
+) -> list[int]:
     """What the results of a `tf.function` depend on: each on all that one of them depends on, since
     the function has one gradient, which is zero for inputs of the other results.
 
     Args:
-        inputs: further ones that they depend on if they depend on one of them.
+        inputs: further ones that they depend on if they depend on one of them, or `always`.
     """
     count = len(results)
     every = functools.reduce(operator.or_, depends[:count], 0)
-    every |= inputs if every & inputs else 0
+    every |= inputs if always or every & inputs else 0
     return [every if inexact else 0 for inexact in results] + list(depends[count:])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -450,7 +450,7 @@ def run(
     rest: tuple = (),
     kwargs: dict[str, Any] | None = None,
     lasting: bool = True,
-    constant: Container[int] = (),
+    constant: Collection[int] = (),
     stops: bool = False,
     name: str = "",
     own: bool = True,
@@ -474,6 +474,9 @@ def run(
         [i not in constant and is_recorded(t) for i, t in enumerate(tensors)] if tapes else ()
     )
     values = [t._value if isinstance(t, Tensor) else array_in(t) for t in tensors]
+    for i in constant if constant and not trace_state_clean() else ():
+        if isinstance(values[i], jax.core.Tracer) and _is_inexact(values[i]):
+            values[i] = jax.lax.stop_gradient(values[i])  # in the gradient of the trace
     try:
         if True in recorded:
             followed = tuple([r and _is_inexact(v) for r, v in zip(recorded, values)])

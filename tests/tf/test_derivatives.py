@@ -106,6 +106,7 @@ def test_second_gradients_of_eigenvalues():
         (tf.math.zeta, [[2.0], [1.0]], None, [None, [-2.4041]]),
         (tf.math.betainc, [[1.0], [1.0], [0.2]], None, [None, None, [1.0]]),
         (tf.image.hsv_to_rgb, [[0.1, 0.2, 0.3]], None, [None]),
+        (lambda x: tf.one_hot([0], 2, x[0], x[1]), [[2.0, 3.0]], None, [None]),
         # The variance of complex numbers is real.
         (
             lambda x: tf.math.real(tf.nn.moments(x, 0)[1]),
@@ -117,6 +118,7 @@ def test_second_gradients_of_eigenvalues():
 )
 def test_kinks_and_poles(function, values, upstream, expected):
     assert gradients(function, *values, upstream=upstream) == expected
+    assert gradients(tf.function(function), *values, upstream=upstream) == expected
 
 
 def test_the_moments_of_complex_numbers():

@@ -714,6 +714,13 @@ def test_second_derivatives_of_functions_are_zero_where_the_first_ones_depend_on
         (lambda a, b: (a * a, b), [[2.0, 0.0], [0.0, 0.0]]),
         (lambda a, b: tf.cond(a > 0.0, lambda: 2.0 * a, lambda: b * b), [[0.0, 0.0], [0.0, 0.0]]),
         (lambda a, b: a * a + 0.0 * tf.stop_gradient(b), [[2.0, None]]),
+        # They have factors that are results of the function: constants, for example.
+        (lambda a, b: 3.0 * a + b, [[0.0, 0.0], [0.0, 0.0]]),
+        (lambda a, b: a * tf.stop_gradient(b), [[0.0, None]]),
+        (lambda a, b: (3.0 * a, a * a), [[2.0, None]]),
+        (lambda a, b: tf.foldl(lambda c, e: c * 2.0, tf.range(2), a), [[0.0, None]]),
+        (lambda a, b: tf.nn.relu(a) + tf.nn.leaky_relu(b), [[0.0, 0.0], [0.0, 0.0]]),
+        (lambda a, b: tf.reduce_mean(tf.stack([a, b])), [[None, None], [None, None]]),
     ]
     for function, second in expected:
         called = tf.function(function)
