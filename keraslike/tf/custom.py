@@ -354,8 +354,10 @@ def _run_eagerly(f: Callable, tensors: list[Any], kwargs: dict[str, Any]) -> Any
     return rebuilt(out, iter(results))
 
 
-def _fitted(gradient: Any, value: Any) -> Tensor:
-    """The gradient as a tensor, broadcast to the shape of the value."""
+def _fitted(gradient: Any, value: Any) -> Any:
+    """The gradient as a tensor, broadcast to the shape of the value. Rows remain rows."""
+    if isinstance(gradient, IndexedSlices):
+        return IndexedSlices(gradient.values, gradient.indices, list(value.shape))
     tensor = convert_to_tensor(gradient)
     if tensor._value.shape == value.shape:
         return tensor
@@ -381,5 +383,7 @@ def _check(grad_fn: Callable, variables: list[Any]) -> None:
 def _cotangent(gradient: Any, value: Any) -> Any:
     if gradient is None or not _is_inexact(value):
         return zero(value)
+    if isinstance(gradient, IndexedSlices):
+        gradient = _fitted(gradient, value)._as_tensor()
     array = gradient._value if isinstance(gradient, Tensor) else jnp.asarray(gradient)
     return jnp.broadcast_to(array, value.shape).astype(value.dtype)

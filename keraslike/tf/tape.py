@@ -382,7 +382,7 @@ class GradientTape(Recorder):
             elif any(g is not None for g in given):
                 for x, g in zip(node.inputs, node.pull(given)):
                     if g is not None and id(x) in needed:
-                        add(x, g)
+                        add(x, g if by_rows else _whole(g))
         hidden = set(map(id, found)) & set(map(id, targets)) - followed
         for lost in self._lost(targets, hidden):
             grads.pop(lost, None)

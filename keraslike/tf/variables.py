@@ -409,12 +409,14 @@ class Variable(core.Variable, Dispatching, metaclass=_Kind):
         places, rows = _rows(self, delta)
         indexing.check_places("indices", delta.indices, self._raw_value.shape[0])
         with precision((self._raw_value,)):
-            value, at = self._raw_value, array_in(places)[..., 0]
+            # No gradient passes through assignments, and JAX has none of repeated products.
+            value, rows = jax.lax.stop_gradient((self._raw_value, array_in(rows)))
+            at = array_in(places)[..., 0]
             if how == "divide" and self.dtype.is_integer:
-                effects.checked(_refuse_zeros, array_in(rows))
-                divisors = jnp.ones_like(value).at[at].multiply(array_in(rows))
+                effects.checked(_refuse_zeros, rows)
+                divisors = jnp.ones_like(value).at[at].multiply(rows)
                 return self._put(Tensor(jax.lax.div(value, divisors)))
-            return self._put(Tensor(getattr(value.at[at], how)(array_in(rows))))
+            return self._put(Tensor(getattr(value.at[at], how)(rows)))
 
     def batch_scatter_update(
         self, sparse_delta: IndexedSlices, use_locking: Any = False, name: Any = None

@@ -226,3 +226,44 @@ def test_custom_gradients_of_complex_numbers_are_not_conjugated(decorate):
     again = tf.recompute_grad(lambda x: tf.abs(x * x * y))
     (found,) = of_complex(decorate(again), x)
     assert found == pytest.approx(4.472136 + 8.944272j)
+
+
+@pytest.mark.parametrize("decorate", [lambda f: f, tf.function], ids=["eager", "function"])
+def test_custom_gradients_may_be_rows(decorate):
+    @tf.custom_gradient
+    def look(table, places):
+        def grad(d):
+            return tf.IndexedSlices(2.0 * d, places, tf.shape(table)), None
+
+        return tf.gather(table, places), grad
+
+    v = tf.Variable([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+
+    @decorate
+    def gradient():
+        with tf.GradientTape() as tape:
+            y = look(v, tf.constant([0, 2, 2])) ** 2
+        return tf.convert_to_tensor(tape.gradient(y, v))
+
+    assert gradient().numpy().tolist() == [[4.0, 8.0], [0.0, 0.0], [40.0, 48.0]]
+    with tf.GradientTape() as tape:
+        y = look(v, tf.constant([0, 2, 2])) ** 2
+    rows = tape.gradient(y, v)
+    assert rows.indices.numpy().tolist() == [0, 2, 2]
+    assert rows.values.numpy().tolist() == [[4.0, 8.0], [20.0, 24.0], [20.0, 24.0]]
+
+
+def test_no_gradient_passes_through_products_of_rows():
+    v = tf.Variable([1.0, 2.0])
+
+    @tf.function
+    def scaled(x):
+        v.scatter_mul(tf.IndexedSlices([x, x], [0, 0]))
+        return v * x
+
+    x = tf.constant(3.0)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = scaled(x)
+    assert y.numpy().tolist() == [27.0, 6.0]
+    assert [float(tape.gradient(y, x))] == [11.0]
