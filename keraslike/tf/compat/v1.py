@@ -222,7 +222,11 @@ def _initializer(name: str, of_list: bool = False) -> Any:
 
     made = function_of_list if of_list else function
     made.__name__ = made.__qualname__ = name
-    made.__doc__ = f"`tf.compat.v1.{name}`: None, since objects are initialized when created."
+    made.__doc__ = f"""Nothing, since variables and tables are initialized when they are created.
+
+    >>> tf.compat.v1.{name}({"[]" if of_list else ""}) is None
+    True
+    """
     return made
 
 
