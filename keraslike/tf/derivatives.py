@@ -19,7 +19,7 @@ from keraslike import ops
 from keraslike.ops.wrap import array, operand
 
 
-def _differentiated(derivative: Callable) -> Callable:
+def differentiated(derivative: Callable) -> Callable:
     """A decorator that defines the derivative `derivative(out, x, tangent, y, tangent)`."""
 
     def decorate(function: Callable) -> Callable:
@@ -37,7 +37,7 @@ def _differentiated(derivative: Callable) -> Callable:
     return decorate
 
 
-@_differentiated(lambda out, x, t: t * jnp.sign(x))
+@differentiated(lambda out, x, t: t * jnp.sign(x))
 def _real_abs(x: Any) -> Any:
     return jnp.abs(x)
 
@@ -52,7 +52,7 @@ def absolute(x: Any) -> Any:
 # is not linear, so the product is a primitive of its own, whose transpose is `guarded`.
 
 
-@_differentiated(lambda out, c, t, slope, s: t * slope + c * s)
+@differentiated(lambda out, c, t, slope, s: t * slope + c * s)
 def guarded(c: Any, slope: Any) -> Any:
     """`c * slope`, and 0 where `c` is 0."""
     return jnp.where(c == 0, jnp.zeros((), c.dtype), c * slope)
@@ -75,7 +75,7 @@ ad.defbilinear(_sloped, lambda c, t, slope: guarded(c, slope), lambda c, t, slop
 batching.primitive_batchers[_sloped] = _batched
 
 
-@_differentiated(lambda out, x, t: t / jnp.sinh(out))
+@differentiated(lambda out, x, t: t / jnp.sinh(out))
 def _complex_acosh(x: Any) -> Any:
     return jnp.arccosh(x)
 
@@ -88,7 +88,7 @@ def acosh(x: Any) -> Any:
 def _by_slope(function: Callable, slope: Callable[[Any], Any]) -> Callable:
     """A function with the slope `slope(result)`."""
 
-    @_differentiated(lambda out, x, t: _sloped.bind(t, slope(out)))
+    @differentiated(lambda out, x, t: _sloped.bind(t, slope(out)))
     def of_inexact(x: Any) -> Any:
         return function(x)
 
@@ -105,12 +105,13 @@ _ROOTS: dict[str, tuple[Callable, Callable[[Any], Any]]] = {
     "rsqrt": (jax.lax.rsqrt, lambda y: -0.5 * y * y * y),
     "reciprocal": (jnp.reciprocal, lambda y: -y * y),
 }
-sqrt = _by_slope(*_ROOTS["sqrt"])
+_WITH_SLOPES = {name: _by_slope(*root) for name, root in _ROOTS.items()}
+sqrt = _WITH_SLOPES["sqrt"]
 
 
 def _two(function: Callable, derivative: Callable) -> Callable:
     """A function of two arrays, or numbers, that broadcast against each other."""
-    of_arrays = _differentiated(derivative)(function)
+    of_arrays = differentiated(derivative)(function)
 
     def of_two(x: Any, y: Any) -> Any:
         dtype = jnp.result_type(x, y)
@@ -163,9 +164,7 @@ xdivy = _two(
 )
 
 
-@_differentiated(
-    lambda out, x, t, low, s, high, u: jnp.where(x < low, s, jnp.where(x > high, u, t))
-)
+@differentiated(lambda out, x, t, low, s, high, u: jnp.where(x < low, s, jnp.where(x > high, u, t)))
 def _clip(x: Any, low: Any, high: Any) -> Any:
     return jnp.maximum(jnp.minimum(x, high), low)
 
@@ -185,7 +184,7 @@ def clip(x: Any, low: Any, high: Any) -> Any:
 
 
 # A product, where JAX uses a select: so an infinite gradient (of a root at 0) is nan at the kink.
-@_differentiated(lambda out, x, t: t * _step(x))
+@differentiated(lambda out, x, t: t * _step(x))
 def relu(x: Any) -> Any:
     """The positive part.
 
@@ -195,7 +194,7 @@ def relu(x: Any) -> Any:
     return jnp.maximum(x, 0)
 
 
-@_differentiated(lambda out, x, t: t * (_step(x) * _step(6 - x)))
+@differentiated(lambda out, x, t: t * (_step(x) * _step(6 - x)))
 def relu6(x: Any) -> Any:
     """The positive part, at most 6.
 
@@ -210,12 +209,12 @@ def leaky_relu(x: Any, slope: float = 0.2) -> Any:
     return _leaky_relu(x, slope)
 
 
-@_differentiated(lambda out, x, t, slope, s: t * (jnp.where(x > 0, 1, slope) + _zero_by(x)))
+@differentiated(lambda out, x, t, slope, s: t * (jnp.where(x > 0, 1, slope) + _zero_by(x)))
 def _leaky_relu(x: Any, slope: Any) -> Any:
     return jnp.where(x > 0, x, x * slope)
 
 
-@_differentiated(lambda out, x, t: t * jnp.where(out < 0, out + 1, 1))
+@differentiated(lambda out, x, t: t * jnp.where(out < 0, out + 1, 1))
 def elu(x: Any) -> Any:
     """`x` where it is positive, `exp(x) - 1` elsewhere.
 
@@ -228,7 +227,7 @@ def elu(x: Any) -> Any:
 _SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.7580993408473766
 
 
-@_differentiated(lambda out, x, t: t * jnp.where(out < 0, out + _SELU_ALPHA, _SELU_SCALE))
+@differentiated(lambda out, x, t: t * jnp.where(out < 0, out + _SELU_ALPHA, _SELU_SCALE))
 def selu(x: Any) -> Any:
     """A scaled `elu`.
 
@@ -257,7 +256,7 @@ def softmax_loss(y: Any, z: Any, axis: int = -1) -> Any:
     """The cross-entropy of `y` and `softmax(z)`. Its gradient with respect to `z` is
     `softmax(z) - y`, which is exact if `y` sums to 1."""
 
-    @_differentiated(
+    @differentiated(
         lambda out, y, t, z, s: (
             jnp.sum((jax.nn.softmax(z, axis) - y) * s, axis)
             - jnp.sum(jax.nn.log_softmax(z, axis) * t, axis)
@@ -500,7 +499,7 @@ def _categorical(target: Any, output: Any, from_logits: bool = False, axis: int 
 CHOICES: dict[Callable, Callable] = {
     _plain(name): function
     for name, function in {
-        **{name: _by_slope(*root) for name, root in _ROOTS.items()},
+        **_WITH_SLOPES,
         "std": lambda x, axis=None, keepdims=False: sqrt(_plain("var")(x, axis, keepdims)),
         "abs": lambda x: absolute(array(x)),
         "arccosh": lambda x: acosh(array(x)),

@@ -11,7 +11,7 @@ import numpy as np
 from jax.scipy import special
 
 from keraslike.tf import documentation, table
-from keraslike.tf.derivatives import _differentiated
+from keraslike.tf.derivatives import differentiated
 from keraslike.tf.operation import operation
 
 
@@ -77,7 +77,7 @@ _FUNCTIONS: dict[str, tuple[Callable, Callable]] = {
 
 
 def _with_slope(function: Callable, slope: Callable) -> Callable:
-    @_differentiated(lambda y, x, t: t * slope(y, x).astype(x.dtype))
+    @differentiated(lambda y, x, t: t * slope(y, x).astype(x.dtype))
     def of_array(x: Any) -> Any:
         return function(x)
 

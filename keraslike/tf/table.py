@@ -314,7 +314,7 @@ def _next_after(x: Any, towards: Any) -> Any:
     return derivatives.nextafter(x, towards)
 
 
-@derivatives._differentiated(lambda out, x, t: t * special.i1(x))
+@derivatives.differentiated(lambda out, x, t: t * special.i1(x))
 def _bessel_i0(x: Any) -> Any:
     return special.i0(x)  # of which JAX's slope at 0 is 1
 

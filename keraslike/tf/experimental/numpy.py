@@ -193,11 +193,14 @@ def _is_infinite(sign: int) -> Callable:
     return of_sign
 
 
+_larger = of_two(*_OF_TWO["maximum"])
+
+
 def _maximum(x1: Any, x2: Any) -> Any:
     # As in TensorFlow, the maximum with the number 0 has the gradient of `relu`.
     if type(x2) in (int, float) and x2 == 0 and isinstance(x1, Tensor) and x1.dtype.is_floating:
         return call(derivatives.relu, x1)
-    return of_two(*_OF_TWO["maximum"])(x1, x2)
+    return _larger(x1, x2)
 
 
 def _signbit(x: Any) -> Any:
