@@ -16,18 +16,25 @@ os.environ.setdefault("XLA_FLAGS", quick.FLAGS)
 
 collect_ignore_glob = ["types/samples/*"]  # programs for a type checker
 
-_programs = pytest.StashKey[tempfile.TemporaryDirectory]()
+
+def _folder_of_programs():
+    """Gives this run a folder for compiled programs, which the workers of pytest-xdist and all
+    other processes that tests start share: a model and its copies in files are one program, and
+    compiling is what takes the time. A conftest.py further down may import jax, which reads the
+    variables then."""
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:  # a worker's, or the user's own
+        return None
+    folder = tempfile.TemporaryDirectory(prefix="keraslike-tests-")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = folder.name
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+    return folder
+
+
+_programs = _folder_of_programs()
 
 
 def pytest_configure(config):
-    """Gives this run a folder for compiled programs, which the workers of pytest-xdist and all
-    other processes that tests start share: a model and its copies in files are one program, and
-    compiling is what takes the time."""
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # a worker's, or the user's own
-        config.stash[_programs] = tempfile.TemporaryDirectory(prefix="keraslike-tests-")
-        os.environ["JAX_COMPILATION_CACHE_DIR"] = config.stash[_programs].name
-        os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
-        os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
     if hasattr(config, "workerinput") or not getattr(config.option, "numprocesses", None):
         _set_up()
 
@@ -68,8 +75,8 @@ def _share_contexts():
 
 
 def pytest_unconfigure(config):
-    if folder := config.stash.get(_programs, None):
-        folder.cleanup()
+    if _programs is not None:
+        _programs.cleanup()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 import keraslike as keras
 
-from .conftest import BATCH, X, Y, assert_same, next_epoch, predictions
+from .conftest import BATCH, FORMATS, THESE, THOSE, X, Y, assert_same, next_epoch, predictions
 from .test_1_losses import HuberLoss, create_huber, huber_fn, make
 from .test_3_functions import CUSTOM as FUNCTIONS
 from .test_3_functions import make as make_functions
@@ -27,16 +27,16 @@ CUSTOM = {"HuberLoss": HuberLoss, "HuberMetric": HuberMetric, **FUNCTIONS, **LAY
 
 
 @pytest.mark.parametrize(
-    "loss, custom_objects",
+    "loss, custom_objects, formats",
     [
-        (huber_fn, {"huber_fn": huber_fn}),
-        (create_huber(2.0), {"huber_fn": create_huber(2.0)}),
-        (HuberLoss(2.0), {"HuberLoss": HuberLoss}),
+        (huber_fn, {"huber_fn": huber_fn}, THESE),
+        (create_huber(2.0), {"huber_fn": create_huber(2.0)}, THOSE),
+        (HuberLoss(2.0), {"HuberLoss": HuberLoss}, FORMATS),
     ],
     ids=["function", "closure", "class"],
 )
-def test_round_trip(round_trip, loss, custom_objects):
-    _, copies = round_trip(lambda: make(loss, ["mae"]), custom_objects)
+def test_round_trip(round_trip, loss, custom_objects, formats):
+    _, copies = round_trip(lambda: make(loss, ["mae"]), custom_objects, formats=formats)
     if isinstance(loss, HuberLoss):
         assert [again.loss.threshold for again in copies] == [2.0] * len(copies)
 

@@ -7,6 +7,8 @@ import pytest
 
 import keraslike as keras
 
+from .conftest import FORMATS, THESE, THOSE
+
 pytestmark = pytest.mark.slow
 
 
@@ -114,9 +116,11 @@ def make(arguments):
     return model
 
 
-@pytest.mark.parametrize("arguments", [FUNCTIONS, OBJECTS], ids=["functions", "classes"])
-def test_round_trip(round_trip, arguments):
-    _, copies = round_trip(lambda: make(arguments), CUSTOM)
+@pytest.mark.parametrize(
+    "arguments, formats", [(FUNCTIONS, THOSE), (OBJECTS, FORMATS)], ids=["functions", "classes"]
+)
+def test_round_trip(round_trip, arguments, formats):
+    _, copies = round_trip(lambda: make(arguments), CUSTOM, formats=formats)
     if arguments is OBJECTS:
         for again in copies:
             assert again.layers[0].kernel_regularizer.factor == 0.01
@@ -219,8 +223,8 @@ def convolution():
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("build", [embedding, convolution])
-def test_on_other_layers(round_trip, data, build):
+@pytest.mark.parametrize("build, formats", [(embedding, THOSE), (convolution, THESE)])
+def test_on_other_layers(round_trip, data, build, formats):
     x, y = data
     if build is embedding:
         x = np.clip(np.floor(x * 2 + 2), 0, 4).astype("int32")
@@ -231,7 +235,7 @@ def test_on_other_layers(round_trip, data, build):
         return model
 
     custom = {**CUSTOM, "keyword_initializer": keyword_initializer}
-    model, copies = round_trip(make, custom, x, y)
+    model, copies = round_trip(make, custom, x, y, formats)
     penalties = {embedding: 3, convolution: 2}[build]
     for m in (model, *copies):
         constrained = [v for v in m.weights if v.constraint is not None]

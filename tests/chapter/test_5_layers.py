@@ -7,6 +7,8 @@ import pytest
 
 import keraslike as keras
 
+from .conftest import FORMATS, THESE, THOSE
+
 pytestmark = pytest.mark.slow
 
 
@@ -110,14 +112,22 @@ def with_layers_as_activations():
     )
 
 
-@pytest.mark.parametrize("build", [sequential, functional, subclassed, with_layers_as_activations])
-def test_round_trip(round_trip, build):
+@pytest.mark.parametrize(
+    "build, formats",
+    [
+        (sequential, THESE),
+        (functional, THOSE),
+        (subclassed, FORMATS),
+        (with_layers_as_activations, THESE),
+    ],
+)
+def test_round_trip(round_trip, build, formats):
     def make():
         model = build()
         model.compile(loss="mse", optimizer="nadam")
         return model
 
-    round_trip(make, CUSTOM)
+    round_trip(make, CUSTOM, formats=formats)
 
 
 def test_round_trip_with_several_inputs_and_outputs(round_trip, data):

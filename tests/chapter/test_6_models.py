@@ -7,6 +7,8 @@ import pytest
 
 import keraslike as keras
 
+from .conftest import FORMATS, THESE, THOSE
+
 pytestmark = pytest.mark.slow
 
 
@@ -117,14 +119,23 @@ MODELS = {
 }
 
 
-@pytest.mark.parametrize("build", MODELS)
-def test_round_trip(round_trip, build):
+@pytest.mark.parametrize(
+    "build, formats",
+    [
+        ("residual", THOSE),
+        ("configured", FORMATS),
+        ("sequential", THESE),
+        ("functional", THOSE),
+        ("nested", THESE),
+    ],
+)
+def test_round_trip(round_trip, build, formats):
     def make():
         model = MODELS[build]()
         model.compile(loss="mse", optimizer=keras.optimizers.Nadam(0.003))
         return model
 
-    model, copies = round_trip(make, CUSTOM)
+    model, copies = round_trip(make, CUSTOM, formats=formats)
     for again in copies:
         assert len(again.weights) == len({id(v) for v in again.weights}) == len(model.weights)
         if build == "configured":

@@ -6,6 +6,8 @@ import pytest
 
 import keraslike as keras
 
+from .conftest import THESE, THOSE
+
 pytestmark = pytest.mark.slow
 
 
@@ -69,9 +71,9 @@ def compiled(cls=ReconstructingRegressor):
     return model
 
 
-@pytest.mark.parametrize("cls", [ReconstructingRegressor, Monitored])
-def test_round_trip(round_trip, cls):
-    _, copies = round_trip(lambda: compiled(cls), CUSTOM)
+@pytest.mark.parametrize("cls, formats", [(ReconstructingRegressor, THESE), (Monitored, THOSE)])
+def test_round_trip(round_trip, cls, formats):
+    _, copies = round_trip(lambda: compiled(cls), CUSTOM, formats=formats)
     assert all(again.reconstruct.kernel.shape == (30, 8) for again in copies)
 
 

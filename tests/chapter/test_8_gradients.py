@@ -7,6 +7,8 @@ import pytest
 
 import keraslike as keras
 
+from .conftest import THESE, THOSE
+
 pytestmark = pytest.mark.slow
 
 
@@ -119,8 +121,10 @@ def better_loss(y_true, y_pred):
     return my_better_softplus(jnp.abs(y_true - y_pred))
 
 
-@pytest.mark.parametrize("place", ["activation", "vjp", "layer", "loss"])
-def test_round_trip(round_trip, place):
+@pytest.mark.parametrize(
+    "place, formats", [("activation", THESE), ("vjp", THOSE), ("layer", THESE), ("loss", THOSE)]
+)
+def test_round_trip(round_trip, place, formats):
     def make():
         activations = {"activation": my_better_softplus, "vjp": vjp_softplus}
         hidden = keras.layers.Dense(16, activation=activations.get(place, "elu"))
@@ -136,4 +140,4 @@ def test_round_trip(round_trip, place):
         return model
 
     custom = [my_better_softplus, vjp_softplus, better_loss, Better]
-    round_trip(make, {f.__name__: f for f in custom})
+    round_trip(make, {f.__name__: f for f in custom}, formats=formats)
