@@ -141,8 +141,10 @@ def test_values_are_keras_s(name, data, arguments, weighted):
         theirs.update_state(*data[0])
         theirs.reset_state()
     state = [v.value for v in theirs.variables]
-    for y_true, y_pred in data:
-        weights = np.arange(len(y_true), dtype="float32") if weighted else None
+    if weighted:  # both of one size, which is one program
+        data = [data[0], (data[0][0][::-1], data[0][1])]
+    for number, (y_true, y_pred) in enumerate(data):
+        weights = np.arange(len(y_true), dtype="float32") + number if weighted else None
         if weighted and name == "RootMeanSquaredError":
             assert ours.update_state(y_true, y_pred, sample_weight=weights) is None
         else:

@@ -569,13 +569,20 @@ def test_convolutions_with_windows_larger_than_the_image(size, window, strides, 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int8", "uint8", "bool"])
 def test_places_of_extremes(name: str, dtype: str) -> None:
     # Of 40 values, few of which differ, so that the first of equal ones counts.
-    for shape, axis in (((5, 40), 1), ((40, 3), 0), ((2, 3, 40), -1), ((2, 20), None)):
-        x = (normal(shape, 0) * 3).astype("int8").astype(dtype)
-        for keepdims in (False, True):
-            ours = getattr(ops, name)(x, axis, keepdims)
-            expected = getattr(jnp, name)(x, axis, keepdims=keepdims)
-            assert ours.dtype == expected.dtype
-            np.testing.assert_array_equal(ours, expected)
+    shapes = {(5, 40): 1, (40, 3): 0, (2, 3, 40): -1, (2, 20): None}
+    arrays = {s: (normal(s, 0) * 3).astype("int8").astype(dtype) for s in shapes}
+
+    @functools.partial(jax.jit, static_argnums=0)  # one program for all
+    def found(module: Any, arrays: dict) -> list:
+        function = getattr(module, name)
+        axes = [(arrays[s], axis) for s, axis in shapes.items()]
+        return [function(x, axis, keepdims=k) for x, axis in axes for k in (False, True)]
+
+    expected = found(jnp, arrays)
+    by_itself = getattr(ops, name)(arrays[5, 40], 1)
+    for a, b in zip([by_itself, *found(ops, arrays)], [expected[0], *expected], strict=True):
+        assert a.dtype == b.dtype
+        np.testing.assert_array_equal(a, b)
 
 
 def test_places_of_extremes_of_nan_and_of_infinities() -> None:

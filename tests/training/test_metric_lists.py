@@ -15,6 +15,7 @@ rng = np.random.default_rng(0)
 X = rng.normal(size=(40, 4)).astype("float32")
 Y = (X[:, :1] - X[:, 1:2]).astype("float32")
 W = rng.uniform(0.5, 2.0, size=40).astype("float32")
+BATCH = 20  # a last batch of another size is another program to compile
 
 
 def one_output(k, cls=None):
@@ -98,7 +99,7 @@ def results_of(k, weights, make, arguments, again=()):
     weights = model.get_weights()
     model.compile(optimizer="sgd", **arguments)
     for more in again:
-        model.evaluate(X, Y, verbose=0)
+        model.evaluate(X, Y, BATCH, verbose=0)
         model.compile(optimizer="adam", **more)
     outputs = arguments["loss"]
     if isinstance(outputs, dict):
@@ -108,16 +109,19 @@ def results_of(k, weights, make, arguments, again=()):
     else:
         y, w = Y, W
     history = model.fit(
-        X, y, sample_weight=w, epochs=2, shuffle=False, verbose=0, validation_data=(X, y, w)
-    ).history
+        X, y, sample_weight=w, epochs=2, shuffle=False, verbose=0, validation_data=(X, y, w),
+        batch_size=BATCH,
+    ).history  # fmt: skip
     model.reset_metrics()
     return weights, {
         "names": [m.name for m in model.metrics],
         "output_names": list(model.output_names),
         "metrics_names": model.metrics_names,
         "history": list(history.items()),
-        "evaluate": model.evaluate(X, y, sample_weight=w, verbose=0),
-        "by name": list(model.evaluate(X, y, sample_weight=w, verbose=0, return_dict=True).items()),
+        "evaluate": model.evaluate(X, y, BATCH, sample_weight=w, verbose=0),
+        "by name": list(
+            model.evaluate(X, y, BATCH, sample_weight=w, verbose=0, return_dict=True).items()
+        ),
         "variables": [v.name for v in model.metrics_variables],
     }
 

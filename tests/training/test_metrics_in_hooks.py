@@ -49,7 +49,7 @@ def history(library, hook, at, act):
 
 ACTIONS = {
     "reset": lambda model, logs: model.reset_metrics(),
-    "evaluate": lambda model, logs: model.evaluate(X, Y, verbose=0),
+    "evaluate": lambda model, logs: model.evaluate(X, Y, batch_size=2, verbose=0),
     "add": lambda model, logs: logs is None or logs.update(extra=1.5),
     "clear": lambda model, logs: logs is None or logs.clear(),
 }
