@@ -89,6 +89,8 @@ class _State(threading.local):
         self.replicas: str | None = None  # The mapped axis of `tf.distribute`.
         # The functions of `tf.variable_creator_scope`, the innermost last.
         self.creators: tuple[Any, ...] = ()
+        # 64-bit dtypes are enabled for a layer, loss, metric or model that computes in float64.
+        self.in_float64 = False
         self.plain = False  # Calls run op by op, as `run_eagerly` requests.
         self.dispatching = False  # A program is being dispatched; nothing may be traced meanwhile.
 

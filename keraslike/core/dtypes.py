@@ -7,6 +7,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from keraslike.core import precision
+
 _floatx = "float32"
 _epsilon = 1e-7
 
@@ -34,6 +36,7 @@ def set_floatx(value: str) -> None:
             f"floatx must be float16, bfloat16, float32 or float64. Received: {value!r}"
         )
     _floatx = str(value)
+    precision.ask(_floatx)
 
 
 def epsilon() -> float:

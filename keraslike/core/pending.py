@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from keraslike.core import context, dtypes, host
+from keraslike.core import context, dtypes, host, precision
 from keraslike.core.context import state
 from keraslike.core.jax_internals import outside_of_traces
 
@@ -37,6 +37,7 @@ class Pending:
             outside_of_traces(),
             context.using(allowance=None, symbolic=False, tapes=()),
             jax.default_device(None),
+            precision.of_dtype(self.dtype),
         ):
             return initial_value(self._initializer, self.shape, self.dtype)
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import jax.numpy as jnp
 
-from keraslike.core import registry, serialization, session
+from keraslike.core import precision, registry, serialization, session
 from keraslike.core.dtypes import floatx, is_float, standardize_dtype
 from keraslike.core.path_map import PathMap
 
@@ -44,6 +44,7 @@ class DTypePolicy:
             return
         try:
             self.compute_dtype = self.variable_dtype = standardize_dtype(name)
+            precision.ask(self.compute_dtype)
         except ValueError:
             raise ValueError(
                 f"Invalid dtype: {name!r}. Cannot convert it to a DTypePolicy: expected "

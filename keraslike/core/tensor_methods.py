@@ -35,8 +35,8 @@ _known: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
 def with_tensors(function: Callable, code: Any, owner: Any = None) -> Callable:
     """The function, called with tensors in the place of arrays if its code takes them.
 
-    So is every function where 64-bit dtypes are enabled for one of its arguments: operators of
-    tensors convert numpy's numbers of 64 bits as in TensorFlow, and those of arrays would give
+    So is every function where 64-bit dtypes are enabled for one of its arguments alone: operators
+    of tensors convert numpy's numbers of 64 bits as in TensorFlow, and those of arrays would give
     results of 64 bits.
 
     Args:
@@ -46,9 +46,10 @@ def with_tensors(function: Callable, code: Any, owner: Any = None) -> Callable:
     """
     if owner is not None and owner._gives_boxes and context.trace_state_clean():
         function = _leaving_tensors(function, owner)
-    wide = jax.config.jax_enable_x64  # type: ignore[attr-defined]
+    wide = jax.config.jax_enable_x64 and not jax.config.read("jax_enable_x64")  # type: ignore
+    for_argument = wide and not context.state.in_float64
     if BoxedResults.box is None or not (
-        wide or _takes_tensors(code) or (owner is not None and _holds_takers(owner))
+        for_argument or _takes_tensors(code) or (owner is not None and _holds_takers(owner))
     ):
         return function
     return lambda *args, **kwargs: unbox(function(*boxed(args), **boxed(kwargs)))

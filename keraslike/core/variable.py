@@ -15,12 +15,20 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from keraslike.core import context, dtypes, flax_internals, host, operators, serialization
+from keraslike.core import (
+    assignment,
+    context,
+    dtypes,
+    flax_internals,
+    host,
+    operators,
+    precision,
+    serialization,
+)
 from keraslike.core.annotations import checked
 from keraslike.core.arguments import one_of
 from keraslike.core.boxed import Refusal, boxed_if_asked, boxes_result, is_recorded, refuse_recorded
 from keraslike.core.context import OUTSIDE, state
-from keraslike.core.errors import InvalidArgument
 from keraslike.core.guards import guard_of, updating
 from keraslike.core.pending import Pending, array_of, drawing, initial_value, pending_value
 from keraslike.core.pickling import picklable
@@ -52,14 +60,6 @@ def spec_of(variable: Any) -> Any:
     """An object with the shape and dtype of a Variable's value; a pending value is not computed for
     it."""
     return variable._spec if isinstance(variable, Variable) else variable._raw_value
-
-
-# Kinds of numbers from the narrowest to the widest: a cast to a narrower kind loses values.
-_KINDS = (jnp.bool_, jnp.integer, jnp.floating, jnp.complexfloating)
-
-
-def _kind(dtype: Any) -> int:
-    return next((i for i, kind in enumerate(_KINDS) if jnp.issubdtype(dtype, kind)), len(_KINDS))
 
 
 class _Leaf(nnx.Variable):
@@ -421,7 +421,7 @@ class Variable(_Leaf):
         if isinstance(value, nnx.Variable):
             value = value.get_value()
         if not isinstance(value, jax.Array) or value.dtype != raw.dtype:
-            value = self._cast(value)
+            value = assignment.cast(value, self)
         if value.shape != raw.shape:
             raise ValueError(
                 f"Variable '{self.path}' has shape {tuple(raw.shape)}; "
@@ -434,37 +434,6 @@ class Variable(_Leaf):
         flax_internals.check_can_update(self, value)
         object.__setattr__(self, "_raw_value", value)
 
-    def _cast(self, value: Any) -> jax.Array:
-        dtype = self._spec.dtype
-        given = self._converted(value)
-        if _kind(given.dtype) > _kind(dtype) and not self._is_exact(given):
-            raise TypeError(
-                f"Variable '{self.path}' has dtype {dtype}; a value of dtype {given.dtype} "
-                "would lose information. Cast it explicitly if that is intended."
-            )
-        return given.astype(dtype)
-
-    def _is_exact(self, given: Any) -> bool:
-        """Whether all values of a real array exist in the Variable's dtype. In a trace they are
-        unknown, and the array is cast, as in Keras."""
-        if jnp.iscomplexobj(given):
-            return False
-        return isinstance(given, jax.core.Tracer) or bool(
-            jnp.all(given.astype(self._spec.dtype) == given)
-        )
-
-    def _converted(self, value: Any) -> Any:
-        """The array made of a value; raises InvalidArgument for a value that holds no numbers."""
-        try:
-            return host.asarray(value)
-        except (TypeError, ValueError) as e:
-            if hasattr(value, "dtype") or hasattr(value, "__jax_array__"):
-                raise  # That error is more specific.
-            raise InvalidArgument(
-                f"Variable '{self.path}' takes numbers of shape {self.shape}. "
-                f"Received: value={value!r}"
-            ) from e
-
     def assign_add(self, value: Any) -> jax.Array:
         """Adds to the value; returns the new value."""
         return self._updated(operator.add, value)
@@ -475,8 +444,8 @@ class Variable(_Leaf):
 
     def _updated(self, update: Callable, value: Any) -> jax.Array:
         known = isinstance(value, (int, float, complex, jax.Array, nnx.Variable))
-        operand = array_of(value if known else self._converted(value))
-        with updating:
+        with updating, precision.of_dtype(self._spec.dtype):
+            operand = array_of(value if known else assignment.converted(value, self))
             return self.assign(update(self._raw_value, operand))
 
     def numpy(self) -> np.ndarray:

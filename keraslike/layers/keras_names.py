@@ -12,6 +12,7 @@ from keraslike import ops, random
 from keraslike.core import base, context
 from keraslike.core.errors import InvalidArgument
 from keraslike.core.variable import Param, Variable
+from keraslike.layers.shapes import kinds_of
 
 INHERITED = frozenset({"training"})
 
@@ -111,6 +112,10 @@ class KerasNames:
     # The shapes and dtypes of the arguments of the first call, once there was one.
     _called: Any = False
     _call_context_args = INHERITED  # The arguments that nested calls inherit.
+
+    def _note_called(self, args: tuple) -> None:
+        if not self._called:
+            self._called = tuple(map(kinds_of, args)) or True
 
     def _register_call_context_args(self: Any, *names: str) -> None:
         """Registers arguments, besides `training`, for inheritance: nested calls of layers that

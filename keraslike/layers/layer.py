@@ -23,6 +23,7 @@ from keraslike.core import (
     naming,
     operation,
     policies,
+    precision,
     remat,
     serialization,
     sparsity,
@@ -43,7 +44,7 @@ from keraslike.layers.input_spec import check_inputs
 from keraslike.layers.layer_building import LayerBuilding, guard_build
 from keraslike.layers.layer_state import LayerState
 from keraslike.layers.masks_and_losses import MasksAndLosses
-from keraslike.layers.shapes import given_shapes, kinds_of
+from keraslike.layers.shapes import given_shapes
 from keraslike.layers.signatures import call_names, call_takes, parameters_of
 from keraslike.layers.symbolic_calls import SymbolicCalls
 from keraslike.quantizers.configs import validate_and_resolve_config
@@ -324,6 +325,9 @@ class Layer(
     @handled
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
+            if precision.needed(self):
+                with precision.in_float64():
+                    return self(*args, **kwargs)
             dispatch = dispatcher(args, kwargs)
             if dispatch is not None and not symbolic.is_symbolic(args, kwargs):
                 return dispatch(self._call_as_layer, args, kwargs, owner=self)
@@ -423,10 +427,6 @@ class Layer(
         if passes or type(self).compute_mask is not Layer.compute_mask:
             self._set_masks(self._first_of(args, kwargs), outputs, previous)
         return outputs
-
-    def _note_called(self, args: tuple) -> None:
-        if not self._called:
-            self._called = tuple(map(kinds_of, args)) or True
 
     def rematerialized_call(self, layer_call: Callable, *args: Any, **kwargs: Any) -> Callable:
         """`layer_call`, wrapped as the `RematScope` that the layer was created in requires."""

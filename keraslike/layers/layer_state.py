@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from flax import nnx
 
-from keraslike.core import base, context, dtypes, host, lowering, rng, serialization
+from keraslike.core import base, context, dtypes, host, lowering, precision, rng, serialization
 from keraslike.core.annotations import checked
 from keraslike.core.arguments import boolean
 from keraslike.core.rng import SeedGenerator
@@ -136,6 +136,7 @@ class LayerState:
 
     # -- weights ------------------------------------------------------------------------------
 
+    @precision.kept
     @entry
     @keras_names.shape_first
     @checked
@@ -205,6 +206,9 @@ class LayerState:
                 f"Received: {what}. Create weights and layers in __init__(), build() or the "
                 "first call()."
             )
+
+    def _is_in_float64(self) -> bool:
+        return any(layer.compute_dtype == "float64" for layer in self._flatten_layers())
 
     @property
     def _sublayers(self) -> list[Any]:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from keraslike import ops
-from keraslike.core import context, dtypes, policies, serialization
+from keraslike.core import context, dtypes, policies, precision, serialization
 from keraslike.core.base import Object
 from keraslike.core.boxed import boxed_if_asked, dispatcher
 from keraslike.core.naming import auto_name, to_snake_case
@@ -67,6 +67,9 @@ class Loss(Object):
         """The dtype that targets and predictions are cast to."""
         return self._policy.compute_dtype if self._policy else dtypes.floatx()
 
+    def _is_in_float64(self) -> bool:
+        return self.dtype == "float64"
+
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """The values of the samples. Every subclass implements it."""
         raise NotImplementedError(f"{type(self).__name__} has no call(y_true, y_pred) method.")
@@ -83,6 +86,7 @@ class Loss(Object):
             shorten(error, self.call, args)
             raise
 
+    @precision.kept
     @compiled_if_repeated
     def _call_as_loss(self, y_true: Any, y_pred: Any, sample_weight: Any) -> jax.Array:
         mask = context.get_mask(y_pred)

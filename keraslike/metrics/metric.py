@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from keraslike import initializers
-from keraslike.core import base, context, dtypes, host, lowering, naming, policies
+from keraslike.core import base, context, dtypes, host, lowering, naming, policies, precision
 from keraslike.core.arguments import name_first
 from keraslike.core.boxed import boxes_result, unboxed
 from keraslike.core.repeated import compiled_if_repeated
@@ -55,14 +55,18 @@ class Metric(base.Object):
         policy = vars(self).get("_policy")
         return policy.compute_dtype if policy else dtypes.floatx()
 
+    def _is_in_float64(self) -> bool:
+        return self.dtype == "float64"
+
     _dtype = dtype  # the name that custom metrics written for Keras use
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "update_state" in vars(cls):
-            cls.update_state = unboxed(compiled_if_repeated(of_user(cls.update_state)))
+            compiled = compiled_if_repeated(of_user(cls.update_state))
+            cls.update_state = unboxed(precision.kept(compiled))
         if "result" in vars(cls):
-            cls.result = boxes_result(compiled_if_repeated(cls.result))
+            cls.result = boxes_result(precision.kept(compiled_if_repeated(cls.result)))
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, nnx.Variable) and "_added_weights" in vars(self):
@@ -74,6 +78,7 @@ class Metric(base.Object):
 
     # -- state --------------------------------------------------------------------------------
 
+    @precision.kept
     @name_first
     def add_variable(
         self,

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from keraslike.core import base, context, dtypes, lowering, registry
+from keraslike.core import base, context, dtypes, lowering, precision, registry
 from keraslike.core.annotations import checked
 from keraslike.core.arguments import require, warn_user
 from keraslike.core.boxed import boxed_if_asked, unbox, unboxed
@@ -308,6 +308,9 @@ class Optimizer(Stateful):
         self.apply([g for g, _ in pairs], [v for _, v in pairs])
         return self._iterations
 
+    def _is_in_float64(self) -> bool:
+        return any(spec_of(v).dtype == "float64" for v in self._trainable_variables)
+
     @unboxed
     def apply(
         self, grads: Iterable[Any], trainable_variables: Iterable[nnx.Variable] | None = None
@@ -325,6 +328,10 @@ class Optimizer(Stateful):
         if not grads:
             return
         variables = self._bound(grads, trainable_variables)
+        with precision.of(self):
+            self._apply(grads, variables)
+
+    def _apply(self, grads: list[Any], variables: list[Any]) -> None:
         grads, variables = with_gradients(grads, variables)
         # Each replica has the gradients of its part of the batch.
         if context.state.replicas is not None:

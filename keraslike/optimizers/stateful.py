@@ -7,7 +7,7 @@ from typing import Any
 
 from flax import nnx
 
-from keraslike.core import context
+from keraslike.core import context, precision
 from keraslike.core.base import Object
 from keraslike.core.variable import OptimizerState, Variable
 from keraslike.optimizers.state import dtype_of, is_overwritten, state_name
@@ -38,7 +38,8 @@ class Stateful(Object):
         shape: Any = None,
         layout: Any = None,
     ) -> Variable:
-        with context.using(names=(self.name,), boxes=self._gives_boxes or context.state.boxes):
+        boxes = self._gives_boxes or context.state.boxes
+        with context.using(names=(self.name,), boxes=boxes), precision.of_dtype(dtype):
             return OptimizerState(
                 value, shape, dtype, trainable=False, name=name, layout=layout, reference=of
             )

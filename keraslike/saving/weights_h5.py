@@ -25,7 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from keraslike.core import base, host, lowering, naming
+from keraslike.core import base, host, lowering, naming, precision
 from keraslike.core.arguments import warn_user
 from keraslike.core.rng import SeedGenerator
 from keraslike.core.tracebacks import is_ours
@@ -226,7 +226,8 @@ def assign(variable: nnx.Variable, value: Any, is_new: bool = False) -> None:
     if isinstance(value, jax.Array):
         array = value
     else:  # A new buffer, since a step may donate it.
-        array = host.put(value) if is_new or value.base is None else host.array(value)
+        with precision.of_dtype(raw.dtype):
+            array = host.put(value) if is_new or value.base is None else host.array(value)
     if isinstance(variable, Variable):
         variable.assign(array)
     elif is_key(raw):

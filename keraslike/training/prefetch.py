@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
 
+import jax
+
 from keraslike.core.iteration import Failed, attempted, tried
 
 _END = object()
@@ -42,10 +44,15 @@ class Ahead:
         self._failed: Failed | None = None  # An error that follows the items that were taken last.
         self._error: BaseException | None = None
         self._ended = False
+        self._wide = jax.config.jax_enable_x64  # type: ignore[attr-defined]  # of this thread
         self._thread = threading.Thread(target=self._work, name="keraslike-batches", daemon=True)
         self._thread.start()
 
     def _work(self) -> None:
+        with jax.enable_x64(self._wide):
+            self._fetch()
+
+    def _fetch(self) -> None:
         items = iter(self._items)
         prepare = attempted(self._prepare)
         try:

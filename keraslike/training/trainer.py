@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from keraslike.core import arguments, config, context, host, lowering
+from keraslike.core import arguments, config, context, host, lowering, precision
 from keraslike.core.annotations import checked
 from keraslike.core.arguments import fraction, verbosity, whole
 from keraslike.core.processes import any_of
@@ -55,6 +55,7 @@ class Trainer(Steps):
 
     # -- fit ----------------------------------------------------------------------------------
 
+    @precision.kept
     @checked
     def fit(
         self,
@@ -246,6 +247,7 @@ class Trainer(Steps):
 
     # -- evaluate and predict -----------------------------------------------------------------
 
+    @precision.kept
     @checked
     def evaluate(
         self,
@@ -298,6 +300,7 @@ class Trainer(Steps):
         events.on_test_end(dict(logs or {}))
         return logs
 
+    @precision.kept
     @handled
     def predict(
         self,
@@ -386,6 +389,7 @@ class Trainer(Steps):
 
     # -- single batches -----------------------------------------------------------------------
 
+    @precision.kept
     @checked
     def train_on_batch(
         self,
@@ -400,6 +404,7 @@ class Trainer(Steps):
         sample_weight = with_class_weights(sample_weight, y, class_weight)
         return self._on_batch("train", (x, y, sample_weight), return_dict)
 
+    @precision.kept
     @checked
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
@@ -408,6 +413,7 @@ class Trainer(Steps):
         self._need_compiled("test_on_batch")
         return self._on_batch("test", (x, y, sample_weight), return_dict)
 
+    @precision.kept
     @entry
     def predict_on_batch(self, x: Any) -> Any:
         """The model's outputs for one batch."""
