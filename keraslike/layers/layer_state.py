@@ -136,8 +136,8 @@ class LayerState:
 
     # -- weights ------------------------------------------------------------------------------
 
-    @precision.kept
     @entry
+    @precision.kept
     @keras_names.shape_first
     @checked
     def add_weight(

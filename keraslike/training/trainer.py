@@ -55,8 +55,8 @@ class Trainer(Steps):
 
     # -- fit ----------------------------------------------------------------------------------
 
-    @precision.kept
     @checked
+    @precision.kept
     def fit(
         self,
         x: Any = None,
@@ -247,8 +247,8 @@ class Trainer(Steps):
 
     # -- evaluate and predict -----------------------------------------------------------------
 
-    @precision.kept
     @checked
+    @precision.kept
     def evaluate(
         self,
         x: Any = None,
@@ -300,7 +300,6 @@ class Trainer(Steps):
         events.on_test_end(dict(logs or {}))
         return logs
 
-    @precision.kept
     @handled
     def predict(
         self,
@@ -314,11 +313,12 @@ class Trainer(Steps):
         try:
             if batch_size is not None or steps is not None:
                 _at_least_1(batch_size=batch_size, steps=steps)
-            if verbose == 0 and steps is None and callbacks is None:
-                outputs = self._predict_few(x, batch_size)
-                if outputs is not None:
-                    return outputs
-            return self._predict_all(x, batch_size, verbose, steps, callbacks)
+            with precision.of(self):
+                if verbose == 0 and steps is None and callbacks is None:
+                    outputs = self._predict_few(x, batch_size)
+                    if outputs is not None:
+                        return outputs
+                return self._predict_all(x, batch_size, verbose, steps, callbacks)
         except Exception as error:
             shorten(error)
             raise
@@ -389,8 +389,8 @@ class Trainer(Steps):
 
     # -- single batches -----------------------------------------------------------------------
 
-    @precision.kept
     @checked
+    @precision.kept
     def train_on_batch(
         self,
         x: Any,
@@ -404,8 +404,8 @@ class Trainer(Steps):
         sample_weight = with_class_weights(sample_weight, y, class_weight)
         return self._on_batch("train", (x, y, sample_weight), return_dict)
 
-    @precision.kept
     @checked
+    @precision.kept
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
@@ -413,8 +413,8 @@ class Trainer(Steps):
         self._need_compiled("test_on_batch")
         return self._on_batch("test", (x, y, sample_weight), return_dict)
 
-    @precision.kept
     @entry
+    @precision.kept
     def predict_on_batch(self, x: Any) -> Any:
         """The model's outputs for one batch."""
         batch = pack(to_arrays(x, "x"))
