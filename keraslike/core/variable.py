@@ -53,6 +53,11 @@ def every_variable() -> list[Variable]:
     return [v for v in found if isinstance(getattr(v, "_spec", None), (jax.Array, Pending))]
 
 
+def _is_array(content: Any) -> bool:
+    known = isinstance(content, (jax.Array, np.ndarray, Pending))
+    return known and not isinstance(content, jax.core.Tracer)
+
+
 _read_slot, _write_slot = flax_internals.read_value, flax_internals.write_value
 
 
@@ -315,8 +320,9 @@ class Variable(_Leaf):
             found = held.get(id(self))
             if found is not None:
                 return found.value
-            # jax makes copies of Variables that inner functions get, which belong to the trace.
-            if state.outsiders is not None and not isinstance(_read_slot(self), jax.core.Tracer):
+            # jax makes copies of Variables that inner functions get, which belong to the trace:
+            # they hold tracers, or whatever jax gives to each leaf of a structure.
+            if state.outsiders is not None and _is_array(_read_slot(self)):
                 state.outsiders.setdefault(id(self), (self, False))
         guard = guard_of(self)
         if guard is None:

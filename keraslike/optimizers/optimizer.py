@@ -308,9 +308,6 @@ class Optimizer(Stateful):
         self.apply([g for g, _ in pairs], [v for _, v in pairs])
         return self._iterations
 
-    def _is_in_float64(self) -> bool:
-        return any(spec_of(v).dtype == "float64" for v in self._trainable_variables)
-
     @unboxed
     def apply(
         self, grads: Iterable[Any], trainable_variables: Iterable[nnx.Variable] | None = None
@@ -329,10 +326,9 @@ class Optimizer(Stateful):
             return
         variables = self._bound(grads, trainable_variables)
         with precision.of(self):
-            self._apply(grads, variables)
+            self._apply(*with_gradients(grads, variables))
 
     def _apply(self, grads: list[Any], variables: list[Any]) -> None:
-        grads, variables = with_gradients(grads, variables)
         # Each replica has the gradients of its part of the batch.
         if context.state.replicas is not None:
             grads = [jax.lax.psum(g, context.state.replicas) for g in grads]
@@ -363,9 +359,8 @@ class Optimizer(Stateful):
 
     def _constrain(self, variables: list[Any]) -> None:
         for v in variables:
-            constraint = getattr(v, "constraint", None)
-            if constraint is not None and not is_overwritten(v):
-                write([v], [unbox(constraint(v._raw_value))])
+            if getattr(v, "constraint", None) is not None and not is_overwritten(v):
+                write([v], [unbox(v.constraint(v._raw_value))])
 
     def stateless_apply(
         self,
@@ -436,10 +431,7 @@ class Optimizer(Stateful):
             return
         if self.loss_scale_factor is not None:
             grads = [g / self.loss_scale_factor for g in grads]
-        if self.gradient_accumulation_steps:
-            self._accumulate(variables, grads, rate)
-        else:
-            self._update(variables, grads, rate)
+        (self._accumulate if steps else self._update)(variables, grads, rate)
         if self.use_ema:
             self._average()
         self._iterations.assign_add(1)

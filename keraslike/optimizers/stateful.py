@@ -44,6 +44,9 @@ class Stateful(Object):
                 value, shape, dtype, trainable=False, name=name, layout=layout, reference=of
             )
 
+    def _is_in_float64(self) -> bool:
+        return any(dtype_of(v) == "float64" for v in self._trainable_variables)
+
     def _zeros_like(self, variables: Sequence[Any], name: str) -> list[Variable]:
         return [
             self._state("zeros", state_name(v, i, name), dtype_of(v), of=v, shape=v.shape)

@@ -1043,3 +1043,29 @@ def test_the_config_of_a_layer_without_one_of_its_own_keeps_autocast():
     assert Plain(autocast=False).get_config()["autocast"] is False
     assert not Plain.from_config(Plain(autocast=False).get_config()).autocast
     assert layers.Dense.from_config(layers.Dense(2).get_config()).autocast
+
+
+@jax.custom_vjp
+def _scaled(weight, x):
+    return weight * x
+
+
+_scaled.defvjp(
+    lambda weight, x: (weight * x, (weight, x)),
+    lambda kept, g: (3 * (g * kept[1]).sum(0), g * kept[0]),  # Three times the gradient.
+)
+
+
+def test_a_weight_is_an_argument_of_jaxs_transformations():
+    class Scaled(layers.Layer):
+        def build(self, shape):
+            self.scale = self.add_weight(shape=shape[1:], initializer="ones")
+
+        def call(self, x):
+            slopes = jax.jacfwd(lambda scale: scale**2)(self.scale)  # 2 on the diagonal
+            return _scaled(self.scale, x) + jax.lax.stop_gradient(x @ slopes)
+
+    model, x = keraslike.Sequential([keraslike.Input((3,)), Scaled()]), np.ones((2, 3), "float32")
+    model.compile(keraslike.optimizers.SGD(0.1), lambda y, outputs: jnp.sum(outputs, axis=-1))
+    assert model.fit(x, x, verbose=0).history["loss"] == [9.0]
+    np.testing.assert_allclose(model.get_weights()[0], 1 - 0.1 * 3, rtol=1e-6)
