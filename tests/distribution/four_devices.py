@@ -58,7 +58,8 @@ def make(deep=False, steps_per_execution=1, **kwargs):
     return model
 
 
-def fit(model, x=X, y=Y, **kwargs):
+def fit(model, x=X[:16], y=Y[:16], **kwargs):
+    """With whole batches: one of another size is a second program to compile for each."""
     kwargs = {"batch_size": 8, "epochs": 1, "verbose": 0, **kwargs}
     return model.fit(x, y, **kwargs).history
 
@@ -91,7 +92,7 @@ def same(train, **kwargs):
 
 def fit_evaluate_and_predict_as_on_one_device():
     def train(model):
-        history = fit(model, epochs=2, validation_data=(X[:8], Y[:8]))
+        history = fit(model, X, Y, epochs=2, validation_data=(X[:8], Y[:8]))
         loss = model.evaluate(X[:8], Y[:8], batch_size=8, verbose=0)
         return history, loss, model.predict(X, batch_size=8, verbose=0)
 
@@ -101,7 +102,9 @@ def fit_evaluate_and_predict_as_on_one_device():
 
 
 def several_steps_a_dispatch():
-    same(lambda m: (fit(m), m.predict(X[:16], batch_size=8, verbose=0)), steps_per_execution=2)
+    same(
+        lambda m: (fit(m, X, Y), m.predict(X[:16], batch_size=8, verbose=0)), steps_per_execution=2
+    )
 
 
 def streamed_batches_and_single_ones():
@@ -119,7 +122,7 @@ def streamed_batches_and_single_ones():
 def data_too_large_to_stay_on_the_devices():
     before, loop._RESIDENT_BYTES = loop._RESIDENT_BYTES, X.nbytes * 3  # four copies are more
     try:
-        model = same(fit)
+        model = same(lambda m: fit(m, X, Y))
     finally:
         loop._RESIDENT_BYTES = before
     with DataParallel().scope():  # what counts is the memory they take together
@@ -163,7 +166,7 @@ def batches_are_spread():
 
 
 def each_path(model):
-    fit(model, validation_data=(X[:8], Y[:8]))
+    fit(model, X, Y, validation_data=(X[:8], Y[:8]))
     model.evaluate(X, Y, batch_size=8, verbose=0)
     model.predict(X, batch_size=8, verbose=0)
     model.train_on_batch(X[:8], Y[:8])
@@ -188,9 +191,9 @@ def each_program_is_compiled_once():
             fit(model, X[:16], Y[:16], epochs=2)
             steps = [name for name in compiled[before:] if "program" in name]
             assert len(steps) == 1, compiled[before:]
-            fit(model, epochs=2)  # the last batch is a smaller one
+            fit(model, X, Y, epochs=2)  # the last batch is a smaller one
             del compiled[:]
-            fit(model, epochs=2)
+            fit(model, X, Y, epochs=2)
             assert not compiled, compiled
             each_path(model)
             model.optimizer.learning_rate = 0.01
@@ -415,7 +418,7 @@ def a_step_and_an_optimizer_of_ones_own():
             keras.utils.set_random_seed(5)
             model = Own()
             model.compile(optimizer=optax.adam(1e-2))
-            results.append((fit(model), float(model.seen)))
+            results.append((fit(model, X, Y), float(model.seen)))
     close(*results)
     assert results[1][1] == N
 

@@ -46,9 +46,11 @@ def test_it_gives_what_predict_gives(name, tmp_path):
     model = zoo.made(name)
     path = _exported(tmp_path, model)
     reloaded = load_exported(path)
+    x = zoo.inputs_for(model, 3)
+    wanted = model.predict(x, verbose=0)
     for count in (1, 3):
-        x = zoo.inputs_for(model, count)
-        _assert_close(reloaded.serve(x), model.predict(x, verbose=0))
+        first = [jax.tree.map(lambda a, n=count: a[:n], both) for both in (x, wanted)]
+        _assert_close(reloaded.serve(first[0]), first[1])
     size = sum(file.stat().st_size for file in path.iterdir())
     assert size < 1.2 * sum(v.value.nbytes for v in model.weights) + 100_000
 
