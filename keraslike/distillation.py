@@ -328,7 +328,7 @@ def _extractor(model: Model, distillation_losses: Any, role: str) -> Model | Non
     if not layers:
         return None
     name = f"{model.name}_multi_feature_extractor"
-    return Model(model.inputs, {_FINAL: model.output, **layers}, name=name)
+    return Model(model.inputs, {_FINAL: model._outputs_struct, **layers}, name=name)
 
 
 def _named(features: dict[str, Any]) -> dict[str | None, Any]:

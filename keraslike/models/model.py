@@ -160,16 +160,17 @@ class Model(Trainer):
 
     @property
     def input_shape(self) -> Any:
-        return self._shapes_of("_inputs", self.input)
+        return self._shapes_of("_inputs", "input")
 
     @property
     def output_shape(self) -> Any:
-        return self._shapes_of("_outputs", self.output)
+        return self._shapes_of("_outputs", "output")
 
-    def _shapes_of(self, which: str, tensors: Any) -> Any:
-        if which not in vars(self):
-            return tree_map(lambda t: tuple(t.shape), tensors)
-        shapes = [tuple(t.shape) for t in jax.tree.leaves(tensors)]  # In any structure.
+    def _shapes_of(self, own: str, of_first_call: str) -> Any:
+        if own not in vars(self):
+            return tree_map(lambda t: tuple(t.shape), getattr(self, of_first_call))
+        tensors = jax.tree.leaves(self._symbolic_tensors(own))  # In any structure.
+        shapes = [tuple(t.shape) for t in tensors]
         return shapes[0] if len(shapes) == 1 else shapes
 
     @property

@@ -100,6 +100,18 @@ class Sequential(Model):
         return layer
 
     @property
+    def input(self) -> Any:
+        """The input of the first call in the graph of another model, as in Keras; before one, that
+        of `inputs`."""
+        return super(Model, self).input if self._inbound_nodes else super().input
+
+    @property
+    def output(self) -> Any:
+        """The output of the first call in the graph of another model, as in Keras; before one, that
+        of `outputs`."""
+        return super(Model, self).output if self._inbound_nodes else super().output
+
+    @property
     def _functional(self) -> Model | None:  # Other packages use this private name.
         return self._tensor_graph and Model(self._inputs, self._outputs, name=self.name)
 

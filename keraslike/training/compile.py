@@ -429,11 +429,9 @@ class CompileMetrics(Metric):
                 metric.update_state(true, by_path[path])
 
     def result(self) -> dict[str, Any]:
-        results: dict[str, Any] = {}
-        for _, name, metric, _ in self._entries if self.built else ():
-            value = metric.result()
-            results.update(value if isinstance(value, dict) else {name: value})
-        return results
+        """The results by the names of the metrics; that of a metric may be a dict."""
+        entries = self._entries if self.built else ()
+        return {name: metric.result() for _, name, metric, _ in entries}
 
 
 def _unique_name(name: str, taken: set[str]) -> str:

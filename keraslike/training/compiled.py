@@ -10,12 +10,13 @@ import jax
 import numpy as np
 
 from keraslike import optimizers
-from keraslike.core import serialization
+from keraslike.core import base, serialization
 from keraslike.core.annotations import checked
 from keraslike.core.arguments import warn_user
 from keraslike.core.boxed import inherits_boxes
 from keraslike.core.tracebacks import is_ours
 from keraslike.layers.layer import Layer
+from keraslike.losses.loss import Loss
 from keraslike.metrics import Mean, Metric
 from keraslike.training.compile import CompileLoss, CompileMetrics
 from keraslike.training.loop import Position
@@ -249,6 +250,13 @@ class Compiled(Layer):
             found += self._compile_loss.metrics
         found += self._metrics_of(lambda layer: layer is self or not isinstance(layer, Compiled))
         return list({id(m): m for m in found if id(m) not in inside}.values())
+
+    def _is_in_float64(self) -> bool:
+        given = (self._compile_loss, self._compile_metrics)
+        parts = [part for each in given if each is not None for part in base.iter_objects(each)]
+        return super()._is_in_float64() or any(
+            part._is_in_float64() for part in parts if isinstance(part, (Loss, Metric))
+        )
 
     @property
     def metrics_names(self) -> list[str]:

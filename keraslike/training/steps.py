@@ -513,15 +513,15 @@ def _named(step: Callable) -> Callable:
         logs = step(data)
         if not isinstance(logs, dict):
             raise TypeError(f"A step must return a dict of logs. It returned {type(logs)}.")
-        logs = _flat(logs)
+        logs = flat_logs(logs)
         return Structured(unbox(list(logs.values())), tuple(logs))
 
     return run
 
 
-def _flat(logs: dict[str, Any]) -> dict[str, Any]:
+def flat_logs(logs: dict[str, Any]) -> dict[str, Any]:
     """The values of logs in order, with nested dicts flattened in place."""
     flat: dict[str, Any] = {}
     for name, value in sorted(logs.items()):
-        flat.update(_flat(value) if isinstance(value, dict) else {name: value})
+        flat.update(flat_logs(value) if isinstance(value, dict) else {name: value})
     return flat

@@ -29,7 +29,7 @@ from keraslike.training.callbacks import History, floats
 from keraslike.training.data import ArrayData, adapt, in_executions, one_batch, split
 from keraslike.training.interrupts import interruptible
 from keraslike.training.loop import Feed, Position, Throttle
-from keraslike.training.steps import Steps
+from keraslike.training.steps import Steps, flat_logs
 from keraslike.training.stream_data import StreamData
 
 
@@ -238,7 +238,7 @@ class Trainer(Steps):
             return None
         # A callback may have updated or reset metrics after the last step.
         if metrics is not None and list(map(id, metrics)) != list(map(id, self._metric_values())):
-            changed = self.get_metrics_result()
+            changed = flat_logs(self.get_metrics_result())
             return changed if changed.keys() == results.keys() else results
         return results
 

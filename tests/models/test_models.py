@@ -162,6 +162,20 @@ def test_automatic_names_count_how_often_a_sequential_was_built():
     assert keras.Model(x, x + 1).name == "functional_3"  # as in Keras
 
 
+def test_the_output_of_a_sequential_is_that_of_its_first_call_as_in_keras():
+    for k in (oracle, keras):
+        base = k.Sequential([k.Input((3,)), k.layers.Dense(2)])
+        left, right = k.Input((3,)), k.Input((3,))
+        outputs = base(left), base(right)
+        assert (base.input is left, base.output is outputs[0]) == (True, True)
+        assert (base.inputs[0] is left, base.outputs[0] is outputs[0]) == (False, False)
+        features = k.Model([left, right], base.output)
+        assert features.predict([np.ones((1, 3)), np.ones((1, 3))], verbose=0).shape == (1, 2)
+        assert (base.input_shape, base.output_shape) == ((None, 3), (None, 2))
+    alone = keras.Sequential([keras.Input((3,)), layers.Dense(2)])
+    assert alone.output is alone.outputs[0]
+
+
 def test_sequential_errors():
     with pytest.raises(ValueError, match="Only instances"):
         keras.Sequential([3])

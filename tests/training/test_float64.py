@@ -142,6 +142,20 @@ def test_losses_and_metrics():
     np.testing.assert_allclose(metric.result(), expected, rtol=1e-14)
 
 
+def test_a_loss_of_a_model_in_float32():
+    net = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    net.set_weights([W, np.zeros(1)])
+    metric = keras.metrics.MeanAbsoluteError(dtype="float64", name="mae")
+    loss = keras.losses.MeanSquaredError(dtype="float64")
+    net.compile(keras.optimizers.SGD(0.01), loss, metrics=[metric])
+    history = net.fit(X, Y, batch_size=4, epochs=2, shuffle=False, verbose=0).history
+    params, losses = by_hand(sgd)
+    np.testing.assert_allclose(history["loss"], losses, rtol=1e-6)
+    kernel, bias = net.get_weights()
+    assert kernel.dtype == np.float32
+    np.testing.assert_allclose(np.concatenate([kernel, bias[None]]), params, rtol=1e-5)
+
+
 def test_a_loop_with_a_tape(in_float64):
     net, optimizer = tf.keras.Sequential([tf.keras.layers.Dense(1)]), tf.keras.optimizers.SGD()
     net.build((None, 3))

@@ -59,6 +59,21 @@ def with_own_metrics(k):
     return one_output(k, Own)
 
 
+def of_dicts(k):
+    class Sums(k.metrics.Metric):
+        def __init__(self):
+            super().__init__(name="sums")
+            self.total = self.add_variable((), "zeros", name="total")
+
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            self.total.assign_add(k.ops.sum(y_pred))
+
+        def result(self):
+            return {"sum": self.total + 0.0, "double": self.total * 2.0}
+
+    return [[Sums()], [Sums(), "mae"]]
+
+
 CASES = {
     "a loss alone": (one_output, {"loss": "mse"}),
     "metrics": (one_output, {"loss": "mse", "metrics": ["mae", "mse"]}),
@@ -71,6 +86,10 @@ CASES = {
     "two outputs in a dict": (
         lambda k: two_outputs(k, ("z", "a"), as_dict=True),
         {"loss": {"z": "mse", "a": "mae"}, "metrics": {"a": ["mse", "mae"], "z": ["mae"]}},
+    ),
+    "dicts with the same keys": (
+        lambda k: two_outputs(k, ("z", "a")),
+        {"loss": ["mse", "mse"], "metrics": of_dicts},
     ),
     "in attributes and layers": (with_own_metrics, {"loss": "mse", "metrics": ["mae"]}),
     "two of one name": (one_output, {"loss": "mse", "metrics": ["mae", "mae"]}),
@@ -97,6 +116,7 @@ def results_of(k, weights, make, arguments, again=()):
     if weights is not None:
         model.set_weights(weights)
     weights = model.get_weights()
+    arguments = {name: v(k) if callable(v) else v for name, v in arguments.items()}
     model.compile(optimizer="sgd", **arguments)
     for more in again:
         model.evaluate(X, Y, BATCH, verbose=0)
@@ -118,6 +138,7 @@ def results_of(k, weights, make, arguments, again=()):
         "output_names": list(model.output_names),
         "metrics_names": model.metrics_names,
         "history": list(history.items()),
+        "results": sorted(model.get_metrics_result()),
         "evaluate": model.evaluate(X, y, BATCH, sample_weight=w, verbose=0),
         "by name": list(
             model.evaluate(X, y, BATCH, sample_weight=w, verbose=0, return_dict=True).items()
