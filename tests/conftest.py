@@ -13,6 +13,8 @@ from tests import quick
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("XLA_FLAGS", quick.FLAGS)
+# Lines of Python that jax notes with each operation that it lowers, which no test looks at.
+os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
 
 collect_ignore_glob = ["types/samples/*"]  # programs for a type checker
 
