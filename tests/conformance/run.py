@@ -189,6 +189,7 @@ def _start(
     }
     env.setdefault("JAX_PLATFORMS", "cpu")
     env.setdefault("XLA_FLAGS", quick.FLAGS)
+    env.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
     if all(file.startswith(ON_EIGHT_DEVICES) for file in files):
         env["XLA_FLAGS"] += " --xla_force_host_platform_device_count=8"
     env.setdefault("JAX_COMPILATION_CACHE_DIR", str(CACHE / "programs"))
