@@ -51,6 +51,7 @@ def _set_up():
     # jax takes longer to leave its frames out of the traceback of an error than for most else.
     jax.config.update("jax_traceback_filtering", "off")
     _share_contexts()
+    _keep_programs()
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)  # tests drop little that is large
@@ -74,6 +75,37 @@ def _share_contexts():
         return of_thread.context
 
     mlir.make_ir_context = context
+
+
+_kept = {}  # the key of a program in jax's cache -> the program, how it is written to the folder
+
+
+def _keep_programs():
+    """Most programs are needed once, and writing one takes a good part of the time that compiling
+    it does: a program stays in memory, and goes to the folder when it is needed again."""
+    import jax
+    from jax._src import compilation_cache as cache
+
+    read, write = cache.get_executable_and_time, cache.put_executable_and_time
+    folder = os.environ["JAX_COMPILATION_CACHE_DIR"]
+
+    def get(key, *others):
+        if key not in _kept or jax.config.jax_compilation_cache_dir != folder:  # a test's own
+            return read(key, *others)
+        program, rest = _kept[key]
+        if rest is not None:
+            _kept[key] = program, None
+            module_name, *others = rest
+            write(key, module_name, program, *others)
+        return program, 0
+
+    def put(key, module_name, program, *others):
+        if jax.config.jax_compilation_cache_dir != folder:
+            write(key, module_name, program, *others)
+        else:
+            _kept[key] = program, (module_name, *others)
+
+    cache.get_executable_and_time, cache.put_executable_and_time = get, put
 
 
 def pytest_unconfigure(config):
@@ -110,4 +142,5 @@ def _few_programs_in_memory():
 
     yield
     if len(jax.devices()[0].client.live_executables()) > 2000:
+        _kept.clear()
         jax.clear_caches()

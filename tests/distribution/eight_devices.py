@@ -94,7 +94,7 @@ def most_alive():
 
 
 def a_model_larger_than_a_device():
-    width, depth = 512, 6
+    width, depth = 512, 3
     whole = 3 * depth * width * width * 4  # weights and two moments
     limit = whole * 9 // 10  # what a device has: too little for the weights and moments alone
 
