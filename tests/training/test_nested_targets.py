@@ -117,6 +117,8 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_losses_and_metrics_of_nested_outputs_are_those_of_keras(case):
     make, arguments, y, weights = CASES[case]
+    # A program more to compile, of the same losses: once for each form of outputs.
+    validation = (X, y) if weights is not None or "metrics" in arguments else None
     results, start = [], None
     for k in (oracle, ours):
         x = k.Input((3,))
@@ -126,7 +128,7 @@ def test_losses_and_metrics_of_nested_outputs_are_those_of_keras(case):
         model.compile("sgd", **arguments)
         history = model.fit(
             X, y, sample_weight=weights, epochs=2, batch_size=8, shuffle=False, verbose=0,
-            validation_data=(X, y),
+            validation_data=validation,
         ).history  # fmt: skip
         results.append((list(history), list(history.values()), model.get_weights()))
     assert results[0][0] == results[1][0]
