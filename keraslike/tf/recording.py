@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import operator
 from collections.abc import Callable, Container, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -120,14 +120,14 @@ def _pulled(node: Node, given: list[Tensor | None]) -> list[Tensor]:
     tensors = [*node.inputs, *(cotangents[i] for i in places)]
     values = [*node.values, *(cotangents[i]._value for i in places)]
     followed = tuple(is_recorded(x) for x in tensors)
+    joint = None
     if node.scales is not None:  # Its gradient is a function, too, of all its values.
         used = functools.reduce(operator.or_, node.depends, 0)
         ours = [k for k, f in enumerate(followed) if f]
-        backward.results = [True] * n  # type: ignore[attr-defined]
-        backward.inputs = sum((used >> k & 1) << j for j, k in enumerate(ours) if k < n)  # type: ignore[attr-defined]
-        backward.always = node.scales()  # type: ignore[attr-defined]
+        further = sum((used >> k & 1) << j for j, k in enumerate(ours) if k < n)
+        joint = Joint([True] * n, further, node.scales())
     return run_recorded(
-        backward, tensors, values, followed, (), {}, False, node.taken, analyse=True
+        backward, tensors, values, followed, (), {}, False, node.taken, analyse=True, joint=joint
     )
 
 
@@ -298,6 +298,22 @@ ROWS = "ResourceGather"
 KEEPING_ROWS = ("identity", "cast", "negative")
 
 
+class Joint(NamedTuple):
+    """Results with one gradient for all, such as those of a `tf.function`: each depends on all that
+    one of them depends on, and its gradient is zero for inputs of the other results."""
+
+    is_inexact: Sequence[bool]  # Whether each of these results has a gradient; others may follow.
+    inputs: int = 0  # Further ones that they depend on if they depend on one of them, or `always`.
+    always: bool = False
+
+    def depend_on(self, depends: Sequence[int]) -> list[int]:
+        """What the results depend on, from what each of them would depend on alone."""
+        count = len(self.is_inexact)
+        every = functools.reduce(operator.or_, depends[:count], 0)
+        every |= self.inputs if self.always or every & self.inputs else 0
+        return [every if inexact else 0 for inexact in self.is_inexact] + list(depends[count:])
+
+
 def run_recorded(
     fn: Callable,
     tensors: Sequence[Any],
@@ -310,6 +326,7 @@ def run_recorded(
     analyse: bool = False,
     name: str = "",
     constant: Container[int] = (),
+    joint: Joint | None = None,
 ) -> Any:
     """Runs an operation and records its pullback.
 
@@ -319,6 +336,8 @@ def run_recorded(
             are if `fn.analyse` is true.
         name: TensorFlow's name of the operation.
         constant: the positions of tensors without a gradient.
+        joint: its results with one gradient for all; by default those of `fn.results`, if it has
+            that attribute.
     """
     taken = [*within, *values]
     pairs = tuple(kwargs.items())
@@ -343,9 +362,10 @@ def run_recorded(
             depends, descends = program.depends(again, chosen, key)
         elif analyse or getattr(fn, "analyse", False):
             depends, _ = _dependence(again, chosen)
-        if depends is not None and hasattr(fn, "results"):
-            further, always = getattr(fn, "inputs", 0), getattr(fn, "always", False)
-            depends = _jointly(depends, fn.results, further, always)
+        if joint is None and hasattr(fn, "results"):
+            joint = Joint(fn.results)
+        if depends is not None and joint is not None:
+            depends = joint.depend_on(depends)
         if depends is not None and not any(depends):  # no output has a gradient
             wrapped = wrap(again(*chosen))
             inputs = [t for t, m in zip(tensors, followed) if m]
@@ -440,21 +460,6 @@ class Call:
             return [sum((mask >> k & 1) << j for j, k in enumerate(places)) for mask in masks]
 
         return None if self._every is None else (among(self._every[0]), among(self._every[1]))
-
-
-def _jointly(
-    depends: Sequence[int], results: Sequence[bool], inputs: int, always: bool
-) -> list[int]:
-    """What the results of a `tf.function` depend on: each on all that one of them depends on, since
-    the function has one gradient, which is zero for inputs of the other results.
-
-    Args:
-        inputs: further ones that they depend on if they depend on one of them, or `always`.
-    """
-    count = len(results)
-    every = functools.reduce(operator.or_, depends[:count], 0)
-    every |= inputs if always or every & inputs else 0
-    return [every if inexact else 0 for inexact in results] + list(depends[count:])
 
 
 def has_tracer(values: Sequence[Any]) -> bool:
