@@ -93,6 +93,11 @@ def known_value(tracer: Any) -> Any:
     return tracer if value is None else value
 
 
+def enabled_64_bits_in_block() -> bool:
+    """Whether JAX's 64-bit dtypes are enabled by a `with` statement, not for the whole program."""
+    return config.enable_x64.value and not config.enable_x64.get_global()
+
+
 def put(value: Any) -> Any:
     """`jax.device_put(value)`, but six times as fast for a small numpy array."""
     if type(value) is not np.ndarray or not (

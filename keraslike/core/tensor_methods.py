@@ -18,6 +18,7 @@ import jax
 
 from keraslike.core import context
 from keraslike.core.boxed import BoxedResults, boxed, unbox
+from keraslike.core.jax_internals import enabled_64_bits_in_block
 from keraslike.core.lowering import contents_of
 from keraslike.core.structures import iter_leaves
 from keraslike.core.tracebacks import is_ours, is_users
@@ -46,8 +47,7 @@ def with_tensors(function: Callable, code: Any, owner: Any = None) -> Callable:
     """
     if owner is not None and owner._gives_boxes and context.trace_state_clean():
         function = _leaving_tensors(function, owner)
-    wide = jax.config.jax_enable_x64 and not jax.config.read("jax_enable_x64")  # type: ignore
-    for_argument = wide and not context.state.in_float64
+    for_argument = enabled_64_bits_in_block() and not context.state.in_float64
     if BoxedResults.box is None or not (
         for_argument or _takes_tensors(code) or (owner is not None and _holds_takers(owner))
     ):

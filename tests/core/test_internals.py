@@ -314,3 +314,14 @@ def test_sizes_after_many_convolutions_have_bounds_soon():
     for op, least, most in ((jax.core.max_dim, 3, 7), (jax.core.min_dim, 0, 3)):
         limited = op(op(jax.core.min_dim(size, 7), 3) % 8, 3)
         assert jax_internals._bounds(limited, shape_poly.BoundsPrecision.BEST) == (least, most)
+
+
+def test_where_64_bits_are_enabled():
+    assert not jax_internals.enabled_64_bits_in_block()
+    with jax.enable_x64(True):
+        assert jax_internals.enabled_64_bits_in_block()
+    jax.config.update("jax_enable_x64", True)
+    try:
+        assert not jax_internals.enabled_64_bits_in_block()
+    finally:
+        jax.config.update("jax_enable_x64", False)
