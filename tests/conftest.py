@@ -1,6 +1,7 @@
 """One set-up for all tests: Keras, the oracle, runs on its JAX backend, and a program that one
 test has compiled is compiled for all."""
 
+import contextlib
 import gc
 import os
 import tempfile
@@ -96,7 +97,8 @@ def _keep_programs():
         if rest is not None:
             _kept[key] = program, None
             module_name, *others = rest
-            write(key, module_name, program, *others)
+            with contextlib.suppress(jax.errors.JaxRuntimeError):  # one that cannot be written
+                write(key, module_name, program, *others)
         return program, 0
 
     def put(key, module_name, program, *others):

@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import threading
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, cast
 
 import jax
 
 from keraslike.core import context
+from keraslike.core.tracebacks import Function
 
 _asked = threading.Event()
 
@@ -52,7 +53,7 @@ def of_dtype(dtype: Any) -> contextlib.AbstractContextManager[Any]:
     return in_float64() if wide else contextlib.nullcontext()
 
 
-def kept(method: Callable) -> Callable:
+def kept(method: Function) -> Function:
     """A method in which JAX keeps the dtypes of its object."""
 
     @functools.wraps(method)
@@ -62,4 +63,4 @@ def kept(method: Callable) -> Callable:
         with in_float64():
             return method(self, *args, **kwargs)
 
-    return run
+    return cast(Function, run)

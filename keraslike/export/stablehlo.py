@@ -36,7 +36,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import export
 
-from keraslike.core import jax_internals, json_texts
+from keraslike.core import jax_internals, json_texts, precision
 from keraslike.core.errors import DamagedFile
 from keraslike.core.tracebacks import entry
 from keraslike.export import files, vocabularies
@@ -254,17 +254,24 @@ def run(
         updates: the names of the variables that it changes.
         variables: the values of all its variables.
     """
-    given = jax.tree.map(
-        lambda s, x: jnp.asarray(x, jax.dtypes.canonicalize_dtype(s.dtype)),
-        spec,
-        args,
-        is_leaf=is_spec,
-    )
-    found = call({name: stored(value) for name, value in variables.items()}, *given)
+    with _precision(spec, variables):
+        given = jax.tree.map(
+            lambda s, x: jnp.asarray(x, jax.dtypes.canonicalize_dtype(s.dtype)),
+            spec,
+            args,
+            is_leaf=is_spec,
+        )
+        found = call({name: stored(value) for name, value in variables.items()}, *given)
     if not updates:
         return found, {}
     outputs, new = found
     return outputs, {name: restored(v, variables[name].dtype) for name, v in new.items()}
+
+
+def _precision(*structures: Any) -> contextlib.AbstractContextManager[Any]:
+    """A context in which JAX keeps float64, if these specifications or arrays have it."""
+    leaves = jax.tree.leaves(structures, is_leaf=is_spec)
+    return precision.of_dtype("float64" if any(x.dtype == "float64" for x in leaves) else None)
 
 
 @entry
@@ -293,7 +300,8 @@ def load_exported(filepath: str | os.PathLike) -> ExportedModel:
     words: Any = None
     if vocabularies.NAME in manifest["sha256"]:
         words = json_texts.parse_json(_read_checked(path, manifest, vocabularies.NAME).decode())
-    variables = {n: jnp.asarray(a) for n, a in arrays.items()}
+    with _precision(arrays):
+        variables = {n: jnp.asarray(a) for n, a in arrays.items()}
     return ExportedModel(manifest, programs, variables, words)
 
 
@@ -365,13 +373,15 @@ def _check_signature(program: Any, about: dict[str, Any], variables: dict[str, A
     specs, structure = jax.tree.flatten(wanted, is_leaf=is_spec)
     if structure != program.in_tree:
         raise ValueError("its arguments are not those of the manifest")
-    for spec, aval in zip(specs, program.in_avals, strict=True):
+    with _precision(wanted):
+        dtypes = [jax.dtypes.canonicalize_dtype(spec.dtype) for spec in specs]
+    for spec, dtype, aval in zip(specs, dtypes, program.in_avals, strict=True):
         sizes = tuple(n if isinstance(n, int) else None for n in aval.shape)
         # The program may fix sizes that its signature leaves open.
         fit = len(sizes) == len(spec.shape) and all(
             open_ in (None, size) for open_, size in zip(spec.shape, sizes)
         )
-        if not fit or aval.dtype != jax.dtypes.canonicalize_dtype(spec.dtype):
+        if not fit or aval.dtype != dtype:
             raise ValueError(f"it takes {aval} where the manifest has {spec.dtype}{spec.shape}")
 
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, cast
 
 import jax
 
-from keraslike.core import json_texts, registry, serialization
+from keraslike.core import json_texts, precision, registry, serialization
 from keraslike.core.annotations import checked
 from keraslike.core.arguments import warn_user
 from keraslike.core.structures import tree_map
@@ -315,6 +315,7 @@ class Model(Trainer):
         serialization.get("saving", "load_weights")(self, filepath, skip_mismatch, **kwargs)
 
     @entry
+    @precision.kept
     def export(
         self,
         filepath: Any,

@@ -55,6 +55,16 @@ def test_it_gives_what_predict_gives(name, tmp_path):
     assert size < 1.2 * sum(v.value.nbytes for v in model.weights) + 100_000
 
 
+def test_a_model_in_float64(tmp_path):
+    parts = layers.GRU(2, dtype="float64"), layers.Dense(1, dtype="float64")
+    model = keras.Sequential([keras.Input((4, 3), dtype="float64"), *parts])
+    x = np.random.default_rng(0).normal(size=(2, 4, 3))
+    found = load_exported(_exported(tmp_path, model)).serve(x)
+    wanted = np.asarray(model(x))
+    assert found.dtype == wanted.dtype == np.float64
+    np.testing.assert_allclose(found, wanted, rtol=1e-13)
+
+
 PLAIN = """
 import pickle, sys
 import jax, numpy

@@ -15,9 +15,12 @@ W = np.random.default_rng(3).normal(size=(3, 1))
 
 @pytest.fixture
 def in_float64():
+    policy = keras.config.dtype_policy()
     keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
     yield
     keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy(policy)
 
 
 def model(**kwargs):
