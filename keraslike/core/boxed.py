@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import jax
+import numpy as np
 
 from keraslike.core import context
 from keraslike.core.structures import is_structure, map_items
@@ -177,14 +178,21 @@ def is_outermost() -> bool:
 
 
 def boxed(tree: Any) -> Any:
-    """The lists, tuples and dicts of `tree` with their arrays boxed."""
+    """The lists, tuples and dicts of `tree` with their arrays, and arrays of text, boxed."""
     if is_structure(tree):
         return map_items(boxed, tree)
-    if not isinstance(tree, jax.Array):
+    if not isinstance(tree, jax.Array) and not is_array_of_text(tree):
         return tree
     box = BoxedResults.box(tree)  # type: ignore[misc]
     context.set_mask(box, context.get_mask(tree))
     return box
+
+
+def is_array_of_text(value: Any) -> bool:
+    """Whether a value is an array of byte strings, as the tensors of `keraslike.tf` hold text."""
+    if not isinstance(value, np.ndarray) or value.dtype != object:
+        return False
+    return all(isinstance(item, bytes) for item in value.flat)
 
 
 def boxes_result(method: Callable) -> Callable:

@@ -119,6 +119,7 @@ from keraslike.tf.dtypes import (
 )
 from keraslike.tf.dtypes import bool_ as bool
 from keraslike.tf.function import function
+from keraslike.tf.graph import Operation
 from keraslike.tf.image_measures import extract_volume_patches
 from keraslike.tf.indexing import (
     boolean_mask,

@@ -45,6 +45,7 @@ from keraslike.tf.control import CriticalSection as CriticalSection
 from keraslike.tf.device_spec import DeviceSpec as DeviceSpec
 from keraslike.tf.dtypes import DType as DType
 from keraslike.tf.dtypes import TensorShape as TensorShape
+from keraslike.tf.graph import Operation as Operation
 from keraslike.tf.initial_values import Constant as constant_initializer
 from keraslike.tf.initial_values import Ones as ones_initializer
 from keraslike.tf.initial_values import RandomNormal as random_normal_initializer

@@ -18,6 +18,7 @@ from keraslike.core.boxed import (
     BoxedResults,
     Dispatching,
     boxed_call,
+    is_array_of_text,
     is_recorded,
     unbox,
     with_sizes,
@@ -370,6 +371,8 @@ class _OwnerCall:
             args, kwargs = _joined(self.spec, tensors)
             with foreign.noting_writes():
                 out = keeping_order(no_text(unbox(self.method(*args, **kwargs))))
+            if self.in_program and any(map(is_array_of_text, jax.tree.leaves(out))):
+                raise NeedsPython("Text cannot be a result of a compiled program.")
             given = {id(t): i for i, t in enumerate(tensors)}
             passed = [given.get(id(leaf)) for leaf in jax.tree.leaves(out)]
             added = self.owner._added_losses() if isinstance(self.owner, Layer) else []

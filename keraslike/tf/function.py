@@ -365,8 +365,12 @@ class _Method:
         self._function, self.__self__ = function, instance
 
     @property
+    def python_function(self) -> Callable:
+        return self._function.python_function.__get__(self.__self__)
+
+    @property
     def __signature__(self) -> inspect.Signature:
-        return inspect.signature(self._function.python_function.__get__(self.__self__))
+        return inspect.signature(self.python_function)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._function(self.__self__, *args, **kwargs)

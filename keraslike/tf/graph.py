@@ -77,7 +77,13 @@ def _name_of(dtype: Any) -> str:
 
 
 class Operation:
-    """An operation of a graph: its type, inputs and outputs."""
+    """An operation of the graph of a traced function: its `type`, `inputs` and `outputs`.
+
+    >>> from keraslike import tf
+    >>> double = tf.function(lambda x: x * 2.0).get_concrete_function(tf.TensorSpec([3]))
+    >>> [operation.type for operation in double.graph.get_operations()]
+    ['Placeholder', 'Const', 'Mul', 'Identity']
+    """
 
     def __init__(self, graph: Graph, name: str, kind: str, inputs: Sequence[SymbolicTensor]):
         self.graph, self.name, self.type = graph, name, kind

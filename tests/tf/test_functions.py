@@ -245,3 +245,17 @@ def test_products_of_eight_bits_in_more_bits():
         tf.matmul(a, b, output_type=tf.float32)
     with pytest.raises(tf.errors.InvalidArgumentError, match="adjoint"):
         tf.linalg.matvec([[1.0]], [1.0], transpose_a=True, adjoint_a=True)
+
+
+def test_the_python_function_of_a_method_is_bound():
+    class Scaled:
+        def __init__(self, factor):
+            self.factor = factor
+
+        @tf.function
+        def times(self, x):
+            return self.factor * x
+
+    method = Scaled(3.0).times
+    assert method.python_function(tf.constant(2.0)).numpy() == 6.0
+    assert tf.function(method.python_function)(tf.constant(2.0)).numpy() == 6.0

@@ -229,3 +229,16 @@ def test_text_is_no_array_of_jax():
     assert vectors(keras.ops.convert_to_tensor([["a b"]])).numpy().tolist() == [[3, 2]]
     with pytest.raises(TypeError, match="JAX"):
         keras.ops.convert_to_tensor([["a", 1]])
+
+
+def test_a_layer_may_return_text_of_its_own():
+    class Named(tf.keras.layers.Layer):
+        def call(self, x):
+            return tf.constant(["name"]), tf.gather(tf.constant(["a", "b"]), x)
+
+    layer = Named()
+    for x in (tf.constant([1, 0]), np.array([1, 0])):
+        for _ in range(2):
+            names, letters = layer(x)
+            assert (names.dtype, names.numpy().tolist()) == (tf.string, [b"name"])
+            assert (letters.dtype, letters.numpy().tolist()) == (tf.string, [b"b", b"a"])
